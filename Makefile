@@ -1,0 +1,41 @@
+# make demo   the whole path on a rendered world, from nothing to an evolved loss, in runs/demo/
+# make test   the tests
+# make lint   the linter and the import contracts
+# Each makes the environment in .venv first, if it is missing or requirements.txt has changed.
+
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+# The first interpreter that runs and is supported; a name on the PATH may be a stub that does not run.
+PYTHON ?= $(shell for python in python3.11 python3.10 python3.9 python3 python; do \
+	$$python -c 'import sys, venv; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+$(READY): requirements.txt setup.cfg pyproject.toml
+	@$(if $(PYTHON),:,echo "error: no Python 3.9, 3.10 or 3.11 found (TensorFlow 2.15 runs on no other); \
+	install one, for example with 'apt-get install python3.11 python3.11-venv' or 'uv python install 3.11', \
+	or name it: make PYTHON=/path/to/python3.11" >&2; exit 2)
+	@echo "Creating $(VENV) with $(PYTHON) and installing the pinned packages (about 2 GB, once) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools<81" wheel
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e .[dev]
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m experiments.demo --run_dir=$(DEMO)
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist=loadfile $(TESTS)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs

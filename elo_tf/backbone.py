@@ -1,0 +1,115 @@
+"""The (2+1)D ResNet that embeds one modality (Sec. 3.1; Tran et al. [41]).
+
+    clip [B,T,H,W,C] -> stem -> stage1 -> stage2 -> stage3 -> stage4 -> mean over T,H,W -> embedding [B,D]
+    size               T,H/2    T,H/2     T/2,H/4   T/4,H/8   T/8,H/16
+
+Any T, H and W will do. Audio is a video of spectrogram slices [T,S,M,1] and takes the same path, so that layers of
+different modalities match in time.
+"""
+
+import dataclasses
+from typing import Dict, Tuple
+
+import tensorflow as tf
+
+from elo_tf.layers import BasicBlock, BottleneckBlock, Conv2Plus1D, Norm, UnitBlock
+
+STAGES: Tuple[str, ...] = ("stage1", "stage2", "stage3", "stage4")
+ENDPOINTS: Tuple[str, ...] = ("stem",) + STAGES + ("embedding",)
+
+# Factor by which `stage4` is smaller than the clip, in time and in space.
+TEMPORAL_REDUCTION = 8
+SPATIAL_REDUCTION = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """Sizes of a backbone.
+
+    Attributes:
+      block: Residual block of the stages.
+      stem_kernel: Side of the spatial kernel of the stem.
+      stem_middle: Channels between the halves of the stem; 45 in the networks released with [41].
+      stem_width: Channels of the stem.
+      widths: Channels inside the blocks of each stage; a bottleneck puts out four times as many.
+      depths: Blocks a stage.
+    """
+
+    block: type
+    stem_kernel: int
+    stem_middle: int
+    stem_width: int
+    widths: Tuple[int, ...]
+    depths: Tuple[int, ...]
+
+    def channels(self) -> Dict[str, int]:
+        """C of each endpoint; that of `embedding` is D."""
+        stages = [width * self.block.expansion for width in self.widths]
+        return dict(zip(ENDPOINTS, [self.stem_width, *stages, stages[-1]]))
+
+
+VARIANTS: Dict[str, Variant] = {
+    "tiny": Variant(UnitBlock, 3, 8, 8, (24, 32, 48, 64), (1, 1, 1, 1)),
+    "r18": Variant(BasicBlock, 7, 45, 64, (64, 128, 256, 512), (2, 2, 2, 2)),
+    "r50": Variant(BottleneckBlock, 7, 45, 64, (64, 128, 256, 512), (3, 4, 6, 3)),
+}
+
+
+class Backbone(tf.keras.Model):
+    """The embedding network E_m of one modality.
+
+    Args:
+      variant: A name in `VARIANTS`.
+      modality: Name of the modality; those in [0,1] are centred first, flow already is.
+      weight_decay: L2 penalty on the convolution kernels, in `losses`.
+
+    Raises:
+      ValueError: the variant is unknown.
+    """
+
+    def __init__(self, variant: str, modality: str = "rgb", weight_decay: float = 0.0):
+        if variant not in VARIANTS:
+            raise ValueError(f"backbone {variant!r} is unknown; choose from {', '.join(VARIANTS)}")
+        super().__init__(name=f"{modality}_{variant}")
+        sizes = VARIANTS[variant]
+        self.channels = sizes.channels()
+        self.centred = modality == "flow"
+        self.stem = Conv2Plus1D(
+            sizes.stem_width,
+            sizes.stem_middle,
+            spatial_kernel=sizes.stem_kernel,
+            spatial_stride=2,
+            weight_decay=weight_decay,
+        )
+        self.stem_norm = Norm()
+        self.stages = []
+        inputs = sizes.stem_width
+        for stage, (width, depth) in enumerate(zip(sizes.widths, sizes.depths)):
+            blocks = []
+            for index in range(depth):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(sizes.block(inputs, width, stride, weight_decay))
+                inputs = width * sizes.block.expansion
+            self.stages.append(blocks)
+
+    def call(self, video, training=False) -> Dict[str, tf.Tensor]:
+        """Embeds clips.
+
+        Args:
+          video: [B,T,H,W,C] float32 in the range of its modality (`elo_tf.clips`).
+          training: Whether batch normalisation uses the statistics of this batch.
+
+        Returns:
+          The endpoints by name: maps [B,T',H',W',C'] in the compute type, and `embedding` [B,D], always float32.
+        """
+        video = tf.cast(video, self.compute_dtype)
+        video = video if self.centred else 2.0 * video - 1.0
+        endpoints = {}
+        video = self.stem_norm(self.stem(video, training=training), training=training)
+        endpoints["stem"] = video  # [B, T, H/2, W/2, stem]
+        for name, blocks in zip(STAGES, self.stages):
+            for block in blocks:
+                video = block(video, training=training)
+            endpoints[name] = video
+        endpoints["embedding"] = tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
+        return endpoints

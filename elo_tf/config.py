@@ -1,0 +1,192 @@
+"""Settings as frozen dataclasses; absl flags are made from their fields, so a setting is declared once.
+
+A command line names the dataclasses that it uses (`define_flags`) and gets them back filled (`from_flags`). A value
+out of range raises `InputError` when the dataclass is built, whether it came from a flag, a flag file or a test.
+"""
+
+import dataclasses
+import typing
+from typing import Any, Optional, Sequence, Tuple, Type, TypeVar
+
+from absl import flags
+
+Config = TypeVar("Config")
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one line that names the value and the remedy."""
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: Optional[float] = None,
+    high: Optional[float] = None,
+    choices: Sequence[str] = (),
+) -> Any:
+    """A dataclass field that also is a flag.
+
+    Args:
+      default: Value of the flag where the user gives none.
+      help: One line for `--help`, with unit or range, and the source where the number is the paper's.
+      low, high: Inclusive bounds of a number.
+      choices: The strings allowed.
+    """
+    return dataclasses.field(default=default, metadata=dict(help=help, low=low, high=high, choices=tuple(choices)))
+
+
+class _Checked:
+    """Refuses values outside of what `setting` declares."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), field.metadata
+            if allowed["choices"] and value not in allowed["choices"]:
+                raise InputError(f"--{field.name}={value!r} is unknown; choose from {', '.join(allowed['choices'])}")
+            for bound, outside in ((allowed["low"], "less than"), (allowed["high"], "more than")):
+                if bound is None:
+                    continue
+                if value != value or (value < bound if outside == "less than" else value > bound):
+                    raise InputError(f"--{field.name}={value} is {outside} {bound}, its limit")
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestConfig(_Checked):
+    """How a video becomes a record (`elo_tf.prepare`)."""
+
+    size: int = setting(64, "side of the stored square frames, pixels; training crops are smaller", low=8, high=1024)
+    fps: float = setting(12.5, "frames a second after resampling", low=1, high=120)
+    flow: str = setting("dis", "optical flow: DIS (fast) or TV-L1 (as in two-stream work)", choices=("dis", "tvl1"))
+    flow_bound: float = setting(20.0, "flow is clipped to this many pixels a frame, then quantised", low=1)
+    labels: str = setting("none", "'folders' takes a label from the parent folder", choices=("none", "folders"))
+    holdout_fraction: float = setting(0.25, "part of the videos kept for scoring, never trained on", low=0, high=0.9)
+    max_seconds: float = setting(30.0, "no more than this much of a video is kept, seconds", low=0.1)
+    decode_seconds: float = setting(120.0, "a decoder that runs longer is ended, seconds", low=1)
+    decode_memory_mb: int = setting(2048, "a decoder that takes more memory is ended, MiB", low=256)
+    shard_mb: float = setting(32.0, "a shard is closed above this size, MiB", low=0.01)
+    jpeg_quality: int = setting(92, "quality of the stored frames", low=50, high=100)
+    max_bad_fraction: float = setting(0.5, "stop if more than this part of the videos is unusable", low=0, high=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldConfig(_Checked):
+    """The rendered world, for everyone without videos at hand (`elo_tf.ingest.world`)."""
+
+    world: int = setting(0, "number of unlabelled videos to render; 0 renders no world", low=0)
+    world_seed: int = setting(0, "all that is random in the world follows from it", low=0)
+    world_classes: str = setting("main", "list of classes: main, second or third; they overlap in part")
+    world_zipf: float = setting(1.0, "Zipf exponent of the class frequencies of unlabelled videos; 0 balances", low=0)
+    labelled_per_class: int = setting(60, "labelled videos of each class, for evaluation", low=0)
+    world_seconds: float = setting(2.56, "length of a video, seconds at 12.5 frames a second", low=0.96, high=60)
+    world_size: int = setting(64, "side of a video, pixels, even", low=32, high=256)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(_Checked):
+    """Where a run reads and writes, and what makes it repeatable."""
+
+    records: str = setting("", "folder of records that python -m elo_tf.prepare made")
+    run_dir: str = setting("", "folder of the run: settings, journal, results and figures; continued if it exists")
+    seed: int = setting(0, "all randomness of the run follows from it", low=0, high=2**31 - 1)
+    threads: int = setting(0, "CPU threads that one operation may use; 0 means all cores", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(_Checked):
+    """Which clips are cut from the records, and how they are varied (`elo_tf.data`)."""
+
+    frames: int = setting(8, "T, frames a clip", low=2)
+    future_frames: int = setting(4, "N, frames to predict after the clip (Table 1: 4)", low=1)
+    crop_size: int = setting(0, "H = W of a clip, pixels; 0 means 7/8 of the stored size", low=0)
+    batch_size: int = setting(16, "B, clips a step", low=2)
+    audio_steps: int = setting(4, "S, spectrogram steps a frame: 1, 2, 4, 8 or 16", low=1, high=16)
+    mel_bins: int = setting(16, "M, mel bins", low=4, high=128)
+    flip: bool = setting(True, "mirror half of the training clips")
+    color_jitter: float = setting(0.2, "strength of the colour augmentation; 0 is none", low=0, high=1)
+    resident_gb: float = setting(4.0, "records that fit into this much memory, decoded, stay there, GiB", low=0)
+    max_sources_ahead: int = setting(256, "videos in the shuffle buffer when records are streamed", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(_Checked):
+    """Towers and tasks (`elo_tf.model`)."""
+
+    backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
+    modalities: Tuple[str, ...] = setting(("rgb", "grey", "flow", "audio"), "towers to build; rgb is always needed")
+    tasks: Tuple[str, ...] = setting(("*",), "names or patterns of the terms of Eq. 1, such as rgb/* or */distill/*")
+    precision: str = setting("float32", "arithmetic of the towers", choices=("float32", "mixed_bfloat16"))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(_Checked):
+    """How a loss is trained, briefly in a search or in full."""
+
+    steps: int = setting(10000, "training steps (Sec. 3.2.2: 10 000 in the search)", low=1)
+    optimizer: str = setting("sgd", "sgd as in the paper, or adam", choices=("sgd", "adam"))
+    learning_rate: float = setting(0.1, "peak learning rate (Sec. 4: 0.1)", low=0)
+    momentum: float = setting(0.9, "momentum of sgd; not stated in the paper", low=0, high=1)
+    weight_decay: float = setting(1e-4, "L2 penalty on convolution kernels; not stated in the paper", low=0)
+    warmup_steps: int = setting(20, "steps of linear warm-up before the cosine decay", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitnessConfig(_Checked):
+    """How a trained RGB tower is scored without labels (Sec. 3.2.2)."""
+
+    fitness: str = setting("zipf_scale_free", "what the search minimises", choices=("zipf", "zipf_scale_free"))
+    clusters: int = setting(50, "K of k-means; 50 for HMDB-sized work, 400 for Kinetics", low=2)
+    zipf_exponent: float = setting(1.0, "s of the Zipf prior, Eq. 5", low=0)
+    restarts: int = setting(20, "R, k-means runs averaged (Sec. 3.2.2: 20)", low=1)
+    kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
+    scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
+    min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
+    agree_with: str = setting("audio", "modality whose plain descriptors RGB clusters must agree with",
+                              choices=("audio", "flow"))
+    agreement_margin: float = setting(0.0, "health gate: agreement must pass the untrained tower's by this", low=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvolutionConfig(_Checked):
+    """The search over λ (Sec. 3.2.3)."""
+
+    strategy: str = setting("cma_es", "search strategy", choices=("cma_es",))
+    generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
+    population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
+    initial_step: float = setting(0.3, "initial standard deviation of CMA-ES, in units of λ", low=1e-6, high=1)
+
+
+def _flag_type(config: Type, field: dataclasses.Field) -> Any:
+    return typing.get_type_hints(config)[field.name]
+
+
+def define_flags(*configs: Type) -> None:
+    """Defines one absl flag for each field of the given dataclasses."""
+    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+    for config in configs:
+        for field in dataclasses.fields(config):
+            kind = _flag_type(config, field)
+            if kind == Tuple[str, ...]:
+                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"])
+            else:
+                define[kind](field.name, field.default, field.metadata["help"])
+
+
+def from_flags(config: Type[Config]) -> Config:
+    """The dataclass filled from the parsed flags.
+
+    Raises:
+      InputError: a value is out of its range.
+    """
+    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(config)}
+    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def to_lines(*configs: Any) -> str:
+    """The settings as a flag file: one `--name=value` a line, readable by `--flagfile`."""
+    lines = []
+    for config in configs:
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
+            lines.append(f"--{field.name}={','.join(value) if isinstance(value, tuple) else value}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,192 @@
+"""Records -> `tf.data` of clips (`elo_tf.clips`).
+
+    videos -> windows (now, next, other) -> crop, mirror, colour -> batches -> log-mel -> clips
+
+All that is random about a clip follows from (seed, video, epoch) through stateless ops: two runs agree, and an iterator
+can be saved and restored. Segments and modalities that no task asks for are neither decoded nor computed.
+"""
+
+import dataclasses
+import math
+from typing import Dict, FrozenSet, Tuple
+
+import tensorflow as tf
+
+from elo_tf.audio import log_mel
+from elo_tf.augment import DRAWS, Augmentation
+from elo_tf.clips import NOISE, Clips, ClipSizes
+from elo_tf.config import DataConfig, InputError
+from elo_tf.ingest.records import Manifest
+from elo_tf.videos import ResidentVideos, StreamedVideos, Video
+
+# What a reader delivers: (segment, stored modality) pairs.
+Needs = FrozenSet[Tuple[str, str]]
+
+GIB = 2**30
+# More epochs than any run has: keeps the random numbers of different seeds apart.
+EPOCHS = 2**32
+
+
+def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
+    """What the clips of these records measure under these settings.
+
+    Raises:
+      InputError: the crop is larger than the stored frames, or a frame of sound cannot be cut into S steps.
+    """
+    stored = manifest.settings["size"]
+    size = config.crop_size or 4 * round(stored * 7 / 8 / 4)
+    if size > stored:
+        raise InputError(f"--crop_size={size} is larger than the {stored} pixels of the records in {manifest.folder}")
+    if manifest.samples_per_frame % config.audio_steps:
+        raise InputError(f"--audio_steps={config.audio_steps} is not one of 1, 2, 4, 8, 16")
+    return ClipSizes(config.frames, config.future_frames, size, config.audio_steps, config.mel_bins)
+
+
+def least_frames(needs: Needs, config: DataConfig) -> int:
+    """Frames that a video must have for all segments in use to fit, without overlap."""
+    segments = {segment for segment, _ in needs}
+    length = {"now": config.frames, "next": config.future_frames, "other": config.frames}
+    return sum(length[segment] for segment in segments | {"now"})
+
+
+@dataclasses.dataclass
+class Reader:
+    """Clips of one split.
+
+    Attributes:
+      videos: Where frames come from.
+      manifest: Of the records.
+      sizes: What the clips measure.
+      config: Settings.
+      needs: (segment, stored modality) pairs to deliver.
+      shortest: Frames of the shortest video in use.
+      excluded: Videos left out since they are too short for all segments in use.
+    """
+
+    videos: object
+    manifest: Manifest
+    sizes: ClipSizes
+    config: DataConfig
+    needs: Needs
+    shortest: int
+    excluded: int
+
+    @classmethod
+    def open(cls, records: str, split: str, needs: Needs, config: DataConfig) -> "Reader":
+        """Opens the records; decodes them all where they fit into `--resident_gb`.
+
+        Raises:
+          InputError: there are no such records, or no video of the split is long enough.
+        """
+        manifest = Manifest.load(records)
+        sizes = clip_sizes(manifest, config)
+        least = least_frames(needs, config)
+        lines = [line for line in manifest.usable if line["split"] == split]
+        if not lines:
+            raise InputError(f"{records} has no videos in its {split} part; make records with another --holdout_fraction")
+        long_enough = [line for line in lines if line["frames"] >= least]
+        if not long_enough:
+            longest = max(line["frames"] for line in lines)
+            raise InputError(
+                f"no {split} video of {records} has the {least} frames needed (the longest has {longest}); "
+                "use fewer --frames or make records with a higher --fps"
+            )
+        frame_bytes = manifest.settings["size"] ** 2 * 5 + manifest.samples_per_frame * 2
+        if sum(line["frames"] for line in long_enough) * frame_bytes <= config.resident_gb * GIB:
+            videos = ResidentVideos(manifest, split, long_enough)
+        else:
+            videos = StreamedVideos(manifest, split, long_enough, least, config.max_sources_ahead)
+        shortest = min(line["frames"] for line in long_enough)
+        return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough))
+
+    def training(self, seed: int) -> tf.data.Dataset:
+        """Endless batches of varied clips; the same for the same seed."""
+
+        def cut(video):
+            draws = tf.random.stateless_uniform([DRAWS + 3], tf.stack([seed * EPOCHS + video["epoch"], video["index"]]))
+            starts = self._draw_starts(video, draws[DRAWS:])
+            augmentation = Augmentation.drawn(
+                draws[:DRAWS], self.videos.size, self.sizes.size, self.config.flip, self.config.color_jitter
+            )
+            return self._cut(video, starts, augmentation, draws[DRAWS - NOISE : DRAWS])
+
+        clips = self.videos.shuffled(seed).map(cut, tf.data.AUTOTUNE)
+        clips = clips.batch(self.config.batch_size, drop_remainder=True)
+        return clips.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def scoring(self, clips: int) -> tf.data.Dataset:
+        """Batches of unvaried clips (segment `now`), the same at each call; the last batch may be smaller.
+
+        Videos come in a fixed order, each with as many windows, evenly spread and without overlap, as are needed to
+        reach the number of clips; where that cannot be, there are fewer.
+        """
+        windows = self.windows_per_video(clips)
+
+        def all_windows(video):
+            last = tf.cast(video["frames"] - self.sizes.frames, tf.float32)
+            places = (tf.range(windows, dtype=tf.float32) + 0.5) / windows
+            return tf.data.Dataset.from_tensor_slices(tf.cast(places * (last + 1), tf.int64)).map(
+                lambda start: self._cut(
+                    video,
+                    {"now": start},
+                    Augmentation.centred(self.videos.size, self.sizes.size),
+                    tf.zeros([NOISE]),
+                )
+            )
+
+        dataset = self.videos.in_order().flat_map(all_windows).take(clips)
+        return dataset.batch(self.config.batch_size).map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def windows_per_video(self, clips: int) -> int:
+        """Windows that `scoring` takes of each video to reach a number of clips."""
+        return max(1, min(math.ceil(clips / self.videos.count), self.shortest // self.sizes.frames))
+
+    def _draw_starts(self, video: Video, draws: tf.Tensor) -> Dict[str, tf.Tensor]:
+        """Where the segments start: `next` follows `now`, `other` comes before or after both, without overlap.
+
+        Two places a <= b are drawn within what room there is; half of the time the clip is the earlier window.
+        """
+        frames, future = self.sizes.frames, self.sizes.future_frames
+        segments = {segment for segment, _ in self.needs}
+        room = tf.cast(video["frames"] - least_frames(self.needs, self.config) + 1, tf.float32)
+        places = tf.cast(tf.sort(draws[:2]) * room, tf.int64)
+        if "other" not in segments:
+            now = tf.cast(draws[0] * room, tf.int64)
+            return {"now": now, "next": now + frames}
+        tail = frames + (future if "next" in segments else 0)
+        earlier = draws[2] < 0.5
+        now = tf.where(earlier, places[0], places[1] + frames)
+        return {"now": now, "next": now + frames, "other": tf.where(earlier, places[1] + tail, places[0])}
+
+    def _cut(self, video: Video, starts: Dict[str, tf.Tensor], augmentation: Augmentation, noise: tf.Tensor) -> Clips:
+        """One clip; sound is still samples, int16."""
+        clip: Clips = {}
+        for segment, start in starts.items():
+            count = self.sizes.segment_shape(segment, "rgb")[0]
+            for modality in ("rgb", "flow", "audio"):
+                if (segment, modality) not in self.needs:
+                    continue
+                frames = self.videos.frames(video, modality, start, count)
+                if modality != "audio":
+                    frames = getattr(augmentation, modality)(frames)
+                clip.setdefault(segment, {})[modality] = frames
+        present = {"rgb": 1.0, "flow": 1.0, "audio": tf.cast(video["has_sound"], tf.float32)}
+        return {
+            **clip,
+            "present": {name: tf.convert_to_tensor(value) for name, value in present.items()},
+            "noise": noise,
+            "label": video["label"],
+            "video": video["index"],
+        }
+
+    def _finish(self, clips: Clips) -> Clips:
+        """What is done a batch at a time: the spectrograms."""
+        for segment in ("now", "next", "other"):
+            if "audio" in clips.get(segment, {}):
+                samples = tf.cast(clips[segment]["audio"], tf.float32) / 32768.0  # [B, T, samples a frame]
+                frames = samples.shape[1]
+                samples = tf.reshape(samples, [-1, frames * self.manifest.samples_per_frame])
+                clips[segment]["audio"] = log_mel(
+                    samples, self.manifest.sample_rate, frames, self.sizes.audio_steps, self.sizes.mel_bins
+                )
+        return clips

@@ -1,0 +1,152 @@
+"""The fitness of a candidate from its embeddings alone (Sec. 3.2.2).
+
+    features [N,D] ─┬─ k-means ───────────────────> p(c) ─> KL to Zipf   literal score
+                    └─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score
+                                            └─────> mutual information with the reference   agreement ─> health gate
+"""
+
+import dataclasses
+from typing import Dict, NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from elo_tf.config import FitnessConfig
+from elo_tf.fitness import agreement, health, zipf
+from elo_tf.fitness.kmeans import KMeans, check_clusters, kmeans
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitness:
+    """What a candidate is worth: a number to minimise, or a reason why there is none.
+
+    Attributes:
+      value: Mean over the restarts; None where the candidate is infeasible. Never NaN.
+      reason: Why it is infeasible; None where it has a value.
+      deviation: Standard deviation over the restarts; None where it is infeasible.
+      restarts: R, k-means runs behind the value.
+      diagnostics: Everything that was measured, also of an infeasible candidate; finite floats.
+    """
+
+    value: Optional[float]
+    reason: Optional[str]
+    deviation: Optional[float]
+    restarts: int
+    diagnostics: Dict[str, float]
+
+
+class _Measured(NamedTuple):
+    """Per restart: the two scores [R] float32 and the two clusterings [R,N] int32."""
+
+    zipf: tf.Tensor
+    zipf_scale_free: tf.Tensor
+    literal: tf.Tensor
+    normalised: tf.Tensor
+
+
+class Scorer:
+    """Scores candidates; its graph is traced once for each shape of features, hence once a search."""
+
+    def __init__(self, config: FitnessConfig):
+        self._config = config
+        # Autograph has nothing to do here, and would wrap errors in its own.
+        self._measure = tf.function(self._measured, autograph=False)
+        self._cluster = tf.function(self._clustered, autograph=False)
+        self.traces = 0
+
+    def score(
+        self,
+        features: np.ndarray,
+        seed: int,
+        reference: Optional[np.ndarray] = None,
+        untrained_agreement: Optional[float] = None,
+    ) -> Fitness:
+        """Scores one candidate.
+
+        Args:
+          features: [N,D], embeddings of the scoring clips.
+          seed: Of the k-means starts; the same for all candidates that are compared.
+          reference: [N] or [R,N], clusters of another modality's descriptors (`reference`), -1 where a video lacks it.
+          untrained_agreement: `diagnostics["agreement"]` of the untrained tower, for the health gate.
+
+        Raises:
+          InputError: there are fewer videos than clusters.
+        """
+        features = np.asarray(features, np.float32)
+        check_clusters(len(features), self._config.clusters)
+        if not np.isfinite(features).all():
+            count = np.count_nonzero(~np.isfinite(features).all(axis=1))
+            return self._infeasible(f"not finite: the features of {count} of {len(features)} videos", {})
+        measured = _Measured(*(part.numpy() for part in self._measure(features, _pair(seed))))
+        scores = {"zipf": measured.zipf, "zipf_scale_free": measured.zipf_scale_free}
+        if reference is not None:
+            scores["agreement"] = agreement.normalised_mutual_information(measured.normalised, reference)
+            scores["agreement_literal"] = agreement.normalised_mutual_information(measured.literal, reference)
+        diagnostics = _diagnostics(features, scores)
+        if not np.isfinite(list(diagnostics.values())).all():
+            finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
+            return self._infeasible("not finite: the features are too large to be compared", finite)
+        reason = health.infeasible(
+            self._config, diagnostics["feature_deviation"], diagnostics.get("agreement"), untrained_agreement
+        )
+        if reason:
+            return self._infeasible(reason, diagnostics)
+        chosen = self._config.fitness
+        return Fitness(
+            diagnostics[chosen], None, diagnostics[f"{chosen}_deviation"], self._config.restarts, diagnostics
+        )
+
+    def reference(self, descriptors: np.ndarray, seed: int) -> np.ndarray:
+        """Clusters of another modality's descriptors, to be given to `score`.
+
+        Args:
+          descriptors: [N,D'], finite.
+          seed: Of the k-means starts.
+
+        Returns:
+          [R,N] int32.
+        """
+        return self._cluster(np.asarray(descriptors, np.float32), _pair(seed)).assignment.numpy()
+
+    def _infeasible(self, reason: str, diagnostics: Dict[str, float]) -> Fitness:
+        return Fitness(None, reason, None, self._config.restarts, diagnostics)
+
+    def _clustered(self, features: tf.Tensor, seed: tf.Tensor) -> KMeans:
+        config = self._config
+        return kmeans(zipf.normalise(features), config.clusters, config.restarts, config.kmeans_iterations, seed)
+
+    def _measured(self, features: tf.Tensor, seed: tf.Tensor) -> _Measured:
+        self.traces += 1
+        config = self._config
+        literal = kmeans(features, config.clusters, config.restarts, config.kmeans_iterations, seed)
+        one = tf.ones([config.restarts])
+        literal_mass = zipf.cluster_distribution(features, literal.centres, one)
+        unit = zipf.normalise(features)
+        free = kmeans(unit, config.clusters, config.restarts, config.kmeans_iterations, seed)
+        spread = zipf.within_cluster_spread(free.inertia, features.shape[0])
+        free_mass = zipf.cluster_distribution(unit, free.centres, spread)
+        return _Measured(
+            zipf.divergence(literal_mass, config.zipf_exponent),
+            zipf.divergence(free_mass, config.zipf_exponent),
+            literal.assignment,
+            free.assignment,
+        )
+
+
+def _pair(seed: int) -> tf.Tensor:
+    """The [2] int32 tensor that stateless random operations take; a tensor, so that another seed is no new trace."""
+    return tf.constant([seed & 0x7FFFFFFF, seed >> 31], tf.int32)
+
+
+def _diagnostics(features: np.ndarray, scores: Dict[str, np.ndarray]) -> Dict[str, float]:
+    """Mean and standard deviation over the restarts of each score, and what else is known of the features."""
+    result = {}
+    for name, values in scores.items():
+        values = values.astype(np.float64)
+        result[name] = float(values.mean())
+        result[f"{name}_deviation"] = float(values.std())
+    with np.errstate(over="ignore", invalid="ignore"):
+        result["feature_deviation"] = health.mean_deviation(features)
+        result["feature_scale"] = float(np.sqrt(np.mean(np.square(features, dtype=np.float64))))
+    result["effective_rank"] = health.effective_rank(features)
+    return result

@@ -1,0 +1,168 @@
+"""An ffmpeg process under limits of time, memory and output, and the essence of what it complains about."""
+
+import math
+import os
+import re
+import resource
+import selectors
+import signal
+import subprocess
+import time
+from typing import Callable, Dict, List, NamedTuple, Tuple
+
+import imageio_ffmpeg
+
+_ERROR_BYTES = 16384
+_READ_BYTES = 1 << 20
+_GRACE_SECONDS = 5  # between the end of all output and the end of the process
+
+# What ffmpeg says, and how it is told to the user; the first match counts.
+_REASONS = (
+    (r"Stream map '.*' matches no streams|does not contain any stream", "no video stream"),
+    (r"Format not on whitelist", "not a video container"),
+    (r"Permission denied", "cannot be read: permission denied"),
+)
+_OUT_OF_MEMORY = re.compile(
+    r"Cannot allocate|alloc\w* failed|out of memory|pthread_create|thread\w* init failed|Resource temporarily unavailable",
+    re.IGNORECASE,
+)
+# Consequences of a complaint, and complaints that `_REASONS` words better.
+_NOISE = re.compile(
+    r"Error (opening|parsing|sending|initializing)|Conversion failed|Task finished|Terminating|Failed to set value|"
+    r"Stream map|To ignore this|Output file does not|Format not on whitelist|Permission denied"
+)
+
+
+class Finished(NamedTuple):
+    """What a process gave.
+
+    Attributes:
+      first, second: Bytes on standard output and on the second pipe.
+      errors: What it wrote to standard error.
+      status: Exit status; minus the signal, if one ended it.
+      limit: Which limit it passed, in a user's words; "" if none.
+    """
+
+    first: bytearray
+    second: bytearray
+    errors: str
+    status: int
+    limit: str
+
+    @property
+    def opened(self) -> bool:
+        """Whether the input was understood as far as to find the streams that were asked for."""
+        return "Error opening input" not in self.errors and "matches no streams" not in self.errors
+
+    def reason(self) -> str:
+        """The first complaint that tells something, without component names, addresses and paths."""
+        lines = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in self.errors.splitlines()]
+        telling = [re.sub(r"file:/.*?: ", "", line)[:160] for line in lines if line and not _NOISE.match(line)]
+        for pattern, words in _REASONS:
+            if re.search(pattern, self.errors):
+                return f"{words} ({telling[0]})" if telling else words
+        if telling:
+            return telling[0]
+        if "Invalid data found" in self.errors:
+            return "not a video, or damaged at its start"
+        return f"the decoder ended with status {self.status}" if self.status else "no frame could be decoded"
+
+
+def run(
+    arguments: Callable[[int], List[str]], byte_limits: Tuple[int, int], seconds: float, memory_mb: int
+) -> Finished:
+    """Runs ffmpeg to its end, or to the first limit that it passes.
+
+    Args:
+      arguments: Makes the arguments, given the descriptor of the second pipe. No shell sees them.
+      byte_limits: Most bytes on standard output and on the second pipe.
+      seconds: Limit of the time on the clock, and of processor time.
+      memory_mb: Limit of the address space, MiB; on Linux.
+    """
+    reader, writer = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", *arguments(writer)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(writer,),
+            # One heap for all threads: each would reserve address space of its own, which the limit counts.
+            env={**os.environ, "MALLOC_ARENA_MAX": "1"},
+            start_new_session=True,  # Ctrl-C is the program's to handle, and the group can be ended as a whole
+        )
+    except BaseException:
+        os.close(reader)
+        raise
+    finally:
+        os.close(writer)
+    out_of_time = f"decoding takes longer than {seconds:g} s (--decode_seconds)"
+    with process, os.fdopen(reader, "rb", buffering=0) as second:
+        try:
+            _limit(process.pid, seconds, memory_mb)
+            first, second, errors = process.stdout.fileno(), second.fileno(), process.stderr.fileno()
+            limits = {first: byte_limits[0], second: byte_limits[1], errors: _ERROR_BYTES}
+            output, limit = _read(limits, errors, seconds, out_of_time)
+        except BaseException:
+            _end(process, grace=0)
+            raise
+        _end(process, grace=0 if limit else _GRACE_SECONDS)
+    text = output[errors].decode("utf-8", "replace")
+    if process.returncode == -getattr(signal, "SIGXCPU", 0):
+        limit = out_of_time
+    elif not limit and _OUT_OF_MEMORY.search(text):
+        limit = f"decoding takes more than {memory_mb} MiB of memory (--decode_memory_mb)"
+    return Finished(output[first], output[second], text, process.returncode, limit)
+
+
+def _limit(pid: int, seconds: float, memory_mb: int) -> None:
+    """Bounds memory and processor time, and forbids files and core dumps, of a process that just started."""
+    if not hasattr(resource, "prlimit"):
+        return  # Not on Linux.
+    limits = {
+        resource.RLIMIT_AS: (memory_mb << 20, memory_mb << 20),
+        resource.RLIMIT_CPU: (math.ceil(seconds), math.ceil(seconds) + 1),
+        resource.RLIMIT_FSIZE: (0, 0),
+        resource.RLIMIT_CORE: (0, 0),
+    }
+    try:
+        for kind, values in limits.items():
+            resource.prlimit(pid, kind, values)
+    except ProcessLookupError:
+        pass  # It ended already.
+
+
+def _read(limits: Dict[int, int], errors: int, seconds: float, out_of_time: str) -> Tuple[Dict[int, bytearray], str]:
+    """Reads all descriptors to their ends, at most `limits` bytes of each.
+
+    Returns:
+      The bytes of each, and which limit was passed, "" if none. Surplus messages are dropped, surplus media end it.
+    """
+    output = {descriptor: bytearray() for descriptor in limits}
+    deadline = time.monotonic() + seconds
+    with selectors.DefaultSelector() as selector:
+        for descriptor in limits:
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            ready = selector.select(left) if left > 0 else []
+            if not ready:
+                return output, out_of_time
+            for key, _ in ready:
+                chunk = os.read(key.fd, _READ_BYTES)
+                if not chunk:
+                    selector.unregister(key.fd)
+                room = limits[key.fd] - len(output[key.fd])
+                output[key.fd] += chunk[:room]
+                if len(chunk) > room and key.fd != errors:
+                    return output, "the decoder gives more than --max_seconds allows"
+    return output, ""
+
+
+def _end(process: subprocess.Popen, grace: float) -> None:
+    """Waits for the end of a process; after `grace` seconds, ends it and what it started."""
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,130 @@
+"""All towers and tasks as one Keras model: `compute_losses` says what is optimised, `train_step` says how."""
+
+from typing import Dict, FrozenSet, List, Sequence, Tuple
+
+import tensorflow as tf
+
+from elo_tf.backbone import Backbone
+from elo_tf.clips import MODALITIES, Clips, ClipSizes
+from elo_tf.objective import Objective
+from elo_tf.tasks import Features, Task
+from elo_tf.views import VIEWS
+
+# ITU-R BT.601 luma, the grey of a camera.
+LUMA = (0.299, 0.587, 0.114)
+
+
+class EloModel(tf.keras.Model):
+    """The towers, joined by the tasks (Fig. 2).
+
+        clips -> views -> one run of each tower -> features -> one scalar a task -> weighted sum
+
+    Args:
+      tasks: Terms of Eq. 1 in canonical order (`elo_tf.tasks.select`); they are built here.
+      sizes: What the clips measure.
+      backbone: Name of the tower's variant.
+      weight_decay: L2 penalty on the convolution kernels of the towers.
+
+    Attributes:
+      towers: modality -> tower, only for the modalities that a task looks at, and RGB.
+      objective: The lambdas.
+    """
+
+    def __init__(self, tasks: Sequence[Task], sizes: ClipSizes, backbone: str = "tiny", weight_decay: float = 0.0):
+        super().__init__(name="elo")
+        self.sizes = sizes
+        self.tasks = list(tasks)
+        self.objective = Objective([task.name for task in tasks])
+        used = {modality for task in tasks for modality, _ in task.views} | {"rgb"}
+        self.towers = {
+            name: Backbone(backbone, name, weight_decay) for name in MODALITIES if name in used
+        }
+        # modality -> views, each once, `plain` first.
+        self.views: Dict[str, List[str]] = {
+            modality: [view for view in VIEWS if any((modality, view) in task.views for task in tasks)]
+            for modality in self.towers
+        }
+        channels = {modality: tower.channels for modality, tower in self.towers.items()}
+        for task in self.tasks:
+            task.build(sizes, channels)
+
+    @property
+    def needs(self) -> FrozenSet[Tuple[str, str]]:
+        """(segment, stored modality) pairs that a batch must hold for `compute_losses`."""
+        shown = {(VIEWS[view].segment, modality) for modality, views in self.views.items() for view in views}
+        read = {target for task in self.tasks for target in task.targets}
+        return frozenset((segment, MODALITIES[modality].source) for segment, modality in shown | read)
+
+    def call(self, video, training=False):
+        """[B,T,H,W,3] -> [B,D]: the embedding of the RGB tower, what remains after training."""
+        return self.towers["rgb"](video, training=training)["embedding"]
+
+    def encode(self, clips: Clips, training: bool) -> Features:
+        """Runs each tower once, on all of its views together.
+
+        Returns:
+          (modality, view) -> endpoint -> tensor.
+        """
+        features = {}
+        for modality, views in self.views.items():
+            made = [VIEWS[view].make(clips, modality) for view in views]
+            if not made:
+                continue
+            endpoints = self.towers[modality](tf.concat(made, axis=0), training=training)
+            counts = [tf.shape(view)[0] if view.shape[0] is None else view.shape[0] for view in made]
+            split = {name: tf.split(tensor, counts, axis=0) for name, tensor in endpoints.items()}
+            for index, view in enumerate(views):
+                features[modality, view] = {name: parts[index] for name, parts in split.items()}
+        return features
+
+    def compute_losses(self, clips: Clips, training: bool = False) -> Dict[str, tf.Tensor]:
+        """The unweighted terms of Eq. 1 by name, float32 scalars in canonical order.
+
+        A term of weight 0 is computed, but nothing of it flows back (`Objective.gate`).
+        """
+        clips = with_grey(clips)
+        features = self.encode(clips, training)
+        losses = {}
+        for index, task in enumerate(self.tasks):
+            gated = {
+                view: {name: self.objective.gate(features[view][name], index) for name in task.endpoints}
+                for view in task.views
+            }
+            losses[task.name] = task.loss(gated, clips, training)
+        return losses
+
+    def train_step(self, clips: Clips) -> Dict[str, tf.Tensor]:
+        """One update of all towers and heads; returns the unweighted terms."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            losses = self.compute_losses(clips, training=True)
+            penalty = tf.add_n(self.losses) if self.losses else 0.0
+            # Gradients are summed over the replicas.
+            total = (self.objective.total(losses) + penalty) / replicas
+        variables = self.trainable_variables
+        gradients = self._open_gradients(variables, tape.gradient(total, variables))
+        self.optimizer.apply_gradients(gradients)
+        return losses
+
+    def _open_gradients(self, variables, gradients):
+        """(gradient, variable) pairs; those of the heads of a term of weight 0 are set to 0, be they NaN."""
+        owner = {id(variable): index for index, task in enumerate(self.tasks) for variable in task.trainable_variables}
+        weights = self.objective.lambdas.read_value()
+        pairs = []
+        for variable, gradient in zip(variables, gradients):
+            if gradient is None:
+                continue
+            if id(variable) in owner:
+                gradient = tf.where(weights[owner[id(variable)]] > 0, gradient, tf.zeros_like(gradient))
+            pairs.append((gradient, variable))
+        return pairs
+
+
+def with_grey(clips: Clips) -> Clips:
+    """The batch with `grey` beside `rgb` in each segment: luma of the augmented frames, [...,1] in [0,1]."""
+    result = dict(clips)
+    for segment in ("now", "next", "other"):
+        if "rgb" in clips.get(segment, {}):
+            grey = tf.tensordot(clips[segment]["rgb"], tf.constant(LUMA), axes=1)[..., tf.newaxis]
+            result[segment] = {**clips[segment], "grey": grey}
+    return result

@@ -1,0 +1,275 @@
+"""Evolves the loss: searches the lambdas of Eq. 1 by the score of the RGB tower that each loss trains (Sec. 3.2).
+
+    python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --records=DIR --run_dir=DIR
+
+RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json and figures/. A search that was
+interrupted, by whatever, continues when the command is given again: no finished candidate runs twice.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import pathlib
+import platform
+import shutil
+import sys
+import time
+from importlib import metadata
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from elo_tf import command_line, config, figures
+from elo_tf.candidate import CandidateRunner, Outcome, Settings
+from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
+from elo_tf.evolution import base
+from elo_tf.ingest.records import Manifest
+from elo_tf.journal import Generation, Journal, Result
+from elo_tf.objective import save_loss, schema_hash
+from elo_tf.storage import write_text
+
+CONFIGS = (RunConfig, DataConfig, ModelConfig, TrainConfig, FitnessConfig, EvolutionConfig)
+
+# Flags that may change when a search is continued: where it lies, and how long it goes on.
+MAY_DIFFER = ("records", "run_dir", "generations")
+
+LEAST_FREE_BYTES = 64 * 2**20
+
+
+def main() -> None:
+    """Runs or continues a search, as the flags say."""
+    run, data, model, train, fitness, evolution = (config.from_flags(kind) for kind in CONFIGS)
+    directory = _run_directory(run)
+    settings = Settings(run, data, model, train, fitness)
+    manifest = Manifest.load(run.records)
+    _limit_threads(run.threads)
+    print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
+    runner = CandidateRunner(settings)
+    header = _header(run.seed, (run, data, model, train, fitness, evolution), runner.names, manifest)
+    with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
+        write_text(directory / "flags.txt", config.to_lines(run, data, model, train, fitness, evolution))
+        Search(runner, journal, evolution, directory).run()
+
+
+def _run_directory(run: RunConfig) -> pathlib.Path:
+    """The run directory, made if need be.
+
+    Raises:
+      InputError: a path is not given, or the disk is nearly full.
+    """
+    for name in ("records", "run_dir"):
+        if not getattr(run, name):
+            raise InputError(f"--{name} is not given; see --help")
+    if not os.path.isdir(run.records) and "://" not in run.records:
+        raise InputError(f"--records={run.records} is no folder; make records with python -m elo_tf.prepare")
+    directory = pathlib.Path(run.run_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(directory).free
+    if free < LEAST_FREE_BYTES:
+        raise InputError(f"--run_dir={directory} has {free >> 20} MiB free; make room for {LEAST_FREE_BYTES >> 20} MiB")
+    return directory
+
+
+def _limit_threads(threads: int) -> None:
+    """Fixes the arithmetic: how many threads share a sum, and no operation whose result depends on the moment."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads or os.cpu_count())
+    tf.config.threading.set_inter_op_parallelism_threads(threads or os.cpu_count())
+    tf.config.experimental.enable_op_determinism()
+
+
+def _header(seed: int, configs: Tuple[Any, ...], names: Tuple[str, ...], manifest: Manifest) -> Dict[str, Any]:
+    """What a search depends on, for the first line of its journal."""
+    settings = {}
+    for values in configs:
+        settings.update(dataclasses.asdict(values))
+    settings.pop("seed")
+    videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
+    content = json.dumps([manifest.settings, manifest.sample_rate, videos], sort_keys=True)
+    packages = ("tensorflow", "keras", "tensorflow-io", "tensorflow-addons", "cma", "numpy")
+    return {
+        "seed": seed,
+        "names": list(names),
+        "schema": schema_hash(names),
+        "records_hash": hashlib.sha256(content.encode()).hexdigest()[:16],
+        "settings": settings,
+        "packages": {**{name: metadata.version(name) for name in packages}, "python": platform.python_version()},
+    }
+
+
+class Search:
+    """Ask, run, tell, until the rounds are done; the journal is its only state.
+
+    Args:
+      runner: Runs candidates.
+      journal: Open; what it holds is replayed, not repeated.
+      evolution: Settings of the strategy.
+      directory: The run directory.
+    """
+
+    def __init__(self, runner: CandidateRunner, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path):
+        self.runner = runner
+        self.journal = journal
+        self.evolution = evolution
+        self.directory = directory
+        self.strategy = base.create(
+            evolution.strategy,
+            dimensions=len(runner.names),
+            seed=journal.header["seed"],
+            population=evolution.population,
+            initial_step=evolution.initial_step,
+        )
+
+    def run(self) -> None:
+        """Runs what is missing, then writes the figures and prints what was found."""
+        generations = self.journal.generations()
+        base.replay(self.strategy, [(generation.lambdas, generation.fitness()) for generation in generations])
+        done = sum(result is not None for generation in generations for result in generation.results)
+        self._announce(done)
+        total = self.evolution.generations * self.strategy.population
+        steps = self.runner.settings.train.steps
+        bar = tqdm(total=total * steps, initial=done * steps, unit="step", smoothing=0.02, dynamic_ncols=True)
+        with bar:
+            while self._generations_left():
+                self._run_generation(bar)
+        for reason in self.strategy.stop():
+            print(f"The strategy stopped: {reason}")
+        self._finish()
+
+    def _announce(self, done: int) -> None:
+        runner, train = self.runner, self.runner.settings.train
+        print(
+            f"{len(runner.names)} lambdas, {runner.training.videos.count} videos to train on, "
+            f"{runner.scoring.videos.count} to score on; {self.evolution.generations} generations of "
+            f"{self.strategy.population} candidates of {train.steps} steps, {done} already done"
+        )
+        for part, reader in (("training", runner.training), ("scoring", runner.scoring)):
+            if reader.excluded:
+                print(f"{reader.excluded} {part} videos are too short for the clips asked for and left out")
+        print(f"untrained tower: {_describe_diagnostics(runner.untrained.diagnostics)}", flush=True)
+
+    def _generations_left(self) -> bool:
+        generations = self.journal.generations()
+        if generations and not generations[-1].complete:
+            return True
+        return len(generations) < self.evolution.generations and not self.strategy.stop()
+
+    def _run_generation(self, bar: tqdm) -> None:
+        """Runs the candidates of one generation that have no result yet."""
+        generations = self.journal.generations()
+        if not generations or generations[-1].complete:
+            self.journal.ask(self.strategy.ask())
+        generation = self.journal.generations()[-1]
+        for candidate, lambdas, result in zip(generation.candidates, generation.lambdas, generation.results):
+            if result is None:
+                self._run_candidate(candidate, lambdas, bar)
+        generation = self.journal.generations()[-1]
+        self.strategy.tell(generation.lambdas, generation.fitness())
+        self._save_best()
+
+    def _run_candidate(self, candidate: int, lambdas: np.ndarray, bar: tqdm) -> None:
+        begun, before = time.perf_counter(), bar.n
+        outcome = self.runner.run(lambdas, bar.update)
+        # A candidate that diverged has not used all of its steps.
+        bar.update(before + self.runner.settings.train.steps - bar.n)
+        self.journal.tell(candidate, _result(outcome, time.perf_counter() - begun))
+        best = best_result(self.journal.generations())
+        bar.set_postfix_str(f"best {best[2].value:.4f}" if best else "none feasible")
+
+    def _save_best(self) -> None:
+        best = best_result(self.journal.generations())
+        if best:
+            generation, place, result = best
+            fitness = self.runner.settings.fitness
+            results = [result for each in self.journal.generations() for result in each.results if result]
+            about = {
+                "strategy": self.evolution.strategy,
+                "fitness": {
+                    "name": fitness.fitness,
+                    "value": result.value,
+                    "deviation": result.deviation,
+                    "restarts": result.restarts,
+                },
+                "candidate": generation.candidates[place],
+                "generation": generation.index,
+                "evaluations": len(results),
+                "infeasible": sum(each.value is None for each in results),
+                "seconds": round(sum(each.seconds for each in results), 1),
+            }
+            names = self.runner.names
+            save_loss(self.directory / "evolved_loss.json", names, generation.lambdas[place], about)
+
+    def _finish(self) -> None:
+        """Writes the figures and prints the findings.
+
+        Raises:
+          InputError: no candidate was feasible.
+        """
+        codes = {task.name: task.code for task in self.runner.model.tasks}
+        (self.directory / "figures").mkdir(exist_ok=True)
+        generations = self.journal.generations()
+        best = best_result(generations)
+        if best is None:
+            reasons = sorted({result.reason for each in generations for result in each.results})
+            raise InputError(
+                f"none of {sum(len(each.results) for each in generations)} candidates was feasible, so there is no "
+                f"evolved loss; first reason: {reasons[0]}; try more --steps or another --learning_rate"
+            )
+        figures.draw_all(self.journal, str(self.directory / "figures"), codes)
+        print(findings(self.journal, codes, self.directory))
+
+
+def best_result(generations: List[Generation]):
+    """(generation, place in it, result) of the lowest fitness, the earliest where several are equal; None if none."""
+    best = None
+    for generation in generations:
+        for place, result in enumerate(generation.results):
+            if result is not None and result.value is not None and (best is None or result.value < best[2].value):
+                best = (generation, place, result)
+    return best
+
+
+def findings(journal: Journal, codes: Dict[str, str], directory: pathlib.Path) -> str:
+    """The end of a search as a short table."""
+    generations = journal.generations()
+    generation, place, result = best_result(generations)
+    results = [each for generation in generations for each in generation.results if each]
+    feasible = [each.value for each in results if each.value is not None]
+    first = [each.value for each in generations[0].results if each and each.value is not None]
+    order = np.argsort(-generation.lambdas[place], kind="stable")
+    terms = [f"{codes[journal.names[i]]} {generation.lambdas[place][i]:.2f}" for i in order]
+    seconds = sum(each.seconds for each in results)
+    rows = [
+        ("candidates", f"{len(results)} in {len(generations)} generations, {len(results) - len(feasible)} infeasible"),
+        ("time", f"{seconds:.0f} s, {seconds / len(results):.1f} s a candidate"),
+        ("best fitness", f"{result.value:.4f} +- {result.deviation:.4f} ({journal.header['settings']['fitness']})"),
+        ("first generation", f"mean {np.mean(first):.4f}" if first else "none feasible"),
+        ("heaviest terms", ", ".join(terms[:4])),
+        ("lightest terms", ", ".join(terms[-4:])),
+        ("loss", str(directory / "evolved_loss.json")),
+        ("figures", str(directory / "figures")),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+
+
+def _describe_diagnostics(diagnostics: Dict[str, float]) -> str:
+    shown = ("zipf", "zipf_scale_free", "agreement")
+    return ", ".join(f"{name} {diagnostics[name]:.3f}" for name in shown if name in diagnostics)
+
+
+def _result(outcome: Outcome, seconds: float) -> Result:
+    """An outcome as the journal takes it."""
+    fitness = outcome.fitness
+    extra = {f"loss/{name}": value for name, value in outcome.losses.items() if math.isfinite(value)}
+    extra.update({f"seconds/{name}": value for name, value in outcome.seconds.items()})
+    diagnostics = {**fitness.diagnostics, **extra}
+    return Result(fitness.value, fitness.reason, fitness.deviation, fitness.restarts, diagnostics, seconds)
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, CONFIGS)

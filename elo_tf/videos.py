@@ -1,0 +1,193 @@
+"""The videos of a split, ready to be cut: resident in memory, or streamed from the shards.
+
+Both kinds offer the same two things to `elo_tf.data`: a dataset of videos, and `frames(video, modality, start, count)`
+that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
+"""
+
+from typing import Any, Dict, List
+
+import numpy as np
+import tensorflow as tf
+
+from elo_tf.config import InputError
+from elo_tf.ingest import records
+from elo_tf.ingest.records import Manifest
+
+Video = Dict[str, Any]
+
+
+def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
+    """Encoded frames as `records.serialize` wrote them, decoded.
+
+    Args:
+      strings: [count] strings, count static.
+      modality: `rgb`, `flow` or `audio`.
+      size: Side of the stored frames.
+      samples: Samples of sound a frame.
+
+    Returns:
+      uint8 [count,size,size,3] or [...,2], or int16 [count,samples].
+    """
+    if modality == "audio":
+        return tf.reshape(tf.io.decode_raw(strings, tf.int16), [-1, samples])
+    decoded = []
+    for index in range(strings.shape[0]):
+        if modality == "rgb":
+            decoded.append(tf.ensure_shape(tf.io.decode_jpeg(strings[index], 3), [size, size, 3]))
+        else:
+            planes = tf.reshape(tf.io.decode_png(strings[index], 1), [2, size, size])
+            decoded.append(tf.transpose(planes, [1, 2, 0]))
+    return tf.stack(decoded)
+
+
+def _every_frame(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
+    """`decode_frames` of any number of frames."""
+    if modality == "audio":
+        return decode_frames(strings, modality, size, samples)
+    channels = 3 if modality == "rgb" else 2
+    return tf.map_fn(
+        lambda string: decode_frames(string[tf.newaxis], modality, size, samples)[0],
+        strings,
+        fn_output_signature=tf.TensorSpec([size, size, channels], tf.uint8),
+    )
+
+
+def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
+    """Serialized videos of the shards, in an order that depends on the shards alone."""
+    files = tf.data.Dataset.from_tensor_slices(shards)
+    return files.interleave(
+        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+
+
+class ResidentVideos:
+    """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
+
+    Frames of all videos lie end to end in one array a modality; a video is an offset and a length.
+    """
+
+    def __init__(self, manifest: Manifest, split: str, lines: List[Dict[str, Any]]):
+        self.size = manifest.settings["size"]
+        self.samples = manifest.samples_per_frame
+        lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
+        labels = {name: place for place, name in enumerate(manifest.labels)}
+        lengths = np.array([line["frames"] for line in lines], np.int64)
+        offsets = np.cumsum(lengths) - lengths
+        places = {records.identity(line["id"])[0]: place for place, line in enumerate(lines)}
+        self._video = {
+            "index": tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64),
+            "label": tf.constant([labels.get(line["label"], -1) for line in lines], tf.int32),
+            "frames": tf.constant(lengths),
+            "has_sound": tf.constant([bool(line["sound"]) for line in lines]),
+            "offset": tf.constant(offsets),
+        }
+        self.count = len(lines)
+        total = int(lengths.sum())
+        flat = {
+            "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
+            "flow": np.empty([total, self.size, self.size, 2], np.uint8),
+            "audio": np.zeros([total, self.samples], np.int16),
+        }
+        for video in _read_shards(manifest.shards(split)).map(self._decode, tf.data.AUTOTUNE).as_numpy_iterator():
+            place = places.pop(int(video["index"]), None)
+            if place is None:
+                continue
+            stretch = slice(offsets[place], offsets[place] + lengths[place])
+            for modality, array in flat.items():
+                if modality != "audio" or video["has_sound"]:
+                    array[stretch] = video[modality]
+        if places:
+            raise InputError(f"{manifest.folder}: {len(places)} videos of {split} are missing; run prepare --validate")
+        with tf.device("CPU"):
+            self._flat = {modality: tf.constant(array) for modality, array in flat.items()}
+
+    def _decode(self, serialized):
+        video = records.parse(serialized)
+        strings = {"rgb": video["rgb"], "flow": video["flow"], "audio": video["sound"]}
+        decoded = {name: _every_frame(value, name, self.size, self.samples) for name, value in strings.items()}
+        return {"index": video["index"], "has_sound": video["has_sound"], **decoded}
+
+    def in_order(self) -> tf.data.Dataset:
+        """Each video once, sorted by index."""
+        return tf.data.Dataset.range(self.count).map(self._at)
+
+    def shuffled(self, seed: int) -> tf.data.Dataset:
+        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`."""
+
+        def visit(step):
+            epoch, place = step // self.count, step % self.count
+            # A stateless permutation: the state of the iterator is one number.
+            place = tf.random.experimental.index_shuffle(place, tf.stack([seed, epoch]), self.count - 1)
+            return {**self._at(place), "epoch": epoch}
+
+        return tf.data.Dataset.range(np.iinfo(np.int64).max).map(visit)
+
+    def _at(self, place) -> Video:
+        return {name: values[place] for name, values in self._video.items()}
+
+    def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
+        """[count,...] stored frames of a video from `start` on."""
+        first = video["offset"] + start
+        frames = self._flat[modality][first : first + count]
+        return tf.ensure_shape(frames, [count, *frames.shape[1:]])
+
+
+class StreamedVideos:
+    """Videos read from the shards as they are needed, for sets of any size."""
+
+    def __init__(self, manifest: Manifest, split: str, lines: List[Dict[str, Any]], least_frames: int, ahead: int):
+        self.size = manifest.settings["size"]
+        self.samples = manifest.samples_per_frame
+        self.count = len(lines)
+        self._shards = manifest.shards(split)
+        self._least_frames = least_frames
+        self._ahead = ahead
+        names = manifest.labels or [""]
+        self._labels = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(names, tf.range(len(names))), default_value=-1
+        )
+
+    def _parse(self, serialized) -> Video:
+        video = records.parse(serialized)
+        has_label = tf.strings.length(video["label"]) > 0
+        return {**video, "label": tf.where(has_label, self._labels.lookup(video["label"]), -1)}
+
+    def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
+        parsed = serialized.map(self._parse, tf.data.AUTOTUNE)
+        return parsed.filter(lambda video: video["frames"] >= self._least_frames)
+
+    def in_order(self) -> tf.data.Dataset:
+        """Each video once."""
+        return self._usable(_read_shards(self._shards))
+
+    def shuffled(self, seed: int) -> tf.data.Dataset:
+        """Videos for ever, in another order each epoch. Elements have `epoch`.
+
+        Shards are permuted each epoch, and videos within a buffer; the buffer holds what is still encoded.
+        """
+        shards = tf.constant(self._shards)
+        count = len(self._shards)
+
+        def one_epoch(epoch):
+            order = tf.random.experimental.index_shuffle(
+                tf.range(count, dtype=tf.int64), tf.stack([seed, epoch]), tf.constant(count - 1, tf.int64)
+            )
+            videos = self._usable(_read_shards(tf.gather(shards, order)))
+            return videos.map(lambda video: {**video, "epoch": epoch})
+
+        epochs = tf.data.Dataset.range(np.iinfo(np.int64).max).flat_map(one_epoch)
+        return epochs.shuffle(self._ahead, seed=seed)
+
+    def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
+        """[count,...] stored frames of a video from `start` on, decoded."""
+        if modality == "audio":
+            return tf.cond(
+                video["has_sound"],
+                lambda: self._stretch(video["sound"], modality, start, count),
+                lambda: tf.zeros([count, self.samples], tf.int16),
+            )
+        return self._stretch(video[modality], modality, start, count)
+
+    def _stretch(self, strings, modality, start, count):
+        strings = tf.ensure_shape(strings[start : start + count], [count])
+        return decode_frames(strings, modality, self.size, self.samples)

@@ -1,0 +1,205 @@
+"""Is the rendered world fair? What each modality gives away without learning, and what a supervised RGB tower reaches.
+
+    python -m experiments.world_fairness                 3 class lists, 4 worlds
+    python -m experiments.world_fairness --smoke         one small world, less than a minute; its numbers mean nothing
+
+A world is fair if neither stills, colours, energies of motion, sound nor flow give its classes away by plain statistics
+or through an untrained tower, while a tower that learns from RGB finds them: there is something to learn, and nothing
+to be had for free. Each world is rendered, converted and read as any other data. In the rows are plain descriptors
+(`elo_tf.fitness.descriptors`) and embeddings of untrained towers, in the columns accuracies on held-out videos:
+
+    1-NN     nearest neighbour among the training clips
+    k-means  K = number of classes, each cluster gives its majority label; on small sets this is above 1/K for noise
+    linear   one linear layer, its weight decay chosen by cross-validation on the training clips
+
+Hardware: HARDWARE
+Obtained: OBTAINED
+Needs scikit-learn, as the tests do. Results go to experiments/results/world_fairness.md and .json.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import sys
+import tempfile
+import time
+from typing import Dict, List, Tuple
+
+import numpy as np
+from absl import flags
+
+from elo_tf import command_line, storage
+from elo_tf.config import DataConfig, IngestConfig, InputError, WorldConfig
+
+_WORLDS = flags.DEFINE_list("worlds", ["main:0", "main:1", "second:0", "third:0"], "worlds to measure, LIST:SEED")
+_FOLDER = flags.DEFINE_string("folder", None, "where to keep videos and records, to go on with; else they are deleted")
+_RESULTS = flags.DEFINE_string("results", "experiments/results", "folder of the table")
+_PROCESSES = flags.DEFINE_integer("processes", 2, "processes that render and convert", lower_bound=1)
+_VIDEOS = flags.DEFINE_integer("videos_per_class", 200, "videos a class; a quarter of them is held out", lower_bound=8)
+_STEPS = flags.DEFINE_integer("steps", 3000, "training steps of the supervised tower", lower_bound=1)
+_SMOKE = flags.DEFINE_bool("smoke", False, "one small world and few steps; writes no results")
+
+INGEST = IngestConfig(size=36, labels="folders")
+DATA = DataConfig(crop_size=32, batch_size=24)
+LEARNING_RATE = 3e-3
+MODALITIES = ("rgb", "flow", "audio")
+DESCRIBED = {"pixels": "rgb", "color_histogram": "rgb", "frame_difference": "rgb", "audio": "audio", "flow": "flow"}
+
+Arrays = Dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Accuracies on held-out clips; None where a protocol does not apply."""
+
+    name: str
+    nearest: float = None
+    clusters: float = None
+    linear: float = None
+
+
+def prepare_world(classes: str, seed: int, folder: pathlib.Path, per_class: int, processes: int) -> str:
+    """Renders and converts the labelled part of a world; returns the folder of its records."""
+    from elo_tf.ingest.convert import convert
+    from elo_tf.ingest.world import render_world
+
+    config = WorldConfig(world_classes=classes, world_seed=seed, labelled_per_class=per_class)
+    render_world(config, folder / "videos", processes)
+    convert(folder / "videos" / "labelled", folder / "records", INGEST, processes)
+    return str(folder / "records")
+
+
+def read_clips(records: str, split: str, windows: int) -> Arrays:
+    """A few windows of each video: {"rgb", "flow", "audio", "label"}, arrays over the clips of a split."""
+    from elo_tf.data import Reader
+
+    reader = Reader.open(records, split, frozenset(("now", modality) for modality in MODALITIES), DATA)
+    clips = {name: [] for name in (*MODALITIES, "label")}
+    for batch in reader.scoring(windows * reader.videos.count).as_numpy_iterator():
+        clips["label"].append(batch["label"])
+        for modality in MODALITIES:
+            clips[modality].append(batch["now"][modality])
+    return {name: np.concatenate(parts) for name, parts in clips.items()}
+
+
+def probe(name: str, train: Arrays, test: Arrays, features: Tuple[np.ndarray, np.ndarray]) -> Row:
+    """The three protocols on standardised features ([N,d] of the training and of the held-out clips)."""
+    from sklearn.cluster import KMeans
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.neighbors import KNeighborsClassifier
+
+    mean, deviation = features[0].mean(0), features[0].std(0) + 1e-6
+    seen, held_out = ((part - mean) / deviation for part in features)
+    nearest = KNeighborsClassifier(1).fit(seen, train["label"]).score(held_out, test["label"])
+    count = int(train["label"].max()) + 1
+    clusters = KMeans(count, n_init=5, random_state=0).fit_predict(held_out)
+    majority = sum(np.bincount(test["label"][clusters == k]).max() for k in np.unique(clusters))
+    linear = GridSearchCV(LogisticRegression(max_iter=150), {"C": [0.003, 0.03, 0.3]}, cv=3)
+    linear.fit(seen, train["label"])
+    return Row(name, nearest, majority / len(clusters), linear.score(held_out, test["label"]))
+
+
+def embed(tower, clips: np.ndarray) -> np.ndarray:
+    """[N,D] embeddings in inference mode."""
+    return np.concatenate([tower(clips[i : i + 64])["embedding"].numpy() for i in range(0, len(clips), 64)])
+
+
+def supervise(records: str, test: Arrays, steps: int, seed: int) -> float:
+    """Accuracy on held-out clips of an RGB tower that is trained with labels (Adam, cosine decay)."""
+    import tensorflow as tf
+
+    from elo_tf.backbone import Backbone
+    from elo_tf.data import Reader
+
+    tf.keras.utils.set_random_seed(seed)
+    tower, head = Backbone("tiny"), tf.keras.layers.Dense(int(test["label"].max()) + 1)
+    optimizer = tf.keras.optimizers.Adam(tf.keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps))
+
+    @tf.function
+    def train_step(rgb, label):
+        with tf.GradientTape() as tape:
+            logits = head(tower(rgb, training=True)["embedding"])
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)
+        variables = tower.trainable_variables + head.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(losses, variables), variables))
+
+    reader = Reader.open(records, "train", frozenset({("now", "rgb")}), DATA)
+    for clips in reader.training(seed).take(steps):
+        train_step(clips["now"]["rgb"], clips["label"])
+    return float(np.mean(head(embed(tower, test["rgb"])).numpy().argmax(1) == test["label"]))
+
+
+def measure(records: str, steps: int, seed: int) -> List[Row]:
+    """All rows of one world."""
+    import tensorflow as tf
+
+    from elo_tf.backbone import Backbone
+    from elo_tf.fitness.descriptors import describe
+
+    train, test = read_clips(records, "train", 2), read_clips(records, "holdout", 2)
+    noise = [np.random.default_rng(seed).standard_normal((len(part["label"]), 32)) for part in (train, test)]
+    rows = [probe("noise, for reference", train, test, noise)]
+    for name, modality in DESCRIBED.items():
+        rows.append(probe(name, train, test, [describe(name, part[modality]) for part in (train, test)]))
+    for modality in MODALITIES:
+        tf.keras.utils.set_random_seed(seed)
+        tower = Backbone("tiny", modality)
+        rows.append(probe(f"untrained {modality} tower", train, test,
+                          [embed(tower, part[modality]) for part in (train, test)]))
+    rows.append(Row("supervised rgb tower", linear=supervise(records, test, steps, seed)))
+    return rows
+
+
+def table(worlds: Dict[str, List[Row]]) -> str:
+    """A Markdown table: 1-NN / k-means / linear for each world."""
+    def cell(row: Row) -> str:
+        return " / ".join("" if value is None else f"{value:.2f}".lstrip("0")
+                          for value in (row.nearest, row.clusters, row.linear)).strip(" /")
+
+    head = ["| 1-NN / k-means / linear | " + " | ".join(worlds) + " |", "| --- |" + " --- |" * len(worlds)]
+    named = zip(*worlds.values())
+    return "\n".join(head + [f"| {rows[0].name} | " + " | ".join(map(cell, rows)) + " |" for rows in named]) + "\n"
+
+
+def write_results(worlds: Dict[str, List[Row]], minutes: float) -> None:
+    """The table, and the same numbers as JSON, each with command, hardware and duration."""
+    import tensorflow as tf
+
+    folder = pathlib.Path(_RESULTS.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {
+        "command": " ".join(["python -m experiments.world_fairness", *sys.argv[1:]]),
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}",
+        "minutes": round(minutes, 1),
+        "videos_per_class": _VIDEOS.value,
+        "steps": _STEPS.value,
+    }
+    lines = [f"{name}: {value}" for name, value in about.items()]
+    storage.write_text(folder / "world_fairness.md", "\n".join(["# Fairness of the rendered world", "", *lines, "", ""])
+                       + table(worlds))
+    rows = {world: [dataclasses.asdict(row) for row in rows] for world, rows in worlds.items()}
+    storage.write_text(folder / "world_fairness.json", json.dumps({**about, "worlds": rows}, indent=1) + "\n")
+
+
+def main() -> None:
+    names = ["main:0"] if _SMOKE.value else _WORLDS.value
+    per_class, steps = (16, 20) if _SMOKE.value else (_VIDEOS.value, _STEPS.value)
+    start, results = time.monotonic(), {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in names:
+            classes, _, seed = name.partition(":")
+            if not seed.isdecimal():
+                raise InputError(f"--worlds: {name!r} is not LIST:SEED, such as main:0")
+            folder = pathlib.Path(_FOLDER.value or temporary, f"{classes}-{seed}")
+            records = prepare_world(classes, int(seed), folder, per_class, _PROCESSES.value)
+            results[name] = measure(records, steps, int(seed))
+            print(table({name: results[name]}), flush=True)
+            if not _SMOKE.value:
+                write_results(results, (time.monotonic() - start) / 60)
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [])

@@ -1,0 +1,107 @@
+"""The fitness of whole candidates: healthy, dead and broken ones."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elo_tf.config import FitnessConfig, InputError
+from elo_tf.fitness import zipf
+from elo_tf.fitness.kmeans import kmeans
+from elo_tf.fitness.score import Scorer
+
+VIDEOS, WIDTH = 240, 12
+CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=8)
+
+
+def world():
+    """Features and descriptors [N,D] of the same hidden classes."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(6, size=VIDEOS)
+    features, descriptors = (
+        3 * generator.normal(size=(6, WIDTH))[labels] + generator.normal(size=(VIDEOS, WIDTH)) for _ in range(2)
+    )
+    return features.astype(np.float32), descriptors.astype(np.float32)
+
+
+FEATURES, DESCRIPTORS = world()
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return Scorer(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def reference(scorer):
+    return scorer.reference(DESCRIPTORS, seed=5)
+
+
+def test_value_is_the_mean_over_the_restarts_of_the_chosen_score(scorer, reference):
+    fitness = scorer.score(FEATURES, 1, reference, untrained_agreement=0.1)
+    unit = zipf.normalise(FEATURES)
+    clusters = kmeans(unit, 8, 3, 8, tf.constant([1, 0]))
+    spread = zipf.within_cluster_spread(clusters.inertia, VIDEOS)
+    expected = zipf.divergence(zipf.cluster_distribution(unit, clusters.centres, spread), 1.0).numpy()
+    assert fitness.value == pytest.approx(expected.mean(), rel=1e-4)
+    assert fitness.deviation == pytest.approx(expected.std(), rel=1e-3)
+    assert (fitness.reason, fitness.restarts) == (None, 3)
+
+
+def test_literal_fitness_is_chosen_by_the_setting(scorer):
+    literal = Scorer(FitnessConfig(fitness="zipf", clusters=8, restarts=3, kmeans_iterations=8)).score(FEATURES, 1)
+    clusters = kmeans(FEATURES, 8, 3, 8, tf.constant([1, 0]))
+    expected = zipf.divergence(zipf.cluster_distribution(FEATURES, clusters.centres, tf.ones([3])), 1.0).numpy()
+    assert literal.value == pytest.approx(expected.mean(), rel=1e-4)
+    assert literal.diagnostics == scorer.score(FEATURES, 1).diagnostics
+
+
+def test_scale_moves_the_literal_score_and_not_the_scale_free_one(scorer):
+    small, large = (scorer.score(FEATURES * scale, 1).diagnostics for scale in (0.1, 10.0))
+    assert small["zipf_scale_free"] == pytest.approx(large["zipf_scale_free"], rel=1e-3)
+    assert abs(small["zipf"] - large["zipf"]) > 0.05
+
+
+def test_agreement_tells_the_classes_from_noise(scorer, reference):
+    noise = np.random.default_rng(1).normal(size=FEATURES.shape)
+    good, bad = (scorer.score(features, 1, reference).diagnostics["agreement"] for features in (FEATURES, noise))
+    assert good > 0.6 > 0.3 > bad
+    assert scorer.score(noise, 1, reference, untrained_agreement=bad).reason.startswith("learned nothing")
+
+
+def test_a_collapsed_tower_is_infeasible_and_still_measured(scorer, reference):
+    fitness = scorer.score(np.full_like(FEATURES, 0.7), 1, reference, untrained_agreement=0.1)
+    assert fitness.value is None and fitness.deviation is None and fitness.reason.startswith("collapsed")
+    # The hole that the gate closes: by the score alone this is no bad candidate.
+    uniform = np.log(8) - np.log(8 / (1 / np.arange(1, 9)).sum()) + np.log(np.arange(1, 9)).mean() - np.log(8)
+    assert fitness.diagnostics["zipf_scale_free"] == pytest.approx(uniform, abs=1e-5)
+    assert fitness.diagnostics["agreement"] == 0.0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_not_finite_name_how_many(scorer, value):
+    broken = FEATURES.copy()
+    broken[[3, 5], 2] = value
+    fitness = scorer.score(broken, 1)
+    assert fitness.value is None and "2 of 240 videos" in fitness.reason
+
+
+def test_features_too_large_for_float32_distances_give_no_number(scorer, reference):
+    fitness = scorer.score(FEATURES * 1e25, 1, reference)
+    assert fitness.value is None and fitness.reason.startswith("not finite")
+    assert np.isfinite(list(fitness.diagnostics.values())).all()
+
+
+def test_fewer_videos_than_clusters_names_both(scorer):
+    with pytest.raises(InputError, match="7 videos cannot form --clusters=8"):
+        scorer.score(FEATURES[:7], 1)
+
+
+def test_one_trace_for_all_candidates_of_a_search():
+    scorer = Scorer(CONFIG)
+    scores = {scorer.score(FEATURES * scale, seed).value for scale in (1.0, 2.0) for seed in (0, 1, 2**40)}
+    assert scorer.traces == 1
+    assert len(scores) >= 3
+
+
+def test_same_seed_same_fitness(scorer, reference):
+    assert scorer.score(FEATURES, 4, reference) == scorer.score(FEATURES, 4, reference)

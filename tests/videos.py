@@ -1,0 +1,69 @@
+"""Makes small videos for tests, with ffmpeg: what they show and when they sound is known to the frame."""
+
+import subprocess
+import tempfile
+import wave
+from pathlib import Path
+from typing import Optional, Sequence
+
+import imageio_ffmpeg
+import numpy as np
+
+RATE = 16000  # Hz, of the sound given to `write`
+
+
+def ffmpeg(*arguments: str, stdin: bytes = b"") -> None:
+    """Runs ffmpeg; its messages are the error's text if it fails."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-hide_banner", "-loglevel", "error", *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode())
+
+
+def write(
+    path: Path,
+    frames: np.ndarray,
+    fps: float = 12.5,
+    sound: Optional[np.ndarray] = None,
+    sound_start: float = 0.0,
+    options: Sequence[str] = ("-c:v", "libx264", "-crf", "8", "-pix_fmt", "yuv420p", "-c:a", "aac"),
+) -> Path:
+    """Writes frames uint8 [F,H,W,3], and sound int16 [samples] at 16 kHz that starts `sound_start` seconds late."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _, height, width, _ = frames.shape
+    inputs = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0"]
+    with tempfile.TemporaryDirectory() as folder:
+        if sound is not None:
+            with wave.open(f"{folder}/sound.wav", "wb") as file:
+                file.setparams((1, 2, RATE, 0, "NONE", ""))
+                file.writeframes(sound.astype("<i2").tobytes())
+            inputs += ["-itsoffset", str(sound_start), "-i", f"{folder}/sound.wav"]
+        ffmpeg(*inputs, *options, f"file:{path}", stdin=frames.tobytes())
+    return path
+
+
+def plain(path: Path, frames: int = 8, size: int = 32, grey: int = 128, sound: bool = False, fps: float = 12.5) -> Path:
+    """A quick video of one grey value, with a 440 Hz tone if `sound`."""
+    seconds = np.arange(round(frames / fps * RATE)) / RATE
+    wave_form = (8000 * np.sin(2 * np.pi * 440 * seconds)).astype(np.int16)
+    return write(path, np.full((frames, size, size, 3), grey, np.uint8), fps, wave_form if sound else None)
+
+
+def flash_and_click(path: Path, at: float, seconds: float = 3.0, fps: float = 25.0, sound_start: float = 0.0) -> Path:
+    """Black and silent but for a white frame and a click of 10 ms at `at` seconds; the sound track may start late."""
+    frames = np.zeros((round(seconds * fps), 48, 64, 3), np.uint8)
+    frames[round(at * fps)] = 255
+    sound = np.zeros(round((seconds - sound_start) * RATE), np.int16)
+    start = round((at - sound_start) * RATE)
+    sound[start : start + RATE // 100] = 20000
+    return write(path, frames, fps, sound, sound_start)
+
+
+def quadrants(height: int, width: int) -> np.ndarray:
+    """One frame uint8 [1,H,W,3]: red, green above blue, white."""
+    frame = np.zeros((1, height, width, 3), np.uint8)
+    frame[:, : height // 2, : width // 2] = (255, 0, 0)
+    frame[:, : height // 2, width // 2 :] = (0, 255, 0)
+    frame[:, height // 2 :, : width // 2] = (0, 0, 255)
+    frame[:, height // 2 :, width // 2 :] = 255
+    return frame

@@ -1,6 +1,8 @@
 """Sound as clips: log-mel spectrogram slices, S steps of M bins to each video frame (tensorflow-io).
 
     samples [B,n] -> short-time spectrum -> mel bins -> decibels -> [B,T,S,M,1] in [0,1]
+
+Sound thus is a video of short slices, for which the towers need no second kind of layer.
 """
 
 import tensorflow as tf
@@ -38,8 +40,8 @@ def log_mel(samples: tf.Tensor, sample_rate: int, frames: int, steps: int, bins:
     window = 2 * hop
     transform = max(256, 1 << (window - 1).bit_length())
     spectrum = tfio.audio.spectrogram(samples, nfft=transform, window=window, stride=hop)  # [B, T*S, transform/2 + 1]
-    # A full-scale tone has the magnitude of half of the (Hann) window's sum, a quarter of its length.
-    spectrum = spectrum / (window / 4)
+    # The main lobe of a full-scale tone under a Hann window sums to half of the window's length.
+    spectrum = spectrum / (window / 2)
     mel = tfio.audio.melscale(spectrum, rate=sample_rate, mels=bins, fmin=LOWEST_HZ, fmax=sample_rate / 2)
     decibels = tfio.audio.dbscale(mel, top_db=_FLOOR_DB)
     scaled = tf.clip_by_value(decibels / RANGE_DB + 1.0, 0.0, 1.0)

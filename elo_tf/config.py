@@ -55,7 +55,7 @@ class _Checked:
 class IngestConfig(_Checked):
     """How a video becomes a record (`elo_tf.prepare`)."""
 
-    size: int = setting(64, "side of the stored square frames, pixels; training crops are smaller", low=8, high=1024)
+    size: int = setting(64, "side of the stored square frames, pixels; training crops are smaller", low=16, high=1024)
     fps: float = setting(12.5, "frames a second after resampling", low=1, high=120)
     flow: str = setting("dis", "optical flow: DIS (fast) or TV-L1 (as in two-stream work)", choices=("dis", "tvl1"))
     flow_bound: float = setting(20.0, "flow is clipped to this many pixels a frame, then quantised", low=1)
@@ -141,8 +141,9 @@ class FitnessConfig(_Checked):
     kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
     min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
-    agree_with: str = setting("audio", "modality whose plain descriptors RGB clusters must agree with",
-                              choices=("audio", "flow"))
+    agree_with: str = setting(
+        "audio", "modality whose plain descriptors RGB clusters must agree with", choices=("audio", "flow")
+    )
     agreement_margin: float = setting(0.0, "health gate: agreement must pass the untrained tower's by this", low=-1)
 
 
@@ -150,7 +151,7 @@ class FitnessConfig(_Checked):
 class EvolutionConfig(_Checked):
     """The search over λ (Sec. 3.2.3)."""
 
-    strategy: str = setting("cma_es", "search strategy", choices=("cma_es",))
+    strategy: str = setting("cma_es", "search strategy: the name of a file in elo_tf/evolution")
     generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
     initial_step: float = setting(0.3, "initial standard deviation of CMA-ES, in units of λ", low=1e-6, high=1)

@@ -83,7 +83,9 @@ class Reader:
         least = least_frames(needs, config)
         lines = [line for line in manifest.usable if line["split"] == split]
         if not lines:
-            raise InputError(f"{records} has no videos in its {split} part; make records with another --holdout_fraction")
+            raise InputError(
+                f"{records} has no videos in its {split} part; make records with another --holdout_fraction"
+            )
         long_enough = [line for line in lines if line["frames"] >= least]
         if not long_enough:
             longest = max(line["frames"] for line in lines)

@@ -34,9 +34,13 @@ def batch_normalization(affine: bool = True) -> tf.keras.layers.Layer:
     The fused kernel, much faster on a CPU, serves where there is only one replica.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return tf.keras.layers.BatchNormalization(
+    norm = tf.keras.layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, center=affine, scale=affine, synchronized=replicas > 1
     )
+    # The fused kernel tracks the unbiased variance, the synchronised code the biased one. Keras can take the
+    # correction out, so that the statistics do not depend on the number of replicas; a test compares them.
+    norm._bessels_correction_test_only = False
+    return norm
 
 
 def _conv(filters: int, kernel: Tuple[int, int], strides: Tuple[int, int], weight_decay: float):
@@ -152,9 +156,7 @@ class UnitBlock(tf.keras.layers.Layer):
 
     def __init__(self, inputs: int, width: int, stride: int, weight_decay: float):
         super().__init__()
-        self.unit = Conv2Plus1D(
-            width, width, spatial_stride=stride, temporal_stride=stride, weight_decay=weight_decay
-        )
+        self.unit = Conv2Plus1D(width, width, spatial_stride=stride, temporal_stride=stride, weight_decay=weight_decay)
         self.norm = Norm(relu=False)
         self.shortcut = None
         if stride > 1 or inputs != width:
@@ -168,7 +170,7 @@ class UnitBlock(tf.keras.layers.Layer):
 class BasicBlock(tf.keras.layers.Layer):
     """Two (2+1)D units and a shortcut (ResNet-18).
 
-        x -> unit(stride) -> BN -> ReLU -> unit -> BN -> (+ shortcut(x)) -> ReLU
+    x -> unit(stride) -> BN -> ReLU -> unit -> BN -> (+ shortcut(x)) -> ReLU
     """
 
     expansion = 1
@@ -199,7 +201,7 @@ class BasicBlock(tf.keras.layers.Layer):
 class BottleneckBlock(tf.keras.layers.Layer):
     """A (2+1)D unit between two 1x1x1 convolutions and a shortcut (ResNet-50).
 
-        x -> 1x1x1 -> BN -> ReLU -> unit(stride) -> BN -> ReLU -> 1x1x1, 4 x width -> BN -> (+ shortcut(x)) -> ReLU
+    x -> 1x1x1 -> BN -> ReLU -> unit(stride) -> BN -> ReLU -> 1x1x1, 4 x width -> BN -> (+ shortcut(x)) -> ReLU
     """
 
     expansion = 4

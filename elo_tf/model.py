@@ -36,9 +36,7 @@ class EloModel(tf.keras.Model):
         self.tasks = list(tasks)
         self.objective = Objective([task.name for task in tasks])
         used = {modality for task in tasks for modality, _ in task.views} | {"rgb"}
-        self.towers = {
-            name: Backbone(backbone, name, weight_decay) for name in MODALITIES if name in used
-        }
+        self.towers = {name: Backbone(backbone, name, weight_decay) for name in MODALITIES if name in used}
         # modality -> views, each once, `plain` first.
         self.views: Dict[str, List[str]] = {
             modality: [view for view in VIEWS if any((modality, view) in task.views for task in tasks)]

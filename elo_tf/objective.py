@@ -1,6 +1,6 @@
 """The weighted sum of Eq. 1: lambdas as names, as a vector, and as a JSON file.
 
-    L = sum_m sum_t lambda_{m,t} L_{m,t} + sum_d lambda_d L_d,        each lambda in [0,1]
+L = sum_m sum_t lambda_{m,t} L_{m,t} + sum_d lambda_d L_d,        each lambda in [0,1]
 """
 
 import hashlib

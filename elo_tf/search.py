@@ -14,7 +14,6 @@ import os
 import pathlib
 import platform
 import shutil
-import sys
 import time
 from importlib import metadata
 from typing import Any, Dict, List, Tuple
@@ -22,8 +21,9 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 from tqdm import tqdm
 
-from elo_tf import command_line, config, figures
+from elo_tf import command_line, config, figures, tasks
 from elo_tf.candidate import CandidateRunner, Outcome, Settings
+from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
 from elo_tf.evolution import base
 from elo_tf.ingest.records import Manifest
@@ -43,15 +43,17 @@ def main() -> None:
     """Runs or continues a search, as the flags say."""
     run, data, model, train, fitness, evolution = (config.from_flags(kind) for kind in CONFIGS)
     directory = _run_directory(run)
-    settings = Settings(run, data, model, train, fitness)
     manifest = Manifest.load(run.records)
-    _limit_threads(run.threads)
-    print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
-    runner = CandidateRunner(settings)
-    header = _header(run.seed, (run, data, model, train, fitness, evolution), runner.names, manifest)
+    terms = tasks.select(check_modalities(model.modalities), model.tasks)
+    header = _header(run.seed, (run, data, model, train, fitness, evolution), [term.name for term in terms], manifest)
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
         write_text(directory / "flags.txt", config.to_lines(run, data, model, train, fitness, evolution))
-        Search(runner, journal, evolution, directory).run()
+        search = Search(journal, evolution, directory)
+        if search.is_left():
+            _limit_threads(run.threads)
+            print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
+            search.run(CandidateRunner(Settings(run, data, model, train, fitness)))
+        search.finish({term.name: term.code for term in terms})
 
 
 def _run_directory(run: RunConfig) -> pathlib.Path:
@@ -105,60 +107,61 @@ class Search:
     """Ask, run, tell, until the rounds are done; the journal is its only state.
 
     Args:
-      runner: Runs candidates.
       journal: Open; what it holds is replayed, not repeated.
       evolution: Settings of the strategy.
       directory: The run directory.
     """
 
-    def __init__(self, runner: CandidateRunner, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path):
-        self.runner = runner
+    def __init__(self, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path):
         self.journal = journal
         self.evolution = evolution
         self.directory = directory
-        self.strategy = base.create(
-            evolution.strategy,
-            dimensions=len(runner.names),
-            seed=journal.header["seed"],
-            population=evolution.population,
-            initial_step=evolution.initial_step,
-        )
+        try:
+            self.strategy = base.create(
+                evolution.strategy,
+                dimensions=len(journal.names),
+                seed=journal.header["seed"],
+                population=evolution.population,
+                initial_step=evolution.initial_step,
+            )
+            base.replay(self.strategy, [(each.lambdas, each.fitness()) for each in journal.generations()])
+        except ValueError as error:
+            raise InputError(f"--strategy={evolution.strategy} cannot go on in {directory}: {error}") from None
 
-    def run(self) -> None:
-        """Runs what is missing, then writes the figures and prints what was found."""
-        generations = self.journal.generations()
-        base.replay(self.strategy, [(generation.lambdas, generation.fitness()) for generation in generations])
-        done = sum(result is not None for generation in generations for result in generation.results)
-        self._announce(done)
-        total = self.evolution.generations * self.strategy.population
-        steps = self.runner.settings.train.steps
-        bar = tqdm(total=total * steps, initial=done * steps, unit="step", smoothing=0.02, dynamic_ncols=True)
-        with bar:
-            while self._generations_left():
-                self._run_generation(bar)
-        for reason in self.strategy.stop():
-            print(f"The strategy stopped: {reason}")
-        self._finish()
-
-    def _announce(self, done: int) -> None:
-        runner, train = self.runner, self.runner.settings.train
-        print(
-            f"{len(runner.names)} lambdas, {runner.training.videos.count} videos to train on, "
-            f"{runner.scoring.videos.count} to score on; {self.evolution.generations} generations of "
-            f"{self.strategy.population} candidates of {train.steps} steps, {done} already done"
-        )
-        for part, reader in (("training", runner.training), ("scoring", runner.scoring)):
-            if reader.excluded:
-                print(f"{reader.excluded} {part} videos are too short for the clips asked for and left out")
-        print(f"untrained tower: {_describe_diagnostics(runner.untrained.diagnostics)}", flush=True)
-
-    def _generations_left(self) -> bool:
+    def is_left(self) -> bool:
+        """Whether candidates are still to be run."""
         generations = self.journal.generations()
         if generations and not generations[-1].complete:
             return True
         return len(generations) < self.evolution.generations and not self.strategy.stop()
 
-    def _run_generation(self, bar: tqdm) -> None:
+    def run(self, runner: CandidateRunner) -> None:
+        """Runs what is missing."""
+        results = [result for generation in self.journal.generations() for result in generation.results]
+        done = sum(result is not None for result in results)
+        self._announce(runner, done)
+        total = self.evolution.generations * self.strategy.population
+        steps = runner.settings.train.steps
+        with command_line.progress_bar(total * steps, "step", done * steps) as bar:
+            while self.is_left():
+                self._run_generation(runner, bar)
+        for reason in self.strategy.stop():
+            print(f"The strategy stopped: {reason}")
+
+    def _announce(self, runner: CandidateRunner, done: int) -> None:
+        print(
+            f"{len(runner.names)} lambdas, {runner.training.videos.count} videos to train on, "
+            f"{runner.scoring.videos.count} to score on; {self.evolution.generations} generations of "
+            f"{self.strategy.population} candidates of {runner.settings.train.steps} steps, {done} already done"
+        )
+        for part, reader in (("training", runner.training), ("scoring", runner.scoring)):
+            if reader.excluded:
+                print(f"{reader.excluded} {part} videos are too short for the clips asked for and left out")
+        shown = {name: runner.untrained.diagnostics.get(name) for name in ("zipf", "zipf_scale_free", "agreement")}
+        measured = ", ".join(f"{name} {value:.3f}" for name, value in shown.items() if value is not None)
+        print(f"untrained tower: {measured}", flush=True)
+
+    def _run_generation(self, runner: CandidateRunner, bar: tqdm) -> None:
         """Runs the candidates of one generation that have no result yet."""
         generations = self.journal.generations()
         if not generations or generations[-1].complete:
@@ -166,16 +169,16 @@ class Search:
         generation = self.journal.generations()[-1]
         for candidate, lambdas, result in zip(generation.candidates, generation.lambdas, generation.results):
             if result is None:
-                self._run_candidate(candidate, lambdas, bar)
+                self._run_candidate(runner, candidate, lambdas, bar)
         generation = self.journal.generations()[-1]
         self.strategy.tell(generation.lambdas, generation.fitness())
         self._save_best()
 
-    def _run_candidate(self, candidate: int, lambdas: np.ndarray, bar: tqdm) -> None:
+    def _run_candidate(self, runner: CandidateRunner, candidate: int, lambdas: np.ndarray, bar: tqdm) -> None:
         begun, before = time.perf_counter(), bar.n
-        outcome = self.runner.run(lambdas, bar.update)
+        outcome = runner.run(lambdas, bar.update)
         # A candidate that diverged has not used all of its steps.
-        bar.update(before + self.runner.settings.train.steps - bar.n)
+        bar.update(before + runner.settings.train.steps - bar.n)
         self.journal.tell(candidate, _result(outcome, time.perf_counter() - begun))
         best = best_result(self.journal.generations())
         bar.set_postfix_str(f"best {best[2].value:.4f}" if best else "none feasible")
@@ -184,12 +187,11 @@ class Search:
         best = best_result(self.journal.generations())
         if best:
             generation, place, result = best
-            fitness = self.runner.settings.fitness
             results = [result for each in self.journal.generations() for result in each.results if result]
             about = {
                 "strategy": self.evolution.strategy,
                 "fitness": {
-                    "name": fitness.fitness,
+                    "name": self.journal.header["settings"]["fitness"],
                     "value": result.value,
                     "deviation": result.deviation,
                     "restarts": result.restarts,
@@ -200,16 +202,18 @@ class Search:
                 "infeasible": sum(each.value is None for each in results),
                 "seconds": round(sum(each.seconds for each in results), 1),
             }
-            names = self.runner.names
-            save_loss(self.directory / "evolved_loss.json", names, generation.lambdas[place], about)
+            path = self.directory / "evolved_loss.json"
+            save_loss(path, self.journal.names, generation.lambdas[place], about)
 
-    def _finish(self) -> None:
+    def finish(self, codes: Dict[str, str]) -> None:
         """Writes the figures and prints the findings.
+
+        Args:
+          codes: Name of each term -> its short form.
 
         Raises:
           InputError: no candidate was feasible.
         """
-        codes = {task.name: task.code for task in self.runner.model.tasks}
         (self.directory / "figures").mkdir(exist_ok=True)
         generations = self.journal.generations()
         best = best_result(generations)
@@ -255,11 +259,6 @@ def findings(journal: Journal, codes: Dict[str, str], directory: pathlib.Path) -
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
-
-
-def _describe_diagnostics(diagnostics: Dict[str, float]) -> str:
-    shown = ("zipf", "zipf_scale_free", "agreement")
-    return ", ".join(f"{name} {diagnostics[name]:.3f}" for name in shown if name in diagnostics)
 
 
 def _result(outcome: Outcome, seconds: float) -> Result:

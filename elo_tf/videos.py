@@ -190,4 +190,5 @@ class StreamedVideos:
 
     def _stretch(self, strings, modality, start, count):
         strings = tf.ensure_shape(strings[start : start + count], [count])
-        return decode_frames(strings, modality, self.size, self.samples)
+        frames = decode_frames(strings, modality, self.size, self.samples)
+        return tf.ensure_shape(frames, [count, *frames.shape[1:]])

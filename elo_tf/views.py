@@ -28,7 +28,7 @@ def permutation(noise: tf.Tensor) -> tf.Tensor:
     """
     frames = noise.shape[1]
     if frames < 3:
-        raise ValueError(f"{frames} frames cannot be shuffled without being ordered or reversed; use --frames=3 or more")
+        raise ValueError(f"{frames} frames have no order but forward and backward; use --frames=3 or more")
     order = tf.argsort(noise, axis=1)
     forward = tf.range(frames)[tf.newaxis]
     forbidden = tf.reduce_all(order == forward, 1) | tf.reduce_all(order == frames - 1 - forward, 1)

@@ -147,17 +147,20 @@ def measure(records: str, steps: int, seed: int) -> List[Row]:
     for modality in MODALITIES:
         tf.keras.utils.set_random_seed(seed)
         tower = Backbone("tiny", modality)
-        rows.append(probe(f"untrained {modality} tower", train, test,
-                          [embed(tower, part[modality]) for part in (train, test)]))
+        rows.append(
+            probe(f"untrained {modality} tower", train, test, [embed(tower, part[modality]) for part in (train, test)])
+        )
     rows.append(Row("supervised rgb tower", linear=supervise(records, test, steps, seed)))
     return rows
 
 
 def table(worlds: Dict[str, List[Row]]) -> str:
     """A Markdown table: 1-NN / k-means / linear for each world."""
+
     def cell(row: Row) -> str:
-        return " / ".join("" if value is None else f"{value:.2f}".lstrip("0")
-                          for value in (row.nearest, row.clusters, row.linear)).strip(" /")
+        return " / ".join(
+            "" if value is None else f"{value:.2f}".lstrip("0") for value in (row.nearest, row.clusters, row.linear)
+        ).strip(" /")
 
     head = ["| 1-NN / k-means / linear | " + " | ".join(worlds) + " |", "| --- |" + " --- |" * len(worlds)]
     named = zip(*worlds.values())
@@ -178,15 +181,17 @@ def write_results(worlds: Dict[str, List[Row]], minutes: float) -> None:
         "steps": _STEPS.value,
     }
     lines = [f"{name}: {value}" for name, value in about.items()]
-    storage.write_text(folder / "world_fairness.md", "\n".join(["# Fairness of the rendered world", "", *lines, "", ""])
-                       + table(worlds))
+    storage.write_text(
+        folder / "world_fairness.md",
+        "\n".join(["# Fairness of the rendered world", "", *lines, "", ""]) + table(worlds),
+    )
     rows = {world: [dataclasses.asdict(row) for row in rows] for world, rows in worlds.items()}
     storage.write_text(folder / "world_fairness.json", json.dumps({**about, "worlds": rows}, indent=1) + "\n")
 
 
 def main() -> None:
     names = ["main:0"] if _SMOKE.value else _WORLDS.value
-    per_class, steps = (16, 20) if _SMOKE.value else (_VIDEOS.value, _STEPS.value)
+    per_class, steps = (8, 10) if _SMOKE.value else (_VIDEOS.value, _STEPS.value)
     start, results = time.monotonic(), {}
     with tempfile.TemporaryDirectory() as temporary:
         for name in names:

@@ -75,6 +75,13 @@ def test_inertia_never_rises_with_more_iterations():
     assert (inertia[-1] < inertia[0]).all()
 
 
+def test_ends_once_no_assignment_changes():
+    features, _ = blobs(100, spread=3.0)
+    # So many iterations would not end in a lifetime.
+    endless, enough = (kmeans(features, 8, 2, iterations, seed()) for iterations in (2**31 - 1, 100))
+    np.testing.assert_array_equal(endless.centres, enough.centres)
+
+
 def test_result_describes_itself():
     features, _ = blobs(spread=4.0)
     found = kmeans(features, 8, 4, 2, seed())

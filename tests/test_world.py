@@ -2,7 +2,11 @@
 
 import collections
 import json
+import os
 import pathlib
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -62,8 +66,10 @@ def test_something_happens_at_each_moment(name):
     motion, tiny = motions.MOTIONS[name], 1e-4
 
     def break_at(moment):
-        before, at, after = (np.concatenate([state(track) for track in motion.move(beat_of([2.0, moment + offset]))])
-                             for offset in (-tiny, 0.5 * tiny, 2 * tiny))
+        before, at, after = (
+            np.concatenate([state(track) for track in motion.move(beat_of([2.0, moment + offset]))])
+            for offset in (-tiny, 0.5 * tiny, 2 * tiny)
+        )
         return np.abs((after - at) - (at - before)).max()
 
     smooth = np.median([break_at(2 + moment) for moment in np.linspace(0.05, 0.95, 7)])
@@ -227,3 +233,54 @@ def test_a_part_left_by_a_killed_run_is_no_video(rendered):
     world.render_world(config, folder, workers=1)
     assert (folder / lost).read_bytes() == content
     (folder / lost).with_name(f".{lost.name}.1.partial").unlink()
+
+
+def parent(pid):
+    """Parent of a running process, from /proc; None if it has ended."""
+    try:
+        state, above = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+    except OSError:
+        return None
+    return None if state == "Z" else int(above)
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_killed_run_leaves_no_process_and_can_be_repeated(tmp_path):
+    program = (
+        "import pathlib, sys\nfrom elo_tf.config import WorldConfig\nfrom elo_tf.ingest import world\n"
+        "if __name__ == '__main__':\n"
+        "    world.render_world(WorldConfig(world=500, labelled_per_class=0), pathlib.Path(sys.argv[1]), 2)\n"
+    )
+    (tmp_path / "render.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+    run = subprocess.Popen(
+        [sys.executable, str(tmp_path / "render.py"), str(tmp_path / "world")],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while len(files(tmp_path)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [p.name for p in pathlib.Path("/proc").glob("[0-9]*") if parent(p.name) == run.pid]
+    run.kill()
+    run.wait()
+    assert len(workers) >= 2
+    while any(map(parent, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(parent, workers))
+    done = files(tmp_path / "world")
+    assert 3 <= len(done) < 500
+    by_path = {pathlib.Path(video.path): video for video in world.list_videos(WorldConfig(world=500))}
+    for path, content in list(done.items())[:3]:
+        assert content == world.encode(*world.render(by_path[path], WorldConfig()))
+
+
+@pytest.mark.slow
+def test_the_fairness_experiment_runs_at_its_smoke_size():
+    root = pathlib.Path(__file__).parents[1]
+    command = [sys.executable, "-m", "experiments.world_fairness", "--smoke"]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    rows = [line.split("|")[1].strip() for line in run.stdout.splitlines() if line.startswith("| ")]
+    described = ("pixels", "color_histogram", "frame_difference", "audio", "flow", "supervised rgb tower")
+    assert set(described) <= set(rows)

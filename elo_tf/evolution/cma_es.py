@@ -50,7 +50,7 @@ class CmaEs(base.Strategy, name="cma_es"):
         if dimensions < 1:
             raise ValueError(f"a search needs at least one weight, not {dimensions}")
         if population in (1, 2):
-            raise ValueError(f"a population of {population} is too small for cma_es; give at least 3, or 0 for the default")
+            raise ValueError(f"a population of {population} is too small; give at least 3, or 0 for the default")
         self._dimensions = dimensions
         self._population = population or 4 + math.floor(3 * math.log(dimensions))
         options = {

@@ -1,7 +1,7 @@
 """Plain descriptors of clips: what can be read off a modality without learning anything.
 
-They show what of the classes lies open in a modality (`experiments/world_fairness.py`), and give the clusters that those
-of the RGB tower must agree with (`health.py`). NumPy only; arrays are in the ranges of `clips.py`.
+They show what of the classes lies open in a modality (`experiments/world_fairness.py`), and give the clusters that
+those of the RGB tower must agree with (`health.py`). NumPy only; arrays are in the ranges of `clips.py`.
 """
 
 from typing import Callable, Dict
@@ -41,8 +41,8 @@ def pixels(rgb: np.ndarray) -> np.ndarray:
 def color_histogram(rgb: np.ndarray) -> np.ndarray:
     """rgb [N,T,H,W,3] -> [N,64]: joint histogram of 4 levels a channel over all pixels and frames; sums to 1."""
     level = np.minimum((rgb * _COLOR_LEVELS).astype(np.int32), _COLOR_LEVELS - 1).reshape(len(rgb), -1, 3)
-    index = level @ np.array([_COLOR_LEVELS ** 2, _COLOR_LEVELS, 1], np.int32)
-    return np.stack([np.bincount(row, minlength=_COLOR_LEVELS ** 3) / row.size for row in index]).astype(np.float32)
+    index = level @ np.array([_COLOR_LEVELS**2, _COLOR_LEVELS, 1], np.int32)
+    return np.stack([np.bincount(row, minlength=_COLOR_LEVELS**3) / row.size for row in index]).astype(np.float32)
 
 
 def frame_difference(rgb: np.ndarray) -> np.ndarray:
@@ -87,11 +87,19 @@ def flow(field: np.ndarray) -> np.ndarray:
     histogram = np.stack([(magnitude * (sector == i)).sum(2) for i in range(_DIRECTIONS)], 2)  # [N,T,8]
     histogram = histogram / np.maximum(histogram.sum(2, keepdims=True), 1e-6)
     mean = vectors.mean(2)  # [N,T,2]
-    return np.concatenate([
-        whole.mean(1, keepdims=True), whole.std(1, keepdims=True), np.quantile(whole, _QUANTILES, axis=1).T,
-        _course(magnitude.mean(2)), histogram.mean(1), _course(np.abs(np.diff(histogram, axis=1)).sum(2)),
-        _course(np.linalg.norm(mean, axis=2)), _course(np.linalg.norm(np.diff(mean, axis=1), axis=2)),
-    ], 1).astype(np.float32)
+    return np.concatenate(
+        [
+            whole.mean(1, keepdims=True),
+            whole.std(1, keepdims=True),
+            np.quantile(whole, _QUANTILES, axis=1).T,
+            _course(magnitude.mean(2)),
+            histogram.mean(1),
+            _course(np.abs(np.diff(histogram, axis=1)).sum(2)),
+            _course(np.linalg.norm(mean, axis=2)),
+            _course(np.linalg.norm(np.diff(mean, axis=1), axis=2)),
+        ],
+        1,
+    ).astype(np.float32)
 
 
 DESCRIPTORS: Dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 import cv2
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.ingest.decode import Unusable, check_clip_bytes, decode, sound_grid
+from elo_tf.ingest.decode import UnusableError, check_clip_bytes, decode, sound_grid
 from elo_tf.ingest.flow import FlowEstimator
 from elo_tf.ingest.ledger import Ledger
 from elo_tf.ingest.pool import Pool
@@ -86,7 +86,7 @@ class Converter:
         path = self._videos / video
         try:
             clip = decode(path, self._config)
-        except Unusable as error:
+        except UnusableError as error:
             return {"id": video, "ok": False, "why": str(error), "again": error.again, "file": file_state(path)}
         label = PurePosixPath(video).parent.name if self._config.labels == "folders" else ""
         payload = serialize(video, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
@@ -175,8 +175,8 @@ def convert(
             complete = True
         except OSError as error:
             raise InputError(
-                f"cannot write into {records}: {error.strerror}; make room there and run the same command again, "
-                "finished shards are kept"
+                f"the conversion into {records} stopped: {error.strerror}; remove the cause and give the same command "
+                "again, finished shards are kept"
             ) from error
         finally:
             shutil.rmtree(ledger.partial, ignore_errors=True)  # Makes room for the manifest on a full disk.

@@ -33,7 +33,7 @@ _CONTAINERS = (
 )
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """A video that yields no record.
 
     Attributes:
@@ -92,7 +92,7 @@ def decode(path: Path, config: IngestConfig) -> Decoded:
     first and then scaled, so that the work is bounded by the picture's short side.
 
     Raises:
-      Unusable: no frame can be had; the message says why in a user's words.
+      UnusableError: no frame can be had; the message says why in a user's words.
     """
     _check_file(path)
     run, warnings = _run(path, config, with_sound=True), []
@@ -103,12 +103,12 @@ def decode(path: Path, config: IngestConfig) -> Decoded:
             warnings.append(f"sound cannot be decoded: {run.reason()}")
         run = mute
     if run.limit:
-        raise Unusable(run.limit, again=True)
+        raise UnusableError(run.limit, again=True)
     frame_bytes = config.size**2 * 3
     count = len(run.first) // frame_bytes
     if not count:
         reason = run.reason()
-        raise Unusable(reason if reason.startswith(("no ", "not ", "cannot ")) else f"cannot be decoded: {reason}")
+        raise UnusableError(reason if reason.startswith(("no ", "not ", "cannot ")) else f"cannot be decoded: {reason}")
     frames = np.frombuffer(run.first, np.uint8, count * frame_bytes).reshape(count, config.size, config.size, 3)
     sound = _fit(np.frombuffer(run.second, "<i2", len(run.second) // 2), count * sound_grid(config.fps)[1])
     if sound is not None and not sound.any():
@@ -136,11 +136,12 @@ def _check_file(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as error:
-        raise Unusable("broken link" if path.is_symlink() else f"cannot be read: {error.strerror.lower()}") from error
+        why = "broken link" if path.is_symlink() else f"cannot be read: {error.strerror.lower()}"
+        raise UnusableError(why) from error
     if not stat.S_ISREG(status.st_mode):
-        raise Unusable("not a regular file")
+        raise UnusableError("not a regular file")
     if not status.st_size:
-        raise Unusable("empty file")
+        raise UnusableError("empty file")
 
 
 def _run(path: Path, config: IngestConfig, with_sound: bool) -> ffmpeg.Finished:

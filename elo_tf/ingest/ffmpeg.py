@@ -3,7 +3,6 @@
 import math
 import os
 import re
-import resource
 import selectors
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from typing import Callable, Dict, List, NamedTuple, Tuple
 
 import imageio_ffmpeg
 
+_QUIETLY = ("-nostdin", "-hide_banner", "-loglevel", "error")
 _ERROR_BYTES = 16384
 _READ_BYTES = 1 << 20
 _GRACE_SECONDS = 5  # between the end of all output and the end of the process
@@ -23,7 +23,8 @@ _REASONS = (
     (r"Permission denied", "cannot be read: permission denied"),
 )
 _OUT_OF_MEMORY = re.compile(
-    r"Cannot allocate|alloc\w* failed|out of memory|pthread_create|thread\w* init failed|Resource temporarily unavailable",
+    r"Cannot allocate|alloc\w* failed|out of memory|get_buffer\(\) failed|pthread_create|thread\w* init failed|"
+    r"Resource temporarily unavailable",
     re.IGNORECASE,
 )
 # Consequences of a complaint, and complaints that `_REASONS` words better.
@@ -74,15 +75,15 @@ def run(
     """Runs ffmpeg to its end, or to the first limit that it passes.
 
     Args:
-      arguments: Makes the arguments, given the descriptor of the second pipe. No shell sees them.
+      arguments: Makes the arguments, given the descriptor of the second pipe. No shell interprets them.
       byte_limits: Most bytes on standard output and on the second pipe.
       seconds: Limit of the time on the clock, and of processor time.
-      memory_mb: Limit of the address space, MiB; on Linux.
+      memory_mb: Limit of the address space, MiB.
     """
     reader, writer = os.pipe()
     try:
         process = subprocess.Popen(
-            [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", *arguments(writer)],
+            [*_limits(seconds, memory_mb), imageio_ffmpeg.get_ffmpeg_exe(), *_QUIETLY, *arguments(writer)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -99,7 +100,6 @@ def run(
     out_of_time = f"decoding takes longer than {seconds:g} s (--decode_seconds)"
     with process, os.fdopen(reader, "rb", buffering=0) as second:
         try:
-            _limit(process.pid, seconds, memory_mb)
             first, second, errors = process.stdout.fileno(), second.fileno(), process.stderr.fileno()
             limits = {first: byte_limits[0], second: byte_limits[1], errors: _ERROR_BYTES}
             output, limit = _read(limits, errors, seconds, out_of_time)
@@ -108,28 +108,25 @@ def run(
             raise
         _end(process, grace=0 if limit else _GRACE_SECONDS)
     text = output[errors].decode("utf-8", "replace")
-    if process.returncode == -getattr(signal, "SIGXCPU", 0):
+    if process.returncode == -signal.SIGXCPU:
         limit = out_of_time
+    elif not limit and process.returncode == -signal.SIGKILL:
+        limit = "the system killed the decoder, as it does when memory runs out; use fewer --workers"
     elif not limit and _OUT_OF_MEMORY.search(text):
         limit = f"decoding takes more than {memory_mb} MiB of memory (--decode_memory_mb)"
     return Finished(output[first], output[second], text, process.returncode, limit)
 
 
-def _limit(pid: int, seconds: float, memory_mb: int) -> None:
-    """Bounds memory and processor time, and forbids files and core dumps, of a process that just started."""
-    if not hasattr(resource, "prlimit"):
-        return  # Not on Linux.
-    limits = {
-        resource.RLIMIT_AS: (memory_mb << 20, memory_mb << 20),
-        resource.RLIMIT_CPU: (math.ceil(seconds), math.ceil(seconds) + 1),
-        resource.RLIMIT_FSIZE: (0, 0),
-        resource.RLIMIT_CORE: (0, 0),
-    }
-    try:
-        for kind, values in limits.items():
-            resource.prlimit(pid, kind, values)
-    except ProcessLookupError:
-        pass  # It ended already.
+def _limits(seconds: float, memory_mb: int) -> List[str]:
+    """A command that bounds memory and processor time, forbids files and core dumps, and becomes the command after it.
+
+    Limits set from outside, on a process that runs already, would miss what it did and started before.
+    """
+    processor = math.ceil(seconds)
+    limits = (f"-v {memory_mb << 10}", f"-H -t {processor + 1}", f"-S -t {processor}", "-f 0", "-c 0")
+    # Some systems lack a limit (macOS that of memory), which is no reason not to decode.
+    script = "".join(f"ulimit {limit} 2>/dev/null; " for limit in limits) + 'exec "$@"'
+    return ["/bin/sh", "-c", script, "sh"]
 
 
 def _read(limits: Dict[int, int], errors: int, seconds: float, out_of_time: str) -> Tuple[Dict[int, bytearray], str]:

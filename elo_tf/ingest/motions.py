@@ -4,7 +4,7 @@ A motion is a function of time only. It knows no colour, place, shape or backgro
 `sounds.py` gives it the sound of its family at the moments named here. All motions take their length of path per cycle
 from the same distribution of speeds, so that a class is the *form* of a motion and not its energy.
 
-    Beat (period, phase, path length)  ->  MOTIONS[name].move  ->  one Track an actor, in a frame with x along the heading
+    Beat (period, phase, path length)  ->  MOTIONS[name].move  ->  one Track an actor, x along its heading
 
 Units: time in frames, lengths in pixels of a 64-pixel video, angles in radians.
 """
@@ -77,8 +77,12 @@ class Motion:
 
 def _track(beat: Beat, **course) -> Track:
     still = dict(x=0.0, y=0.0, angle=0.0, width=1.0, height=1.0, visible=1.0)
-    return Track(**{name: np.broadcast_to(np.asarray(course.get(name, value), np.float64), beat.cycle.shape)
-                    for name, value in still.items()})
+    return Track(
+        **{
+            name: np.broadcast_to(np.asarray(course.get(name, value), np.float64), beat.cycle.shape)
+            for name, value in still.items()
+        }
+    )
 
 
 def _wave(cycle: np.ndarray) -> np.ndarray:
@@ -117,9 +121,11 @@ def _shuttle(beat):
 
 
 def _orbit(beat):
+    # A circle seen at a slant: an ellipse at most 9 % longer than the circle of its mean radius.
     round_ = 2 * np.pi * beat.cycle
     arm = beat.path / (2 * np.pi)
-    return [_track(beat, x=arm * np.cos(round_), y=beat.turn * arm * np.sin(round_))]
+    slant = 0.6 * beat.amount
+    return [_track(beat, x=(1 + slant) * arm * np.cos(round_), y=beat.turn * (1 - slant) * arm * np.sin(round_))]
 
 
 def _figure_eight(beat):
@@ -178,8 +184,9 @@ def _drift(beat):
 
 def _zigzag(beat):
     slant = np.pi / 4 + 0.3 * beat.amount
-    return [_track(beat, x=beat.path * np.cos(slant) * beat.cycle,
-                   y=beat.path * np.sin(slant) / 4 * _triangle(beat.cycle))]
+    return [
+        _track(beat, x=beat.path * np.cos(slant) * beat.cycle, y=beat.path * np.sin(slant) / 4 * _triangle(beat.cycle))
+    ]
 
 
 def _weave(beat):
@@ -199,7 +206,8 @@ def _stop_and_go(beat):
 
 
 def _collide(beat):
-    gap = RADIUS + beat.path / 3 * _hop(beat.cycle)
+    # Like `_cross` but for what happens where they meet, so that speeds do not tell the two apart.
+    gap = RADIUS + beat.path / 6 * (1 - _triangle(beat.cycle))
     return [_track(beat, x=-gap), _track(beat, x=gap)]
 
 
@@ -225,8 +233,10 @@ def _swap(beat):
 
 def _chase(beat):
     lag = 2.4 * RADIUS
-    return [_track(beat, x=0.8 * beat.path * _glide_half(beat.cycle) + lag),
-            _track(beat, x=0.8 * beat.path * _glide_half(beat.cycle - 0.5))]
+    return [
+        _track(beat, x=0.8 * beat.path * _glide_half(beat.cycle) + lag),
+        _track(beat, x=0.8 * beat.path * _glide_half(beat.cycle - 0.5)),
+    ]
 
 
 MOTIONS: Dict[str, Motion] = {
@@ -257,10 +267,46 @@ MOTIONS: Dict[str, Motion] = {
 }
 
 CLASSES: Dict[str, Tuple[str, ...]] = {
-    "main": ("bounce", "collide", "blink", "shuttle", "zigzag", "jump",
-             "pendulum", "rotate", "orbit", "drift", "cross", "stretch"),
-    "second": ("leap", "cradle", "shake", "rock", "stop_and_go", "jump",
-               "pulsate", "roll", "rotate", "weave", "swap", "cross"),
-    "third": ("bounce", "collide", "shake", "rock", "zigzag", "chase",
-              "pendulum", "figure_eight", "pulsate", "flip", "drift", "swap"),
+    "main": (
+        "bounce",
+        "collide",
+        "blink",
+        "shuttle",
+        "zigzag",
+        "jump",
+        "pendulum",
+        "rotate",
+        "orbit",
+        "drift",
+        "cross",
+        "stretch",
+    ),
+    "second": (
+        "leap",
+        "cradle",
+        "shake",
+        "rock",
+        "stop_and_go",
+        "jump",
+        "pulsate",
+        "roll",
+        "rotate",
+        "weave",
+        "swap",
+        "cross",
+    ),
+    "third": (
+        "bounce",
+        "collide",
+        "shake",
+        "rock",
+        "zigzag",
+        "chase",
+        "pendulum",
+        "figure_eight",
+        "pulsate",
+        "flip",
+        "drift",
+        "swap",
+    ),
 }

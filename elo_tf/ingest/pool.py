@@ -12,6 +12,7 @@ import collections
 import multiprocessing
 import os
 import signal
+import typing
 from multiprocessing import connection
 from typing import Any, Callable, Deque, Dict, Iterator, List, Sequence, Tuple
 
@@ -67,7 +68,8 @@ class Pool:
         """
         self._new_worker = lambda: _Worker(build, arguments)
         self._todo = collections.deque(todo)
-        self._deaths: collections.Counter = collections.Counter()
+        self._suspected: typing.Counter[str] = collections.Counter()
+        self._deaths = 0
         self._workers: List[_Worker] = []
         self._count = min(count, len(self._todo))
 
@@ -108,11 +110,13 @@ class Pool:
                 yield message
 
     def _feed(self, worker: _Worker) -> None:
+        if worker.told_to_end:
+            return
         try:
             while self._todo and len(worker.given) < _AHEAD:
                 worker.given.append(self._todo.popleft())
                 worker.pipe.send(worker.given[-1])
-            if not worker.given and not worker.told_to_end:
+            if not worker.given:
                 worker.told_to_end = True
                 worker.pipe.send(None)
         except OSError:
@@ -135,13 +139,13 @@ class Pool:
         lost = [*worker.unsafe, *worker.given]
         if not lost:
             return
-        self._deaths[None] += 1
-        if self._deaths[None] > _MAX_DEATHS:
+        self._deaths += 1
+        if self._deaths > _MAX_DEATHS:
             raise RuntimeError(f"workers keep dying, the last one with exit status {worker.process.exitcode}")
         if worker.given:
             suspect = worker.given[0]
-            self._deaths[suspect] += 1
-            if self._deaths[suspect] >= _MAX_DEATHS_A_VIDEO:
+            self._suspected[suspect] += 1
+            if self._suspected[suspect] >= _MAX_DEATHS_A_VIDEO:
                 lost.remove(suspect)
                 why = f"the converter died on it twice (exit status {worker.process.exitcode})"
                 yield "line", {"id": suspect, "ok": False, "why": why, "again": True, "file": None}

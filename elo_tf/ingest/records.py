@@ -26,7 +26,7 @@ from google.protobuf.message import DecodeError
 
 from elo_tf import storage
 from elo_tf.config import InputError
-from elo_tf.ingest.shards import DamagedShard, SequenceExample, read_shard
+from elo_tf.ingest.shards import DamagedShardError, SequenceExample, read_shard
 
 ID, INDEX, LABEL, FRAMES, HAS_SOUND = "video/id", "video/index", "video/label", "video/frames", "video/has_sound"
 RGB, FLOW, SOUND = "rgb", "flow", "sound"
@@ -113,7 +113,7 @@ def check_shard(path: Path, videos: Iterable[Dict[str, Any]]) -> None:
     """Compares a shard with its lines of the manifest.
 
     Raises:
-      DamagedShard: it is missing, damaged, or does not hold exactly these videos.
+      DamagedShardError: it is missing, damaged, or does not hold exactly these videos.
     """
     missing = {os.fsencode(line["id"]): line for line in videos}
     try:
@@ -121,16 +121,16 @@ def check_shard(path: Path, videos: Iterable[Dict[str, Any]]) -> None:
             try:
                 example = SequenceExample.FromString(payload)
             except DecodeError as error:
-                raise DamagedShard(f"record {number} is no SequenceExample") from error
+                raise DamagedShardError(f"record {number} is no SequenceExample") from error
             feature, lists = example.context.feature, example.feature_lists.feature_list
             line = missing.pop(b"".join(feature[ID].bytes_list.value), None)
             found = tuple(len(lists[name].feature) for name in (RGB, FLOW, SOUND))
             if line is None or found != (line["frames"], line["frames"], line["frames"] * line["sound"]):
-                raise DamagedShard(f"record {number} is not what the manifest says")
+                raise DamagedShardError(f"record {number} is not what the manifest says")
     except OSError as error:
-        raise DamagedShard(f"cannot be read: {error.strerror}") from error
+        raise DamagedShardError(f"cannot be read: {error.strerror}") from error
     if missing:
-        raise DamagedShard(f"lacks {len(missing)} of its videos")
+        raise DamagedShardError(f"lacks {len(missing)} of its videos")
 
 
 @dataclasses.dataclass
@@ -142,7 +142,8 @@ class Manifest:
       sample_rate: Hz, of stored sound.
       samples_per_frame: Samples of sound that belong to a frame.
       videos: One dictionary a video, sorted by `id`. A converted one has `ok` true, `split`, `shard` (file name),
-        `label`, `frames`, `sound` (whether it has any) and perhaps `warning`. An unusable one has `ok` false and `why`.
+        `label`, `frames`, `sound` (whether it has any) and perhaps `warning`. An unusable one has `ok` false, `why`,
+        `again` (whether a limit or the machine was the cause) and `file`, its size and time when it was tried.
       complete: False while a conversion runs or after one that was interrupted.
       folder: Where it lies; a path or a URL.
     """
@@ -223,7 +224,7 @@ class Manifest:
         storage.write_text(Path(self.folder) / MANIFEST, as_lines(head, self.videos))
 
 
-def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShard]]:
+def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:
     """Reads all shards of a local manifest: (file name, damage) of each that is not as it was written."""
     videos: Dict[str, List[Dict[str, Any]]] = {}
     for video in manifest.usable:
@@ -231,7 +232,7 @@ def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShard]]:
     for shard in sorted(videos):
         try:
             check_shard(Path(manifest.folder) / shard, videos[shard])
-        except DamagedShard as error:
+        except DamagedShardError as error:
             yield shard, error
 
 

@@ -5,7 +5,7 @@ the same distributions whatever the class is; only the tracks of the actors come
 """
 
 import dataclasses
-from typing import List
+from typing import List, Tuple
 
 import cv2
 import numpy as np
@@ -15,10 +15,14 @@ from elo_tf.ingest import motions
 FPS = 12.5
 PERIODS = (5.5, 9.0)  # frames a cycle
 SPEEDS = (3.0, 7.0)  # mean speed of an actor on its path, pixels a frame at 64 pixels
+SIZES = (0.85, 1.3)  # radius of an object, in units of `motions.RADIUS`
+COLOR_DISTANCE = 70  # least mean difference of an object's colours to each other and to the ground, of 255
 OBJECTS = (2, 3)  # in every video, actors and distractors together
-CONTRAST = (0.5, 1.0)  # of a video, drawn uniformly on a logarithmic scale
-FLICKER = 0.045  # greatest s.d. of the exposure from frame to frame
-TREMOR = 0.8  # greatest s.d. of the hand that holds the camera, pixels
+CONTRAST = (0.65, 1.0)  # of a video, drawn uniformly on a logarithmic scale
+FLICKER = 0.035  # greatest s.d. of the exposure from frame to frame
+DRIFT = 1.2  # greatest speed of the camera over the ground, pixels a frame
+TREMOR = 0.7  # greatest s.d. of the hand that holds the camera, pixels
+TILT = 1.2  # greatest tilt of the horizon, radians
 STROLL = 3.5  # greatest mean speed of a distractor, pixels a frame
 _SUBPIXEL = 4  # binary digits of cv2's fixed-point coordinates
 
@@ -51,10 +55,10 @@ def _outline(rng: np.random.Generator) -> np.ndarray:
 
 
 def _color(rng: np.random.Generator, away_from: np.ndarray) -> np.ndarray:
-    """RGB [3] in [0,255], at a distance from another colour at which both can be told apart."""
+    """RGB [3] in [0,255], `COLOR_DISTANCE` from another colour."""
     while True:
         color = rng.uniform(10, 245, 3)
-        if np.abs(color - away_from).mean() > 55:
+        if np.abs(color - away_from).mean() > COLOR_DISTANCE:
             return color
 
 
@@ -69,51 +73,66 @@ def _texture(rng: np.random.Generator, side: int) -> np.ndarray:
     return (base * mask + other * (1 - mask)).astype(np.uint8)
 
 
-def _camera(rng: np.random.Generator, frames: int) -> np.ndarray:
-    """[F,2], place of the camera in pixels: a slow drift, and the tremor of the hand that holds it."""
-    heading = rng.uniform(0, 2 * np.pi)
-    drift = rng.uniform(0, 0.6) * np.arange(frames)[:, None] * [np.cos(heading), np.sin(heading)]
-    return drift + rng.uniform(0, TREMOR) * rng.standard_normal((frames, 2))
+def _camera(rng: np.random.Generator, frames: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Places of the camera [F,2] in pixels, relative to the ground that it drifts over, and to the actors it follows.
+
+    Both contain the tremor of the hand that holds it.
+    """
+    heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0, DRIFT)
+    tremor = rng.uniform(0, TREMOR) * rng.standard_normal((frames, 2))
+    time = np.arange(frames)[:, None] - frames / 2
+    return tremor + speed * time * [np.cos(heading), np.sin(heading)], tremor
 
 
-def _wrap(place: np.ndarray) -> np.ndarray:
-    """Leaves the frame on one side, comes back on the other."""
-    margin = 1.3 * motions.RADIUS
-    return (place + margin) % (motions.FRAME + 2 * margin) - margin
+def _film(ground: np.ndarray, camera: np.ndarray, size: int) -> np.ndarray:
+    """[F,size,size,3] uint8: the ground as the camera sees it; it starts from the ground's middle."""
+    corners = camera * size / motions.FRAME + (ground.shape[0] - size) / 2
+    shifts = [np.float64([[1, 0, -x], [0, 1, -y]]) for x, y in corners]
+    return np.stack([cv2.warpAffine(ground, shift, (size, size), borderMode=cv2.BORDER_REFLECT) for shift in shifts])
 
 
-def _distractor(rng: np.random.Generator, frames: int) -> motions.Track:
-    """Stands still, crosses the frame, or strolls about without a rhythm."""
+def _wrap(place: np.ndarray, width: float) -> np.ndarray:
+    """Leaves the frame on one side, comes back on the other; zero is its middle, `width` its extent on this way."""
+    whole = width + 2 * motions.RADIUS
+    return (place + whole / 2) % whole - whole / 2
+
+
+def _distractor(rng: np.random.Generator, camera: np.ndarray) -> motions.Track:
+    """Stands on the ground, crosses the frame, or strolls about without a rhythm."""
+    frames = len(camera)
     steps = np.repeat(rng.standard_normal((1, 2)), frames, 0)
     if rng.integers(2):
         steps = cv2.GaussianBlur(rng.standard_normal((frames, 2)), (1, 0), 0.1, sigmaY=rng.uniform(1, 3))
     speed = np.hypot(*steps.T).mean()
-    course = rng.uniform(0, motions.FRAME, 2) + np.cumsum(steps / speed, 0) * rng.uniform(0, STROLL) * rng.integers(2)
+    course = np.cumsum(steps / speed, 0) * rng.uniform(0, STROLL) * rng.integers(2) - camera
+    course = motions.FRAME / 2 + _wrap(rng.uniform(0, motions.FRAME, 2) + course, motions.FRAME)
     one = np.ones(frames)
     return motions.Track(course[:, 0], course[:, 1], rng.uniform(0, 2 * np.pi) * one, one, one, one)
 
 
-def _stage(rng: np.random.Generator, motion: motions.Motion, tracks: List[motions.Track]) -> List[motions.Track]:
-    """Turns the tracks into the motion's heading, and puts them into the frame."""
-    tilt = rng.uniform(-0.6, 0.6)
-    heading = tilt if motion.upright else rng.uniform(0, 2 * np.pi)
-    mirror = -1 if motion.upright and rng.integers(2) else 1
+def _stage(
+    rng: np.random.Generator, motion: motions.Motion, tracks: List[motions.Track], camera: np.ndarray
+) -> List[motions.Track]:
+    """Turns the tracks into a heading, and puts them into the frame; what travels starts anywhere on its way."""
+    heading = rng.uniform(-TILT, TILT) if motion.upright else rng.uniform(0, 2 * np.pi)
+    cos, sin, mirror = np.cos(heading), np.sin(heading), rng.choice([-1, 1])
+    way = motions.FRAME / max(abs(cos), abs(sin))  # length of a line through the middle at this heading
+    start = rng.uniform(0, way)
+    middle = np.mean([[track.x, track.y] for track in tracks], (0, 2))
     centre = rng.uniform(0.34, 0.66, 2) * motions.FRAME
-    if motion.upright and not motion.travels:
-        centre = centre - [np.mean([t.x for t in tracks]), np.mean([t.y for t in tracks])]
     staged = []
     for track in tracks:
-        x = mirror * (track.x * np.cos(heading) - track.y * np.sin(heading)) + centre[0]
-        y = track.x * np.sin(heading) + track.y * np.cos(heading) + centre[1]
-        staged.append(dataclasses.replace(track, x=x, y=y))
+        along = _wrap(track.x + start, way) if motion.travels else track.x - middle[0]
+        across = track.y - middle[1]
+        x = mirror * (along * cos - across * sin) + centre[0] - camera[:, 0]
+        y = along * sin + across * cos + centre[1] - camera[:, 1]
+        staged.append(dataclasses.replace(track, x=x, y=y, angle=mirror * track.angle))
     return staged
 
 
-def _draw(frames: np.ndarray, rng: np.random.Generator, track: motions.Track, camera: np.ndarray,
-          ground: np.ndarray) -> None:
-    """Draws one object of random looks into all frames, as the camera sees it."""
-    x, y = _wrap(track.x - camera[:, 0]), _wrap(track.y - camera[:, 1])
-    outline = _outline(rng) * motions.RADIUS * rng.uniform(0.85, 1.3)
+def _draw(frames: np.ndarray, rng: np.random.Generator, track: motions.Track, ground: np.ndarray) -> None:
+    """Draws one object of random looks into all frames."""
+    outline = _outline(rng) * motions.RADIUS * rng.uniform(*SIZES)
     halves = (outline, np.minimum(outline, [0, np.inf]))
     first = _color(rng, ground)
     colors = (first, _color(rng, first))
@@ -122,9 +141,11 @@ def _draw(frames: np.ndarray, rng: np.random.Generator, track: motions.Track, ca
     unit = frames.shape[1] / motions.FRAME
     for points, color in zip(halves, colors):
         along, across = points[:, 0] * track.width[:, None], points[:, 1] * track.height[:, None]
-        places = np.stack([x[:, None] + cos * along - sin * across, y[:, None] + sin * along + cos * across], -1)
+        places = np.stack(
+            [track.x[:, None] + cos * along - sin * across, track.y[:, None] + sin * along + cos * across], -1
+        )
         # A pixel's centre, not its corner, has whole coordinates in cv2.
-        places = np.round((places * unit - 0.5) * 2 ** _SUBPIXEL).astype(np.int32)
+        places = np.round((places * unit - 0.5) * 2**_SUBPIXEL).astype(np.int32)
         for frame, polygon, visible in zip(frames, places, track.visible):
             if visible:
                 cv2.fillPoly(frame, [polygon], color.tolist(), cv2.LINE_AA, _SUBPIXEL)
@@ -143,9 +164,12 @@ def _expose(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
 
 def _activity(tracks: List[motions.Track]) -> np.ndarray:
     """[F] in [0,1]: speed of the actors (of places, angles and sizes), relative to their fastest."""
-    speed = sum(np.abs(np.gradient(track.x)) + np.abs(np.gradient(track.y))
-                + motions.RADIUS * (np.abs(np.gradient(track.angle)) + np.abs(np.gradient(track.width)))
-                for track in tracks)
+    speed = sum(
+        np.abs(np.gradient(track.x))
+        + np.abs(np.gradient(track.y))
+        + motions.RADIUS * (np.abs(np.gradient(track.angle)) + np.abs(np.gradient(track.width)))
+        for track in tracks
+    )
     return speed / max(speed.max(), 1e-6)
 
 
@@ -160,20 +184,22 @@ def render(rng: np.random.Generator, name: str, frames: int, size: int) -> Scene
     """
     motion = motions.MOTIONS[name]
     period, phase = rng.uniform(*PERIODS), rng.uniform()
-    beat = motions.Beat(np.arange(frames) / period + phase, rng.uniform(*SPEEDS) * period,
-                        int(rng.choice([-1, 1])), rng.uniform(), int(rng.integers(2 ** 31)))
+    beat = motions.Beat(
+        np.arange(frames) / period + phase,
+        rng.uniform(*SPEEDS) * period,
+        int(rng.choice([-1, 1])),
+        rng.uniform(),
+        int(rng.integers(2**31)),
+    )
     tracks = motion.move(beat)
-    camera = _camera(rng, frames)
+    over_ground, tremor = _camera(rng, frames)
     ground = _texture(rng, 2 * size)
-    unit = size / motions.FRAME
-    pictures = np.stack([
-        cv2.warpAffine(ground, np.float64([[1, 0, -size / 2 - x * unit], [0, 1, -size / 2 - y * unit]]), (size, size),
-                       flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT) for x, y in camera])
+    pictures = _film(ground, over_ground, size)
     mean = ground.reshape(-1, 3).mean(0)
     for _ in range(int(rng.integers(OBJECTS[0], OBJECTS[1] + 1)) - len(tracks)):
-        _draw(pictures, rng, _distractor(rng, frames), camera, mean)
-    for track in _stage(rng, motion, tracks):
-        _draw(pictures, rng, track, camera, mean)
+        _draw(pictures, rng, _distractor(rng, over_ground), mean)
+    for track in _stage(rng, motion, tracks, tremor):
+        _draw(pictures, rng, track, mean)
     counts = np.arange(-1, np.ceil(beat.cycle[-1]) + 1)
     moments = np.sort(np.add.outer(counts, np.array(motion.moments)).ravel() - phase) * period / FPS
     lift = np.clip(np.log(np.abs(tracks[0].width * tracks[0].height)) + tracks[0].y / (motions.FRAME / 4), -1, 1)

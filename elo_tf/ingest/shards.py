@@ -66,7 +66,7 @@ def _sequence_example_class() -> Any:
 SequenceExample = _sequence_example_class()
 
 
-class DamagedShard(ValueError):
+class DamagedShardError(ValueError):
     """A shard whose bytes are not what was written; the message names the record and the damage."""
 
 
@@ -99,22 +99,22 @@ def read_shard(path: Path) -> Iterator[bytes]:
     """The payloads of a TFRecord file, checksums verified.
 
     Raises:
-      DamagedShard: a checksum differs, or the file ends within a record.
+      DamagedShardError: a checksum differs, or the file ends within a record.
     """
     with open(path, "rb") as file:
         left, number = os.fstat(file.fileno()).st_size, 0
         while left:
             header = file.read(_HEADER_BYTES)
             if len(header) < _HEADER_BYTES:
-                raise DamagedShard(f"the file ends within the header of record {number}")
+                raise DamagedShardError(f"the file ends within the header of record {number}")
             if _masked_crc(header[:8]) != header[8:]:
-                raise DamagedShard(f"the checksum of the length of record {number} differs")
+                raise DamagedShardError(f"the checksum of the length of record {number} differs")
             length = struct.unpack("<Q", header[:8])[0]
             payload, checksum = file.read(length), file.read(4)
             if len(payload) + len(checksum) < length + 4:
-                raise DamagedShard(f"the file ends within record {number}")
+                raise DamagedShardError(f"the file ends within record {number}")
             if _masked_crc(payload) != checksum:
-                raise DamagedShard(f"the checksum of record {number} differs")
+                raise DamagedShardError(f"the checksum of record {number} differs")
             yield payload
             left -= _HEADER_BYTES + length + 4
             number += 1

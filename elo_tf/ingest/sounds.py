@@ -23,7 +23,7 @@ def _place(sound: np.ndarray, burst: np.ndarray, second: float, gain: float) -> 
     start = int(round(second * SAMPLE_RATE))
     first, last = max(start, 0), min(start + burst.size, sound.size)
     if first < last:
-        sound[first:last] += gain * burst[first - start:last - start]
+        sound[first:last] += gain * burst[first - start : last - start]
 
 
 def tick(rng: np.random.Generator, moments: Sequence[float], speed: np.ndarray, lift: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def puff(rng: np.random.Generator, moments: Sequence[float], speed: np.ndarray, 
     centre = 2 * np.pi * 2.0 ** rng.uniform(8.7, 11.7) / SAMPLE_RATE
     sound = np.zeros(speed.size)
     for moment in moments:
-        breath = np.convolve(rng.standard_normal(length), taps / np.sqrt(np.sum(taps ** 2)), "same")
+        breath = np.convolve(rng.standard_normal(length), taps / np.sqrt(np.sum(taps**2)), "same")
         breath *= np.hanning(length) * np.cos(centre * np.arange(length))
         _place(sound, breath, moment - length / 2 / SAMPLE_RATE, rng.uniform(0.4, 0.8))
     return sound
@@ -56,8 +56,10 @@ def hum(rng: np.random.Generator, moments: Sequence[float], speed: np.ndarray, l
     """A tone that follows the actors; see `SOUNDS`."""
     pitch = 2.0 ** (rng.uniform(7.2, 9.7) + rng.uniform(0.1, 0.4) * lift)
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
-    tone = sum(strength * np.sin(partial * phase) for partial, strength in ((1, 1.0), (2, rng.uniform(0, 0.8)),
-                                                                            (3, rng.uniform(0, 0.6))))
+    tone = sum(
+        strength * np.sin(partial * phase)
+        for partial, strength in ((1, 1.0), (2, rng.uniform(0, 0.8)), (3, rng.uniform(0, 0.6)))
+    )
     return 0.5 * tone * (0.15 + 0.85 * speed)
 
 
@@ -80,8 +82,9 @@ def _off_screen(rng: np.random.Generator, samples: int) -> np.ndarray:
     return rng.uniform(0.3, 0.9) * family(rng, moments, (waver + 1) / 2, waver)
 
 
-def record(rng: np.random.Generator, family: str, moments: Sequence[float], speed: np.ndarray,
-           lift: np.ndarray) -> np.ndarray:
+def record(
+    rng: np.random.Generator, family: str, moments: Sequence[float], speed: np.ndarray, lift: np.ndarray
+) -> np.ndarray:
     """The whole sound of a video.
 
     Args:

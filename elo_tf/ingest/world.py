@@ -14,10 +14,14 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
+import os
 import pathlib
+import signal
 import subprocess
+import sys
 import tempfile
-from typing import Dict, Iterator, Tuple
+import threading
+from typing import Dict, Iterator, List, Tuple
 
 import cv2
 import imageio_ffmpeg
@@ -119,8 +123,8 @@ def encode(frames: np.ndarray, sound: np.ndarray) -> bytes:
             imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", "-filter_threads", "1",
             "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(scenes.FPS), "-i", "pipe:0",
             "-f", "s16le", "-ar", str(sounds.SAMPLE_RATE), "-ac", "1", "-i", str(pcm),
-            "-map", "0:v", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-threads", "1",
-            "-map", "1:a", "-c:a", "aac", "-aac_coder", "fast", "-b:a", "48k",
+            "-map", "0:v", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p",
+            "-threads", "1", "-map", "1:a", "-c:a", "aac", "-aac_coder", "fast", "-b:a", "48k",
             "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-f", "mp4", str(mp4),
         ]  # fmt: skip
         done = subprocess.run(command, input=frames.tobytes(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -154,19 +158,37 @@ def render_world(config: WorldConfig, directory: pathlib.Path, workers: int) -> 
     missing = [video for video in list_videos(config) if not (directory / video.path).exists()]
     for folder in {(directory / video.path).parent for video in missing}:
         folder.mkdir(parents=True, exist_ok=True)
-    with tqdm.tqdm(total=len(missing), desc="rendering", unit="video", disable=not missing) as progress:
-        if workers == 1:
-            for video in missing:
-                _write(video, config, directory)
-                progress.update()
-            return
-        # Not forked: the caller may run threads (TensorFlow), which a fork would leave dead with their locks held.
-        with concurrent.futures.ProcessPoolExecutor(
-            workers, multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-        ) as pool:
-            count = len(missing)
-            for _ in pool.map(_write, missing, [config] * count, [directory] * count, chunksize=16):
-                progress.update()
+    with tqdm.tqdm(total=len(missing), desc="rendering", unit="video", delay=3, file=sys.stderr) as progress:
+        for _ in _written(missing, config, directory, workers):
+            progress.update()
+
+
+def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, workers: int) -> Iterator[None]:
+    """Writes the videos, and yields after each."""
+    if workers == 1:
+        for video in videos:
+            yield _write(video, config, directory)
+        return
+    # Not forked: the caller may run threads (TensorFlow), which a fork would leave dead with their locks held.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_enter_worker) as pool:
+        count = len(videos)
+        try:
+            yield from pool.map(_write, videos, [config] * count, [directory] * count, chunksize=8)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _enter_worker() -> None:
+    """A worker leaves interruptions to the parent, and ends with it, however it ends."""
+
+    def follow():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _write(video: Video, config: WorldConfig, directory: pathlib.Path) -> None:
@@ -187,8 +209,10 @@ def _claim(config: WorldConfig, directory: pathlib.Path) -> None:
             old = theirs.get(name)
             grows = name in _GROWING and isinstance(old, int) and value >= old
             if value != old and not grows:
-                raise InputError(f"{directory} holds a world of other settings ({name}: was {old}, now {value}); "
-                                 "choose another folder or delete this one")
+                raise InputError(
+                    f"{directory} holds a world of other settings ({name}: was {old}, now {value}); "
+                    "choose another folder or delete this one"
+                )
     elif directory.is_dir() and any(directory.iterdir()):
         raise InputError(f"{directory} is not empty and holds no rendered world; choose another folder")
     directory.mkdir(parents=True, exist_ok=True)

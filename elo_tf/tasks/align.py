@@ -1,8 +1,8 @@
 """Are the two modalities of the same moment? (Sec. 3.3, Fig. 4, Eq. 7)
 
-    rgb now -> tower -> W1 -> a                        logit = W [a, b, a * b]
-    other modality, now                 -> tower -> W2 -> b, truth 1
-    other modality, another moment of the same video -> b, truth 0
+rgb now -> tower -> W1 -> a                        logit = W [a, b, a * b]
+other modality, now                 -> tower -> W2 -> b, truth 1
+other modality, another moment of the same video -> b, truth 0
 """
 
 import tensorflow as tf

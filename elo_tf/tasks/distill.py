@@ -1,7 +1,7 @@
 """Distillation of another modality into the RGB tower (Sec. 3.1.1, Eq. 2).
 
-    rgb   -> tower -> map of stage s (-> 1x1x1 adapter where channels differ) -> M
-    other -> tower -> map of stage s -> stop gradient                         -> L        L_d = distance(L, M)
+rgb   -> tower -> map of stage s (-> 1x1x1 adapter where channels differ) -> M
+other -> tower -> map of stage s -> stop gradient                         -> L        L_d = distance(L, M)
 """
 
 from typing import Tuple

@@ -1,8 +1,8 @@
 """Joint embedding of two modalities (Sec. 3.3, Eq. 8).
 
-    clip in m1 -> tower -> embedding -> W1 -> BN -> unit length = x1
-    clip in m2 -> tower -> embedding -> W2 -> BN -> unit length = x2
-    L = ||x1 - x2|| + mean over other videos n of max(0, 1.4 - ||x1 - xn||)
+clip in m1 -> tower -> embedding -> W1 -> BN -> unit length = x1
+clip in m2 -> tower -> embedding -> W2 -> BN -> unit length = x2
+L = ||x1 - x2|| + mean over other videos n of max(0, 1.4 - ||x1 - xn||)
 """
 
 import itertools

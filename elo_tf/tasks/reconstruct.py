@@ -1,6 +1,6 @@
 """Reconstruction of a clip from its own representation (Sec. 3.3, Eq. 6).
 
-    clip -> tower -> stage4 [B,T/8,H/16,W/16,C] -> decoder -> clip'        L = distance(clip', clip)
+clip -> tower -> stage4 [B,T/8,H/16,W/16,C] -> decoder -> clip'        L = distance(clip', clip)
 """
 
 from elo_tf.decoder import Decoder

@@ -1,0 +1,278 @@
+"""Conversion: what is missing and nothing else, killed anywhere, in any number of processes, bad videos among good."""
+
+import functools
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from elo_tf.config import IngestConfig, InputError
+from elo_tf.ingest import convert as module
+from elo_tf.ingest.convert import convert, list_videos
+from elo_tf.ingest.ledger import Ledger
+from elo_tf.ingest.pool import Pool, parse_workers
+from elo_tf.ingest.records import ID, Manifest, check_records, split_of
+from elo_tf.ingest.shards import SequenceExample, read_shard
+from tests import videos
+
+CONFIG = IngestConfig(size=16, labels="folders", shard_mb=0.02)
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """Twelve videos in two folders, one in none, and two files that are no videos."""
+    folder = tmp_path_factory.mktemp("originals")
+    for number in range(12):
+        videos.plain(folder / "ab"[number % 2] / f"{number}.mp4", frames=4 + number, sound=number % 3 == 0)
+    videos.plain(folder / "top.mp4", frames=4)
+    (folder / "a" / "empty.mp4").touch()
+    (folder / "notes.txt").write_text("not a video\n" * 9)
+    return folder
+
+
+@pytest.fixture
+def folders(originals, tmp_path):
+    shutil.copytree(originals, tmp_path / "videos")
+    return tmp_path / "videos", tmp_path / "records"
+
+
+def stored(records):
+    """Ids by split, from the shards themselves."""
+    found = {"train": [], "holdout": []}
+    for path in sorted(Path(records).glob("*.tfrecord")):
+        for payload in read_shard(path):
+            found[path.name.split("-")[0]] += SequenceExample.FromString(payload).context.feature[ID].bytes_list.value
+    return found
+
+
+def is_sound(records, good=13, bad=2):
+    manifest = Manifest.load(str(records))
+    ids = stored(records)
+    assert list(check_records(manifest)) == [] and manifest.complete
+    assert len(manifest.usable) == good and len(manifest.refused) == bad
+    assert sorted(ids["train"] + ids["holdout"]) == sorted(os.fsencode(v["id"]) for v in manifest.usable)
+    assert not list(Path(records).glob(".*partial*"))
+    return manifest
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_folder_to_records(folders, workers):
+    source, records = folders
+    seen = []
+    done = convert(source, records, CONFIG, workers, lambda *counts: seen.append(counts))
+    manifest = is_sound(records)
+    assert done.converted == 13 and done.seconds == pytest.approx((sum(range(4, 16)) + 4) / 12.5)
+    assert seen == [(number, 15) for number in range(1, 16)]
+    lines = {video["id"]: video for video in manifest.videos}
+    assert lines["a/empty.mp4"]["why"] == "empty file" and "video" in lines["notes.txt"]["why"]
+    assert lines["b/3.mp4"]["frames"] == 7 and lines["b/3.mp4"]["sound"] and lines["b/3.mp4"]["label"] == "b"
+    assert lines["top.mp4"]["label"] == "" and manifest.labels == ["a", "b"]
+    for split, ids in stored(records).items():
+        assert {split_of(os.fsdecode(video), 0.25) for video in ids} <= {split}
+    assert len(list(records.glob("*.tfrecord"))) > 3  # of bounded size
+
+
+def test_second_run_does_only_what_is_missing(folders):
+    source, records = folders
+    convert(source, records, CONFIG, 2)
+    before = {path.name: path.stat().st_mtime_ns for path in records.glob("*.tfrecord")}
+    assert convert(source, records, CONFIG, 2).converted == 0
+    videos.plain(source / "a" / "new.mp4")
+    (source / "notes.txt").unlink()
+    assert convert(source, records, CONFIG, 2).converted == 1
+    after = {path.name: path.stat().st_mtime_ns for path in records.glob("*.tfrecord")}
+    assert before.items() < after.items() and len(after) == len(before) + 1
+    is_sound(records, good=14, bad=1)
+
+
+def test_repaired_video_is_tried_again(folders):
+    source, records = folders
+    convert(source, records, CONFIG, 1)
+    videos.plain(source / "a" / "empty.mp4")
+    assert convert(source, records, CONFIG, 1).converted == 1
+    is_sound(records, good=14, bad=1)
+
+
+def test_deleted_shard_is_made_again(folders):
+    source, records = folders
+    convert(source, records, CONFIG, 1)
+    lost = sorted(records.glob("*.tfrecord"))[0]
+    count = len(list(read_shard(lost)))
+    lost.unlink()
+    assert convert(source, records, CONFIG, 1).converted == count
+    is_sound(records)
+
+
+SCRIPT = """
+from pathlib import Path
+from elo_tf.config import IngestConfig
+from elo_tf.ingest.convert import convert
+
+if __name__ == "__main__":
+    config = IngestConfig(size=16, labels="folders", shard_mb={shard_mb})
+    convert(Path({source!r}), Path({records!r}), config, 2)
+"""
+
+
+def start(source, records, shard_mb, **options):
+    """The conversion as a program of its own, which can be killed."""
+    script = source.parent / "run.py"
+    script.write_text(SCRIPT.format(source=str(source), records=str(records), shard_mb=shard_mb))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen([sys.executable, str(script)], env=environment, **options)
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_killed_and_taken_up_again(folders):
+    source, records = folders
+    for shards in (1, 3):
+        process = start(source, records, shard_mb=0.01)
+        wait_for(lambda count=shards: len(list(records.glob("*-*.json"))) >= count)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (records / "train-00999.tfrecord").write_bytes(b"half a shard, without its lines")
+    with open(records / "refused.jsonl", "a") as journal:
+        journal.write('{"id": "torn')
+    kept = len(Ledger(records, CONFIG).converted)
+    assert kept > 0
+    assert convert(source, records, CONFIG, 2).converted == 13 - kept
+    is_sound(records)
+
+
+def test_interrupt_keeps_what_is_done(folders):
+    source, records = folders
+    process = start(source, records, shard_mb=32, stderr=subprocess.PIPE)
+    wait_for(lambda: list(records.glob(".partial/*")))
+    process.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in process.communicate(timeout=30)[1]
+    manifest = Manifest.load(str(records))
+    assert manifest.usable and not manifest.complete and list(check_records(manifest)) == []
+    convert(source, records, CONFIG, 2)
+    is_sound(records)
+
+
+class FatalConverter(module.Converter):
+    """Dies on one video, as a worker does that the system kills."""
+
+    def add(self, video):
+        if video == "a/4.mp4":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().add(video)
+
+
+def test_video_that_kills_workers_is_refused_and_the_rest_is_kept(folders, monkeypatch):
+    source, records = folders
+    monkeypatch.setattr(module, "Converter", FatalConverter)
+    convert(source, records, CONFIG, 2)
+    manifest = is_sound(records, good=12, bad=3)
+    [line] = [line for line in manifest.refused if line["id"] == "a/4.mp4"]
+    assert line["why"] == "the converter died on it twice (exit status -9)"
+    monkeypatch.undo()
+    # It is tried again, since the file need not be the cause.
+    assert convert(source, records, CONFIG, 2).converted == 1
+
+
+def test_too_many_bad_videos_stop_it_loudly(folders):
+    source, records = folders
+    strict = IngestConfig(size=16, labels="folders", max_bad_fraction=0.1)
+    with pytest.raises(InputError, match=r"2 of 15 videos are unusable.*max_bad_fraction=0.1.*empty file \(1\).*raise"):
+        convert(source, records, strict, 1)
+    manifest = Manifest.load(str(records))
+    assert len(manifest.refused) == 2 and not manifest.complete
+    assert list(check_records(manifest)) == []
+    with pytest.raises(InputError, match="max_bad_fraction"):
+        convert(source, records, strict, 1)
+    convert(source, records, CONFIG, 1)
+    is_sound(records)
+
+
+def test_a_disk_that_fills_up_keeps_finished_shards(folders):
+    source, records = folders
+    # No file may grow beyond 24 kB: writing fails, as it does on a full disk, after the first shards.
+    small_files = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (24000, 24000))
+    process = start(source, records, shard_mb=0.01, stderr=subprocess.PIPE, preexec_fn=small_files)
+    errors = process.communicate(timeout=60)[1].decode()
+    assert process.returncode and f"{records} stopped: File too large" in errors
+    assert list(check_records(Manifest.load(str(records)))) == []
+    convert(source, records, CONFIG, 2)
+    is_sound(records)
+
+
+def test_too_little_disk_is_noticed_before_the_start(folders, monkeypatch):
+    source, records = folders
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 1000))
+    with pytest.raises(InputError, match="0 MiB free, the records need about"):
+        convert(source, records, CONFIG, 1)
+    assert not list(records.glob("*.tfrecord"))
+
+
+def test_two_at_once_are_refused(folders):
+    source, records = folders
+    with Ledger(records, CONFIG), pytest.raises(InputError, match="another program"):
+        convert(source, records, CONFIG, 1)
+    convert(source, records, CONFIG, 1)
+
+
+def test_other_settings_are_named(folders):
+    source, records = folders
+    convert(source, records, CONFIG, 1)
+    with pytest.raises(InputError, match="made with --size=16, now 32: give the same settings"):
+        convert(source, records, IngestConfig(size=32, labels="folders"), 1)
+    (records / "manifest.json").unlink()
+    with pytest.raises(InputError, match="made with --size=16, now 32"):
+        convert(source, records, IngestConfig(size=32, labels="folders"), 1)
+    other_limits = IngestConfig(size=16, labels="folders", shard_mb=1, decode_seconds=9, max_bad_fraction=0.9)
+    assert convert(source, records, other_limits, 1).converted == 0
+
+
+def test_folders_that_cannot_be_used(folders):
+    source, records = folders
+    with pytest.raises(InputError, match="is not a folder"):
+        convert(source / "nowhere", records, CONFIG, 1)
+    (source.parent / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no files"):
+        convert(source.parent / "empty", records, CONFIG, 1)
+    with pytest.raises(InputError, match="lies within"):
+        convert(source, source / "records", CONFIG, 1)
+    assert not records.exists() and not (source / "records").exists()
+
+
+def test_listing(tmp_path):
+    for name in ("b/2.mp4", "a/1.mp4", "a/.hidden.mp4", ".git/3.mp4", "0.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "c").symlink_to(tmp_path / "b")
+    assert list_videos(tmp_path) == ["0.txt", "a/1.mp4", "b/2.mp4"]
+
+
+def test_workers_syntax():
+    assert parse_workers("local:3") == 3 and parse_workers("local") >= 1
+    for text in ("local:0", "local:", "local:x", "3", "ray", ""):
+        with pytest.raises(InputError, match="local:2"):
+            parse_workers(text)
+
+
+def test_manifest_has_one_line_a_video(folders):
+    source, records = folders
+    convert(source, records, CONFIG, 2)
+    lines = (records / "manifest.json").read_text().splitlines()
+    assert [json.loads(line.rstrip(","))["id"] for line in lines if line.startswith('{"id"')] == list_videos(source)
+
+
+def test_pool_without_work_starts_no_process():
+    with Pool(module.Converter, (), [], 4) as pool:
+        assert list(pool.events()) == []

@@ -1,0 +1,162 @@
+"""Records -> clips: what is cut, that it is repeatable, and that both ways of reading agree."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elo_tf.config import DataConfig, IngestConfig, InputError
+from elo_tf.data import Reader
+from elo_tf.ingest.convert import convert
+from tests import videos
+
+NEEDS = frozenset((segment, modality) for segment in ("now", "next", "other") for modality in ("rgb", "flow", "audio"))
+PLAIN = DataConfig(frames=4, future_frames=2, crop_size=16, batch_size=4, flip=False, color_jitter=0.0)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Videos whose grey value tells the frame: frame f is 8 f + 10; two have sound, one is too short for most."""
+    folder = tmp_path_factory.mktemp("data")
+    for index, (count, sound) in enumerate([(20, True), (24, True), (16, False), (20, False), (22, False), (5, False)]):
+        grey = np.arange(count, dtype=np.uint8)[:, None, None, None] * 8 + 10
+        seconds = np.arange(count * 1280) / 16000
+        tone = (9000 * np.sin(2 * np.pi * 500 * seconds)).astype(np.int16) if sound else None
+        frames = np.broadcast_to(grey, [count, 24, 24, 3])
+        videos.write(folder / "videos" / "ab"[index % 2] / f"{index}.mp4", frames, sound=tone)
+    config = IngestConfig(size=24, labels="folders", holdout_fraction=0.0)
+    convert(folder / "videos", folder / "records", config, workers=1)
+    return str(folder / "records")
+
+
+def frame_numbers(clip):
+    """Grey values back to frame numbers: [..., T]."""
+    return np.rint((clip.numpy().mean(axis=(-3, -2, -1)) * 255 - 10) / 8).astype(int)
+
+
+def take(reader, count, seed=0):
+    return list(reader.training(seed).take(count))
+
+
+def test_segments_are_contiguous_and_apart(records):
+    reader = Reader.open(records, "train", NEEDS, PLAIN)
+    earlier = 0
+    for clips in take(reader, 20):
+        now, future, other = (frame_numbers(clips[segment]["rgb"]) for segment in ("now", "next", "other"))
+        for now, future, other in zip(now, future, other):
+            assert (np.diff([*now, *future]) == 1).all() and (np.diff(other) == 1).all()
+            assert other[0] > future[-1] or other[-1] < now[0]
+            earlier += other[-1] < now[0]
+    assert 15 < earlier < 65  # Of 80: the other moment comes before as often as after.
+
+
+def test_all_places_are_visited(records):
+    reader = Reader.open(records, "train", frozenset({("now", "rgb")}), PLAIN)
+    starts = {int(start) for clips in take(reader, 60) for start in frame_numbers(clips["now"]["rgb"])[:, 0]}
+    assert starts == set(range(24 - 4 + 1))
+
+
+def test_each_video_once_an_epoch(records):
+    reader = Reader.open(records, "train", NEEDS, dataclasses.replace(PLAIN, batch_size=5))
+    assert reader.videos.count == 5 and reader.excluded == 1
+    orders = [tuple(clips["video"].numpy()) for clips in take(reader, 6)]
+    assert all(len(set(order)) == 5 for order in orders)
+    assert len(set(orders)) > 1
+
+
+def test_seeds(records):
+    reader = Reader.open(records, "train", NEEDS, dataclasses.replace(PLAIN, flip=True, color_jitter=0.3))
+    again = Reader.open(records, "train", NEEDS, dataclasses.replace(PLAIN, flip=True, color_jitter=0.3))
+    for one, two in zip(take(reader, 4), take(again, 4)):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, two)
+    other = take(reader, 1, seed=1)[0]["now"]["rgb"].numpy()
+    assert (other != take(reader, 1)[0]["now"]["rgb"].numpy()).any()
+
+
+def test_iterator_can_be_saved_and_restored(records, tmp_path):
+    reader = Reader.open(records, "train", NEEDS, PLAIN)
+    iterator = iter(reader.training(3))
+    for _ in range(5):
+        next(iterator)
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "iterator"))
+    expected = next(iterator)
+    restored = iter(reader.training(3))
+    tf.train.Checkpoint(iterator=restored).restore(path)
+    tf.nest.map_structure(np.testing.assert_array_equal, expected, next(restored))
+
+
+def test_streamed_equals_resident(records):
+    streaming = dataclasses.replace(PLAIN, resident_gb=0.0)
+    clips = {}
+    for config in (PLAIN, streaming):
+        for batch in Reader.open(records, "train", frozenset(NEEDS), config).scoring(5):
+            for row, video in enumerate(batch["video"].numpy()):
+                clips.setdefault(int(video), []).append(tf.nest.map_structure(lambda part, row=row: part[row], batch))
+    assert len(clips) == 5
+    for one, two in clips.values():
+        tf.nest.map_structure(np.testing.assert_array_equal, one, two)
+
+
+def test_streamed_is_repeatable_and_complete(records):
+    config = dataclasses.replace(PLAIN, resident_gb=0.0, batch_size=5)
+    reader = Reader.open(records, "train", NEEDS, config)
+    one, two = take(reader, 3), take(Reader.open(records, "train", NEEDS, config), 3)
+    for first, second in zip(one, two):
+        tf.nest.map_structure(np.testing.assert_array_equal, first, second)
+    assert len({int(video) for clips in one for video in clips["video"]}) == 5
+
+
+def test_scoring_windows_are_spread_and_do_not_overlap(records):
+    reader = Reader.open(records, "train", frozenset({("now", "rgb")}), PLAIN)
+    # Six videos of at least five frames: one window of four frames each fits into the shortest.
+    assert reader.windows_per_video(1000) == 1
+    longer = Reader.open(records, "train", NEEDS, PLAIN)
+    starts = {}
+    for clips in longer.scoring(15):
+        for video, numbers in zip(clips["video"].numpy(), frame_numbers(clips["now"]["rgb"])):
+            starts.setdefault(int(video), []).append(numbers)
+    assert all(len(windows) == 3 for windows in starts.values())
+    for windows in starts.values():
+        assert len(set(np.concatenate(windows))) == 12
+
+
+def test_sound_goes_with_its_frames_and_its_absence_is_marked(records):
+    reader = Reader.open(records, "train", NEEDS, PLAIN)
+    for clips in take(reader, 3):
+        loud = clips["now"]["audio"].numpy().max(axis=(1, 2, 3, 4))
+        assert ((loud > 0.5) == (clips["present"]["audio"].numpy() == 1)).all()
+        assert (loud[clips["present"]["audio"].numpy() == 0] == 0).all()
+
+
+def test_labels_are_places_in_the_sorted_list(records):
+    reader = Reader.open(records, "train", NEEDS, PLAIN)
+    assert reader.manifest.labels == ["a", "b"]
+    by_video = {line["id"]: "ab".index(line["label"]) for line in reader.manifest.usable}
+    seen = {int(label) for clips in take(reader, 3) for label in clips["label"]}
+    assert seen == set(by_video.values()) == {0, 1}
+
+
+def test_only_what_is_needed_is_delivered(records):
+    reader = Reader.open(records, "train", frozenset({("now", "rgb"), ("other", "flow")}), PLAIN)
+    clips = take(reader, 1)[0]
+    assert {segment: set(clips[segment]) for segment in ("now", "other")} == {"now": {"rgb"}, "other": {"flow"}}
+    assert "next" not in clips
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(crop_size=25), "--crop_size=25 is larger than the 24 pixels"),
+        (dict(frames=40), "no train video of .* has the 82 frames needed \\(the longest has 24\\)"),
+        (dict(audio_steps=3), "--audio_steps=3"),
+    ],
+)
+def test_settings_that_do_not_fit_the_records(records, change, message):
+    with pytest.raises(InputError, match=message):
+        Reader.open(records, "train", NEEDS, dataclasses.replace(PLAIN, **change))
+
+
+def test_empty_split(records):
+    with pytest.raises(InputError, match="no videos in its holdout part"):
+        Reader.open(records, "holdout", NEEDS, PLAIN)

@@ -1,0 +1,79 @@
+"""Eq. 2, 6, 7 and 8 against NumPy and cases worked by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elo_tf.equations import average, binary_cross_entropy, contrastive, distance
+
+
+@pytest.fixture
+def pair():
+    random = np.random.default_rng(0)
+    return random.normal(size=[5, 3, 4]).astype(np.float32), random.normal(size=[5, 3, 4]).astype(np.float32)
+
+
+def test_distances_equal_numpy(pair):
+    difference = (pair[0] - pair[1]).reshape(5, -1)
+    np.testing.assert_allclose(distance(*pair, norm="l2"), np.linalg.norm(difference, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(distance(*pair), np.sqrt((difference**2).mean(axis=1)), rtol=1e-5)
+    np.testing.assert_allclose(distance(*pair, norm="squared"), (difference**2).mean(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["root_mean_square", "l2", "squared"])
+def test_gradient_is_finite_at_zero_distance(norm):
+    point = tf.ones([2, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = distance(point, tf.ones([2, 3]), norm)
+    np.testing.assert_allclose(value, 0.0, atol=1.1e-3)
+    np.testing.assert_array_equal(tape.gradient(value, point), np.zeros([2, 3]))
+
+
+def test_half_precision_is_computed_in_single():
+    big = tf.cast(tf.fill([1, 4096], 3.0), tf.bfloat16)
+    assert distance(big, tf.zeros_like(big), "l2").numpy()[0] == pytest.approx(3 * 64, rel=1e-6)
+
+
+def test_unknown_norm():
+    with pytest.raises(ValueError, match="'l1' is unknown; choose from root_mean_square, l2, squared"):
+        distance(tf.zeros([1, 1]), tf.zeros([1, 1]), "l1")
+
+
+def test_binary_cross_entropy_equals_numpy():
+    logits = np.array([-2.0, 0.0, 3.0], np.float32)
+    probabilities = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(binary_cross_entropy(logits, True), -np.log(probabilities), rtol=1e-5)
+    np.testing.assert_allclose(binary_cross_entropy(logits[:, None], False), -np.log(1 - probabilities), rtol=1e-5)
+    assert np.isfinite(binary_cross_entropy(tf.constant([-1e4, 1e4]), True)).all()
+
+
+def test_contrastive_equals_numpy():
+    random = np.random.default_rng(1)
+    anchors, positives, negatives = (random.normal(size=[n, 4]).astype(np.float32) for n in (3, 3, 5))
+    allowed = random.random([3, 5]) < 0.6
+    allowed[:, 0] = True
+    expected = []
+    for anchor, positive, row in zip(anchors, positives, allowed):
+        push = [max(0, 3.0 - np.linalg.norm(anchor - other)) for other, counts in zip(negatives, row) if counts]
+        expected.append(np.linalg.norm(anchor - positive) + np.mean(push))
+    np.testing.assert_allclose(contrastive(anchors, positives, negatives, allowed, margin=3.0), expected, rtol=1e-4)
+
+
+def test_hinge_at_the_margin():
+    anchor, negatives = tf.zeros([1, 2]), tf.constant([[1.4, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    for row, expected in ((0, 0.0), (1, 0.4), (2, 0.0)):
+        allowed = tf.one_hot([row], 3) > 0
+        value = contrastive(anchor, anchor, negatives, allowed, margin=1.4).numpy()[0]
+        assert value == pytest.approx(expected, abs=2e-3)
+
+
+def test_no_negative_leaves_the_pull():
+    point = tf.constant([[0.0, 0.0]])
+    value = contrastive(point, point + 3.0, point, tf.constant([[False]]))
+    np.testing.assert_allclose(value, [np.sqrt(18)], rtol=1e-4)
+
+
+def test_average_is_weighted_and_never_reads_what_does_not_count():
+    assert average(tf.constant([1.0, 5.0, np.nan]), tf.constant([1.0, 1.0, 0.0])).numpy() == 3.0
+    assert average(tf.constant([np.inf]), tf.constant([0.0])).numpy() == 0.0

@@ -1,0 +1,72 @@
+"""Views: orders that are neither forward nor backward, and flow of the reversed video."""
+
+import collections
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elo_tf.config import IngestConfig
+from elo_tf.ingest.flow import FlowEstimator, dequantise
+from elo_tf.views import VIEWS, permutation, reverse, shuffle
+from tests.batches import random_clips
+
+
+@pytest.mark.parametrize("frames", [3, 4, 8])
+def test_never_forward_nor_backward(frames):
+    orders = permutation(tf.random.stateless_uniform([5000, frames], [1, 2])).numpy()
+    assert (np.sort(orders, axis=1) == np.arange(frames)).all()
+    assert not (orders == np.arange(frames)).all(axis=1).any()
+    assert not (orders == np.arange(frames)[::-1]).all(axis=1).any()
+
+
+def test_the_forbidden_orders_by_hand():
+    # Ascending noise would give the identity, descending noise the reversal; both get their first two swapped.
+    orders = permutation(tf.constant([[0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1], [0.2, 0.1, 0.4, 0.3]])).numpy()
+    assert orders.tolist() == [[1, 0, 2, 3], [2, 3, 1, 0], [1, 0, 3, 2]]
+
+
+def test_all_other_orders_occur():
+    orders = permutation(tf.random.stateless_uniform([4000, 4], [5, 6])).numpy()
+    counts = collections.Counter(map(tuple, orders))
+    assert len(counts) == 22
+    assert min(counts.values()) > 100
+
+
+def test_two_frames_cannot_be_shuffled():
+    with pytest.raises(ValueError, match="--frames=3"):
+        permutation(tf.zeros([1, 2]))
+
+
+def test_shuffle_moves_whole_frames():
+    clips = random_clips(batch=4)
+    rgb = clips["now"]["rgb"]
+    order = permutation(clips["noise"][:, :8]).numpy()
+    shuffled = shuffle(rgb, "rgb", clips["noise"]).numpy()
+    for clip in range(4):
+        np.testing.assert_array_equal(shuffled[clip], rgb.numpy()[clip][order[clip]])
+
+
+def test_views_of_every_second_clip():
+    clips = random_clips(batch=6)
+    assert VIEWS["plain"].make(clips, "rgb").shape[0] == 6
+    np.testing.assert_array_equal(VIEWS["other"].make(clips, "flow"), clips["other"]["flow"][::2])
+    np.testing.assert_array_equal(VIEWS["reversed"].make(clips, "rgb"), clips["now"]["rgb"][::2, ::-1])
+
+
+def test_reversed_flow_is_the_flow_of_the_reversed_video():
+    # A square moves right by two pixels a frame over a textured ground; the video is reversed, flow computed anew.
+    ground = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, [64, 64, 3], np.uint8), (5, 5), 0)
+    frames = np.stack([ground] * 6)
+    square = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, [20, 20, 3], np.uint8), (3, 3), 0)
+    for index, frame in enumerate(frames):
+        frame[20:40, 10 + 2 * index : 30 + 2 * index] = square
+    estimate = FlowEstimator(IngestConfig())
+    forward, backward = (dequantise(estimate(video)) for video in (frames, frames[::-1].copy()))
+    derived = reverse(tf.constant(forward[np.newaxis]), "flow", None).numpy()[0]
+    inside = (slice(None), slice(24, 36), slice(22, 28))
+    assert backward[inside][..., 0].mean() == pytest.approx(-2 / 20, abs=0.02)
+    np.testing.assert_allclose(derived[inside].mean(axis=(1, 2)), backward[inside].mean(axis=(1, 2)), atol=0.02)
+    # The negated, shifted fields are far closer than fields that are only played backwards.
+    assert np.abs(derived - backward)[inside].mean() < 0.2 * np.abs(forward[::-1] - backward)[inside].mean()

@@ -86,6 +86,7 @@ class CandidateRunner:
         self._open_data(settings)
         self._step = tf.function(self._train_step, autograph=False)
         self._embed = tf.function(self._embedding, autograph=False, reduce_retracing=True)
+        self._reset = tf.function(self._reset_variables, autograph=False)
         self._build()
         self._reference = self._cluster_descriptors()
         self.untrained = self._score(None)
@@ -127,8 +128,9 @@ class CandidateRunner:
         self._traces += 1
         return self.model(video, training=False)
 
-    def _reset(self) -> None:
+    def _reset_variables(self) -> None:
         """Weights, statistics, optimiser and diagnosis as they were before any training."""
+        self._traces += 1
         for variable, value in zip(self._weights, self._initial):
             variable.assign(value)
         for variable in self.model.optimizer.variables():

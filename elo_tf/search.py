@@ -7,6 +7,7 @@ interrupted, by whatever, continues when the command is given again: no finished
 """
 
 import dataclasses
+import gc
 import hashlib
 import json
 import math
@@ -52,7 +53,10 @@ def main() -> None:
         if search.is_left():
             _limit_threads(run.threads)
             print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
-            search.run(CandidateRunner(Settings(run, data, model, train, fitness)))
+            runner = CandidateRunner(Settings(run, data, model, train, fitness))
+            # The graphs stay until the end: looking through them for garbage costs half a second each time.
+            gc.freeze()
+            search.run(runner)
         search.finish({term.name: term.code for term in terms})
 
 

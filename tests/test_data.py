@@ -43,8 +43,8 @@ def test_segments_are_contiguous_and_apart(records):
     reader = Reader.open(records, "train", NEEDS, PLAIN)
     earlier = 0
     for clips in take(reader, 20):
-        now, future, other = (frame_numbers(clips[segment]["rgb"]) for segment in ("now", "next", "other"))
-        for now, future, other in zip(now, future, other):
+        numbers = [frame_numbers(clips[segment]["rgb"]) for segment in ("now", "next", "other")]
+        for now, future, other in zip(*numbers):
             assert (np.diff([*now, *future]) == 1).all() and (np.diff(other) == 1).all()
             assert other[0] > future[-1] or other[-1] < now[0]
             earlier += other[-1] < now[0]

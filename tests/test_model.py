@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from elo_tf import tasks
+from elo_tf.config import TrainConfig
 from elo_tf.model import EloModel, with_grey
 from elo_tf.optimizer import make_optimizer
-from elo_tf.config import TrainConfig
 from tests.batches import SIZES, random_clips
 
 SOME = ("rgb/*", "flow/distill/stage3", "rgb-flow/*", "audio/reconstruct")

@@ -30,7 +30,7 @@ def whole_model():
     return model
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def losses_of(training, change=None):
     """Losses of a batch in which one thing is changed: `segment/modality`, `video/N` or nothing."""
     clips = random_clips()

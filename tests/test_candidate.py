@@ -1,0 +1,114 @@
+"""Candidates: the same loss gives the same fitness, nothing leaks from one to the next, divergence is named."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.config import DataConfig, FitnessConfig, IngestConfig, InputError, ModelConfig, RunConfig, TrainConfig
+from elo_tf.ingest.convert import convert
+from tests import videos
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("candidate")
+    random = np.random.default_rng(0)
+    for index in range(16):
+        noise = np.repeat(random.integers(0, 255, [12, 6, 6, 3], np.uint8), 4, axis=1).repeat(4, axis=2)
+        sound = random.integers(-9000, 9000, 12 * 1280).astype(np.int16)
+        videos.write(folder / "videos" / f"{index}.mp4", noise, sound=sound)
+    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), workers=2)
+    return Settings(
+        RunConfig(records=str(folder / "records")),
+        DataConfig(frames=4, crop_size=16, batch_size=4),
+        ModelConfig(modalities=("rgb", "audio"), tasks=("rgb/*", "rgb-audio/embed")),
+        TrainConfig(steps=3, optimizer="adam", learning_rate=1e-3, warmup_steps=1),
+        FitnessConfig(clusters=2, restarts=3, agreement_margin=-1.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def runner(settings):
+    return CandidateRunner(settings)
+
+
+def test_same_loss_same_fitness_and_nothing_leaks(runner):
+    first = runner.run([0.5, 0.5, 0.5])
+    other = runner.run([0.0, 1.0, 0.0])
+    again = runner.run([0.5, 0.5, 0.5])
+    assert first.fitness.value is not None
+    assert (again.fitness, again.losses) == (first.fitness, first.losses)
+    assert other.losses != first.losses
+
+
+def test_traces_do_not_grow(runner):
+    runner.run([1.0, 0.0, 1.0])
+    before = runner.traces
+    for lambdas in ([0.1, 0.2, 0.3], [1.0, 1.0, 0.0]):
+        runner.run(lambdas)
+    assert runner.traces == before
+
+
+def test_weights_move_and_return(runner):
+    runner._reset()
+    untrained = runner.embed()
+    runner.run([1.0, 1.0, 1.0])
+    trained = runner.embed()
+    assert np.abs(trained - untrained).max() > 1e-3
+    runner._reset()
+    np.testing.assert_array_equal(runner.embed(), untrained)
+    assert all((variable.numpy() == 0).all() for variable in runner.model.optimizer.variables())
+
+
+def test_divergence_is_named_and_leaves_the_next_candidate_alone(runner, monkeypatch):
+    healthy = runner.run([0.5, 0.5, 0.5])
+    task = next(task for task in runner.model.tasks if task.name == "rgb/shuffle")
+    place = next(index for index, variable in enumerate(runner._weights) if variable is task.head.kernel)
+    monkeypatch.setattr(runner, "_reset", _reset_with(runner, place, np.full(task.head.kernel.shape, np.nan)))
+    outcome = runner.run([0.5, 0.5, 0.5])
+    assert outcome.fitness.value is None
+    assert outcome.fitness.reason == "not finite: rgb/shuffle at step 0"
+    # A term of weight 0 may do what it likes.
+    assert runner.run([0.5, 0.0, 0.5]).fitness.value is not None
+    monkeypatch.undo()
+    assert runner.run([0.5, 0.5, 0.5]).fitness == healthy.fitness
+
+
+def _reset_with(runner, place, value):
+    reset = runner._reset
+
+    def poisoned_reset():
+        reset()
+        runner._weights[place].assign(value)
+
+    return poisoned_reset
+
+
+def test_training_and_scoring_videos_are_disjoint(runner):
+    trained = {int(video) for clips in runner.training.training(0).take(12) for video in clips["video"]}
+    scored = {int(video) for clips in runner.scoring.scoring(100) for video in clips["video"]}
+    assert trained and scored and not trained & scored
+
+
+def test_reference_ignores_videos_without_sound(runner):
+    assert runner._reference.shape == (3, len(runner.embed()))
+    assert (runner._reference >= 0).all()
+    assert "agreement" in runner.untrained.diagnostics
+
+
+def test_fewer_videos_than_clusters(settings):
+    with pytest.raises(InputError, match="--clusters=50 is more than the . held-out videos"):
+        CandidateRunner(dataclasses.replace(settings, fitness=FitnessConfig(clusters=50)))
+
+
+def test_unfinished_records(settings, tmp_path):
+    records = settings.run.records
+    for file in tf.io.gfile.listdir(records):
+        tf.io.gfile.copy(f"{records}/{file}", str(tmp_path / file))
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"complete": true', '"complete": false'))
+    with pytest.raises(InputError, match="is unfinished; run python -m elo_tf.prepare again"):
+        CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=str(tmp_path))))

@@ -1,0 +1,168 @@
+"""The search as its users run it: what it writes, how it continues after SIGKILL, how it refuses bad input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from elo_tf.config import IngestConfig
+from elo_tf.ingest.convert import convert
+from tests import videos
+
+FLAGS = (
+    "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb,audio --tasks=rgb/*,rgb-audio/embed --steps=4 "
+    "--optimizer=adam --learning_rate=0.001 --clusters=2 --restarts=3 --scoring_clips=20 --agreement_margin=-1 "
+    "--generations=2 --population=4 --threads=1"
+).split()
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    noise = np.random.default_rng(0)
+    for index in range(16):
+        frames = np.repeat(noise.integers(0, 255, [12, 6, 6, 3], np.uint8), 4, axis=1).repeat(4, axis=2)
+        sound = noise.integers(-9000, 9000, 12 * 1280).astype(np.int16)
+        videos.write(folder / "videos" / f"{index}.mp4", frames, sound=sound)
+    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), workers=2)
+    return folder / "records"
+
+
+def start(records, run_dir, *flags):
+    command = [sys.executable, "-m", "elo_tf.search", *FLAGS, f"--records={records}", f"--run_dir={run_dir}", *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+@pytest.fixture(scope="module")
+def unbroken(records, tmp_path_factory):
+    """A search that was left alone."""
+    run_dir = tmp_path_factory.mktemp("unbroken") / "run"
+    code, output, errors = finish(start(records, run_dir))
+    assert code == 0, errors
+    return run_dir, output
+
+
+def found(run_dir):
+    """What must not depend on interruptions."""
+    loss = json.loads((run_dir / "evolved_loss.json").read_text())
+    return {name: loss[name] for name in ("lambdas", "fitness", "candidate", "evaluations", "schema_hash")}
+
+
+def test_writes_everything_about_a_run(unbroken):
+    run_dir, output = unbroken
+    names = {str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file()}
+    expected = {"journal.jsonl", "flags.txt", "evolved_loss.json"}
+    figures = {f"figures/{name}.png" for name in ("lambdas", "fitness", "best_loss")}
+    assert names == expected | figures
+    loss = json.loads((run_dir / "evolved_loss.json").read_text())
+    assert set(loss["lambdas"]) == {"rgb/reconstruct", "rgb/shuffle", "rgb-audio/embed"}
+    assert all(0 <= value <= 1 for value in loss["lambdas"].values())
+    assert loss["evaluations"] == 8 and loss["fitness"]["restarts"] == 3 and loss["fitness"]["deviation"] >= 0
+    told = [json.loads(line) for line in (run_dir / "journal.jsonl").read_text().splitlines()]
+    values = [line["value"] for line in told if line["record"] == "told" and line["value"] is not None]
+    assert loss["fitness"]["value"] == min(values)
+    assert "best fitness" in output and str(run_dir / "evolved_loss.json") in output
+
+
+def test_flags_file_repeats_the_search(unbroken, records, tmp_path):
+    run_dir, _ = unbroken
+    command = [sys.executable, "-m", "elo_tf.search", f"--flagfile={run_dir}/flags.txt", f"--run_dir={tmp_path}/again"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert found(tmp_path / "again") == found(run_dir)
+
+
+def test_a_finished_search_runs_nothing_again(unbroken, records):
+    run_dir, _ = unbroken
+    before = (run_dir / "journal.jsonl").read_bytes()
+    code, output, errors = finish(start(records, run_dir))
+    assert code == 0 and "best fitness" in output, errors
+    assert (run_dir / "journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_killed_five_times_ends_as_one_left_alone(unbroken, records, tmp_path):
+    moments = random.Random(7)
+    kills = 0
+    while True:
+        process = start(records, tmp_path / "run")
+        if kills < 5:
+            time.sleep(moments.uniform(1.0, 25.0))
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
+                continue
+        code, _, errors = finish(process)
+        assert code == 0, errors
+        break
+    assert found(tmp_path / "run") == found(unbroken[0])
+    lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    told = [line["candidate"] for line in lines if line["record"] == "told"]
+    assert sorted(told) == list(range(8)) and kills > 0
+
+
+@pytest.mark.slow
+def test_two_searches_on_one_run_directory(records, tmp_path):
+    first = start(records, tmp_path, "--steps=2000")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "journal.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    code, _, errors = finish(start(records, tmp_path, "--steps=2000"))
+    first.kill()
+    first.communicate()
+    assert code == 2 and "is in use by another search" in errors
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--records="], "--records is not given"),
+        (["--records=/nowhere"], "--records=/nowhere is no folder"),
+        (["--fitness=zpif"], "--fitness='zpif' is unknown; choose from zipf, zipf_scale_free"),
+        (["--steps=many"], "steps"),
+        (["--stepz=3"], "stepz"),
+        (["--modalities=rgb,depth"], "'depth' is unknown; choose from rgb, grey, flow, audio"),
+        (["--tasks=rgb/suffle"], "'rgb/suffle' matches no term"),
+        (["--strategy=annealing"], "'annealing' is unknown; choose from cma_es"),
+        (["--clusters=40"], "--clusters=40 is more than the"),
+        (["extra"], "'extra' is not a flag"),
+    ],
+)
+def test_bad_input_is_one_line(records, tmp_path, flags, message):
+    code, _, errors = finish(start(records, tmp_path / "run", *flags))
+    lines = [line for line in errors.splitlines() if line.strip()]
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), errors
+    assert message in lines[0]
+
+
+def test_records_without_a_manifest(tmp_path):
+    code, _, errors = finish(start(tmp_path, tmp_path / "run"))
+    assert code == 2 and "holds no records" in errors and "Traceback" not in errors
+
+
+def test_other_settings_are_refused_by_name(unbroken, records):
+    run_dir, _ = unbroken
+    before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    code, _, errors = finish(start(records, run_dir, "--steps=5", "--generations=3"))
+    assert code == 2 and "steps: was 4, now 5" in errors and "generations" not in errors
+    assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
+
+
+def test_no_feasible_candidate_is_an_error_that_says_why(records, tmp_path):
+    flags = ["--generations=1", "--population=2", "--min_deviation=1000"]
+    code, _, errors = finish(start(records, tmp_path / "run", *flags))
+    assert code == 2 and "none of 2 candidates was feasible" in errors and "collapsed" in errors
+    assert not (tmp_path / "run" / "evolved_loss.json").exists()
+    assert os.path.getsize(tmp_path / "run" / "journal.jsonl") > 0

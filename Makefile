@@ -27,7 +27,10 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/python -m experiments.demo --run_dir=$(DEMO)
+	$(BIN)/python -m elo_tf.prepare --flagfile=experiments/flagfiles/demo_world.flags \
+		--videos=$(DEMO)/videos --records=$(DEMO)/records
+	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags \
+		--records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/search
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist=loadfile $(TESTS)

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 
 from elo_tf import storage
 from elo_tf.clips import MODALITIES
-from elo_tf.journal import Generation, Journal
+from elo_tf.history import Generation
+from elo_tf.journal import Journal
 
 _DOTS_PER_INCH = 150
 # Even in lightness, and readable with any colour vision.

@@ -16,66 +16,15 @@ cut off on the next opening; anything else that cannot be read is damage and an 
 import dataclasses
 import fcntl
 import json
-import math
 import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 import numpy as np
 
 from elo_tf.config import InputError
-
-VERSION = 1
+from elo_tf.history import VERSION, Generation, History, Result
 
 _ABSENT = object()
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What came of a candidate.
-
-    Attributes:
-      value: Fitness, to be minimised; None where the candidate is infeasible.
-      reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation of the value over its restarts; None without a value.
-      restarts: k-means runs behind the value.
-      diagnostics: Whatever else was measured, finite.
-      seconds: Wall time of training and scoring.
-    """
-
-    value: Optional[float]
-    reason: Optional[str]
-    deviation: Optional[float]
-    restarts: int
-    diagnostics: Mapping[str, float]
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Generation:
-    """Candidates that were asked for together.
-
-    Attributes:
-      index: Number of the generation, from 0.
-      candidates: [n], numbers of its candidates, running through the whole search.
-      lambdas: [n,G] float64 in [0,1].
-      results: [n], None for a candidate without a result so far.
-    """
-
-    index: int
-    candidates: Tuple[int, ...]
-    lambdas: np.ndarray
-    results: Tuple[Optional[Result], ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether all candidates have a result."""
-        return all(result is not None for result in self.results)
-
-    def fitness(self) -> Optional[np.ndarray]:
-        """[n] float64 with inf where a candidate is infeasible; None while the generation is not complete."""
-        if not self.complete:
-            return None
-        return np.array([math.inf if result.value is None else result.value for result in self.results])
 
 
 class Journal:
@@ -83,17 +32,12 @@ class Journal:
 
     Attributes:
       path: The file.
-      header: What the search was begun with: seed, settings, names, schema, packages.
     """
 
     def __init__(self, path: str, descriptor: Optional[int] = None):
         self.path = path
-        self.header: Dict[str, Any] = {}
         self._descriptor = descriptor
-        self._asked: List[Tuple[Tuple[int, ...], np.ndarray]] = []
-        self._told: Dict[int, Result] = {}
-        self._notes: Dict[str, Any] = {}
-        self._candidates = 0
+        self._history = History()
 
     @classmethod
     def open(cls, path: str, header: Mapping[str, Any], may_differ: Iterable[str] = ()) -> "Journal":
@@ -152,21 +96,23 @@ class Journal:
         self.close()
 
     @property
+    def header(self) -> Dict[str, Any]:
+        """What the search was begun with: seed, settings, names, schema, packages."""
+        return self._history.header
+
+    @property
     def names(self) -> Tuple[str, ...]:
         """Names of the λ, [G]."""
-        return tuple(self.header["names"])
+        return self._history.names
 
     @property
     def notes(self) -> Dict[str, Any]:
         """Facts that were measured once for the whole search, by name."""
-        return dict(self._notes)
+        return dict(self._history.notes)
 
     def generations(self) -> List[Generation]:
         """All that was asked, with the results so far."""
-        return [
-            Generation(index, candidates, lambdas.copy(), tuple(self._told.get(number) for number in candidates))
-            for index, (candidates, lambdas) in enumerate(self._asked)
-        ]
+        return self._history.generations()
 
     def note(self, name: str, value: Any) -> None:
         """Records a fact of the whole search, of a JSON type, once."""
@@ -184,17 +130,9 @@ class Journal:
         Raises:
           ValueError: the vectors have another length than the names, or leave [0,1].
         """
-        lambdas = np.asarray(lambdas, np.float64)
-        candidates = tuple(range(self._candidates, self._candidates + len(lambdas)))
-        self._write(
-            {
-                "record": "asked",
-                "generation": len(self._asked),
-                "candidates": list(candidates),
-                "lambdas": lambdas.tolist(),
-            }
-        )
-        return candidates
+        record = self._history.next_asked(lambdas)
+        self._write(record)
+        return tuple(record["candidates"])
 
     def tell(self, candidate: int, result: Result) -> None:
         """Records the result of a candidate.
@@ -210,9 +148,9 @@ class Journal:
             raise ValueError(f"{self.path} is not open for writing")
         line = json.dumps(record, allow_nan=False)
         record = json.loads(line)
-        self._check(record)
+        self._history.check(record)
         self._append(line.encode() + b"\n")
-        self._apply(record)
+        self._history.apply(record)
 
     def _append(self, line: bytes) -> None:
         """Adds a line whole or, where the disk is full, not at all."""
@@ -239,74 +177,13 @@ class Journal:
         for number, line in enumerate(content[:finished].splitlines(), 1):
             try:
                 record = json.loads(line, parse_constant=_refuse_constant)
-                self._check(record)
+                self._history.check(record)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 why = f"{type(error).__name__}: {error}"
                 raise InputError(
                     f"{self.path}, line {number} is damaged ({why}); restore the file or use another run directory"
                 ) from None
-            self._apply(record)
-
-    def _check(self, record: Mapping[str, Any]) -> None:
-        """Raises `ValueError` (or `KeyError`, `TypeError` on what is no record) where a record cannot come next."""
-        kind = record["record"]
-        if (kind == "header") != (not self.header):
-            raise ValueError("the header comes first, once")
-        if kind == "header":
-            if record["version"] != VERSION:
-                raise ValueError(f"version {record['version']} is not the version {VERSION} that is understood here")
-            if not record["names"]:
-                raise ValueError("no λ is named")
-        elif kind == "note":
-            if record["name"] in self._notes or "value" not in record:
-                raise ValueError(f"note {record['name']!r} is there already, or has no value")
-        elif kind == "asked":
-            self._check_asked(record)
-        elif kind == "told":
-            self._check_told(record)
-        else:
-            raise ValueError(f"{kind!r} is no kind of record")
-
-    def _check_asked(self, record: Dict[str, Any]) -> None:
-        lambdas = np.array(record["lambdas"], np.float64)
-        if record["generation"] != len(self._asked):
-            raise ValueError(f"generation {record['generation']} does not follow {len(self._asked) - 1}")
-        if lambdas.ndim != 2 or not len(lambdas) or lambdas.shape[1] != len(self.names):
-            raise ValueError(f"λ of shape {lambdas.shape} for {len(self.names)} names")
-        if not ((lambdas >= 0) & (lambdas <= 1)).all():
-            raise ValueError("a λ is outside of [0,1]")
-        if record["candidates"] != list(range(self._candidates, self._candidates + len(lambdas))):
-            raise ValueError(f"candidates do not go on from {self._candidates}")
-
-    def _check_told(self, record: Dict[str, Any]) -> None:
-        candidate, result = record["candidate"], _result(record)
-        if not isinstance(candidate, int) or not 0 <= candidate < self._candidates:
-            raise ValueError(f"candidate {candidate} was not asked for")
-        if candidate in self._told:
-            raise ValueError(f"candidate {candidate} has a result already")
-        if (result.value is None) != bool(result.reason) or (result.value is None) != (result.deviation is None):
-            raise ValueError(f"candidate {candidate} needs either a value and its deviation or a reason")
-        for number in (result.value or 0.0, result.deviation or 0.0, result.seconds, *result.diagnostics.values()):
-            if not math.isfinite(number):
-                raise ValueError(f"candidate {candidate} has a number that is not finite")
-
-    def _apply(self, record: Dict[str, Any]) -> None:
-        """Takes a record that was checked."""
-        kind = record["record"]
-        if kind == "header":
-            self.header = {name: value for name, value in record.items() if name not in ("record", "version")}
-        elif kind == "note":
-            self._notes[record["name"]] = record["value"]
-        elif kind == "asked":
-            self._asked.append((tuple(record["candidates"]), np.array(record["lambdas"], np.float64)))
-            self._candidates += len(record["candidates"])
-        else:
-            self._told[record["candidate"]] = _result(record)
-
-
-def _result(record: Mapping[str, Any]) -> Result:
-    return Result(**{field.name: record[field.name] for field in dataclasses.fields(Result)})
-
+            self._history.apply(record)
 
 def _lock(descriptor: int, path: str) -> None:
     try:

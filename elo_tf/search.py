@@ -27,8 +27,9 @@ from elo_tf.candidate import CandidateRunner, Outcome, Settings
 from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
 from elo_tf.evolution import base
+from elo_tf.history import Generation, Result
 from elo_tf.ingest.records import Manifest
-from elo_tf.journal import Generation, Journal, Result
+from elo_tf.journal import Journal
 from elo_tf.objective import save_loss, schema_hash
 from elo_tf.storage import write_text
 

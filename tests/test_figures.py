@@ -7,7 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 from elo_tf import figures
-from elo_tf.journal import Journal, Result
+from elo_tf.history import Result
+from elo_tf.journal import Journal
 
 CODES = {
     "rgb/shuffle": "R-S",

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.journal import Journal, Result
+from elo_tf.history import Result
+from elo_tf.journal import Journal
 
 HEADER = {
     "seed": 3,
@@ -278,7 +279,8 @@ def test_a_full_disk_leaves_a_readable_journal_that_goes_on(path, room):
 WRITER = """
 import sys
 import numpy as np
-from elo_tf.journal import Journal, Result
+from elo_tf.history import Result
+from elo_tf.journal import Journal
 journal = Journal.open(sys.argv[1], {header!r})
 generator = np.random.default_rng(len(journal.generations()))
 for generation in journal.generations():

@@ -1,0 +1,63 @@
+"""What a candidate costs besides its training steps and its scoring, and what grows with the number of candidates.
+
+    python -m experiments.benchmarks.search_overhead --flagfile=experiments/flagfiles/demo.flags \\
+        --records=runs/demo/records/unlabelled --candidates=50 --steps=20
+
+Prints, from the second candidate on, the seconds of each part of a candidate and its share: `reset` (weights and
+optimiser back to their first values), `data` (the step waits for clips), `training`, `scoring` (embedding, k-means,
+Zipf) and `rest` (bookkeeping); then graphs traced and memory held after the second and after the last candidate.
+
+Hardware: HARDWARE
+Obtained: OBTAINED
+"""
+
+import time
+
+import numpy as np
+from absl import flags
+
+from elo_tf import command_line, config
+from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TrainConfig
+
+_CANDIDATES = flags.DEFINE_integer("candidates", 10, "candidates to run, at least 3", lower_bound=3)
+
+PARTS = ("reset", "data", "training", "scoring", "rest")
+
+
+def main() -> None:
+    kinds = (RunConfig, DataConfig, ModelConfig, TrainConfig, FitnessConfig)
+    begun = time.perf_counter()
+    runner = CandidateRunner(Settings(*(config.from_flags(kind) for kind in kinds)))
+    print(f"set-up {time.perf_counter() - begun:.1f} s, {len(runner.names)} lambdas")
+    random = np.random.default_rng(0)
+    rows, grown = [], []
+    with command_line.progress_bar(_CANDIDATES.value, "candidate") as bar:
+        for _ in range(_CANDIDATES.value):
+            begun = time.perf_counter()
+            outcome = runner.run(random.random(len(runner.names)))
+            seconds = time.perf_counter() - begun
+            rows.append({**outcome.seconds, "rest": seconds - sum(outcome.seconds.values())})
+            grown.append((runner.traces, _resident_mib()))
+            bar.update(1)
+    rows = rows[1:]
+    total = sum(sum(row.values()) for row in rows)
+    for part in PARTS:
+        seconds = sum(row[part] for row in rows)
+        print(f"{part:<9} {seconds / len(rows):8.3f} s a candidate  {seconds / total:6.1%}")
+    overhead = sum(row["reset"] + row["data"] + row["rest"] for row in rows) / total
+    waiting = sum(row["data"] for row in rows) / sum(row["data"] + row["training"] for row in rows)
+    print(f"all but training and scoring {overhead:.1%}; the step waits for data {waiting:.1%} of its time")
+    for (traces, memory), place in ((grown[1], "second"), (grown[-1], f"{len(grown)}th")):
+        print(f"after the {place} candidate: {traces} graphs traced, {memory:.0f} MiB held")
+
+
+def _resident_mib() -> float:
+    """Memory of this process that lies in RAM, in MiB."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [RunConfig, DataConfig, ModelConfig, TrainConfig, FitnessConfig, EvolutionConfig])

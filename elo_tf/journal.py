@@ -43,6 +43,8 @@ class Journal:
     def open(cls, path: str, header: Mapping[str, Any], may_differ: Iterable[str] = ()) -> "Journal":
         """Begins a journal, or goes on with one; no other process can open it until it is closed.
 
+        A journal that holds nothing but its header is begun anew.
+
         Args:
           path: The file; its directory exists.
           header: Facts of the search by name, of JSON types; a dictionary in it (settings, packages) is compared entry
@@ -59,6 +61,10 @@ class Journal:
         try:
             _lock(descriptor, path)
             journal._load(cut=True)
+            if journal.header and not journal.generations() and not journal.notes:
+                # Nothing came of it yet: what stopped that search at its start is perhaps mended by other settings.
+                os.ftruncate(descriptor, 0)
+                journal._history = History()
             if journal.header:
                 # Through JSON and back, so that a tuple equals the list that it has become in the file.
                 _check_same(path, journal.header, json.loads(json.dumps(header)), set(may_differ))

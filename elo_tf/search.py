@@ -131,7 +131,7 @@ class Search:
             )
             base.replay(self.strategy, [(each.lambdas, each.fitness()) for each in journal.generations()])
         except ValueError as error:
-            raise InputError(f"--strategy={evolution.strategy} cannot go on in {directory}: {error}") from None
+            raise InputError(f"--strategy={evolution.strategy} in {directory}: {error}") from None
 
     def is_left(self) -> bool:
         """Whether candidates are still to be run."""

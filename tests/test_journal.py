@@ -125,6 +125,12 @@ def test_another_search_is_refused_with_the_difference(path, change, message):
     Journal.open(path, HEADER).close()
 
 
+def test_a_header_alone_gives_way_to_other_settings(path):
+    Journal.open(path, HEADER).close()
+    Journal.open(path, {**HEADER, "seed": 4}).close()
+    assert Journal.read(path).header["seed"] == 4 and len(lines(path)) == 1
+
+
 def test_a_setting_that_only_prolongs_the_search_may_differ(path):
     begin(path)
     longer = {**HEADER, "settings": {**HEADER["settings"], "generations": 20}}

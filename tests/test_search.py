@@ -147,6 +147,12 @@ def test_bad_input_is_one_line(records, tmp_path, flags, message):
     assert message in lines[0]
 
 
+def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):
+    assert finish(start(records, tmp_path, "--clusters=40"))[0] == 2
+    code, _, errors = finish(start(records, tmp_path, "--generations=1", "--population=3", "--steps=1"))
+    assert code == 0, errors
+
+
 def test_records_without_a_manifest(tmp_path):
     code, _, errors = finish(start(tmp_path, tmp_path / "run"))
     assert code == 2 and "holds no records" in errors and "Traceback" not in errors
@@ -161,8 +167,8 @@ def test_other_settings_are_refused_by_name(unbroken, records):
 
 
 def test_no_feasible_candidate_is_an_error_that_says_why(records, tmp_path):
-    flags = ["--generations=1", "--population=2", "--min_deviation=1000"]
+    flags = ["--generations=1", "--population=3", "--min_deviation=1000"]
     code, _, errors = finish(start(records, tmp_path / "run", *flags))
-    assert code == 2 and "none of 2 candidates was feasible" in errors and "collapsed" in errors
+    assert code == 2 and "none of 3 candidates was feasible" in errors and "collapsed" in errors
     assert not (tmp_path / "run" / "evolved_loss.json").exists()
     assert os.path.getsize(tmp_path / "run" / "journal.jsonl") > 0

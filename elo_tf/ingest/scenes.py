@@ -13,15 +13,15 @@ import numpy as np
 from elo_tf.ingest import motions
 
 FPS = 12.5
-PERIODS = (5.5, 9.0)  # frames a cycle
-SPEEDS = (3.0, 7.0)  # mean speed of an actor on its path, pixels a frame at 64 pixels
+PERIODS = (6.0, 9.0)  # frames a cycle
+SPEEDS = (4.0, 7.5)  # mean speed of an actor on its path, pixels a frame at 64 pixels
 SIZES = (0.85, 1.3)  # radius of an object, in units of `motions.RADIUS`
 COLOR_DISTANCE = 70  # least mean difference of an object's colours to each other and to the ground, of 255
 OBJECTS = (2, 3)  # in every video, actors and distractors together
 CONTRAST = (0.65, 1.0)  # of a video, drawn uniformly on a logarithmic scale
 FLICKER = 0.035  # greatest s.d. of the exposure from frame to frame
 DRIFT = 1.2  # greatest speed of the camera over the ground, pixels a frame
-TREMOR = 0.7  # greatest s.d. of the hand that holds the camera, pixels
+TREMOR = 0.8  # greatest s.d. of the hand that holds the camera, pixels
 TILT = 1.2  # greatest tilt of the horizon, radians
 STROLL = 3.5  # greatest mean speed of a distractor, pixels a frame
 _SUBPIXEL = 4  # binary digits of cv2's fixed-point coordinates

@@ -154,7 +154,7 @@ class CandidateRunner:
         reason, losses = self._train(seconds, progress)
         begun = time.perf_counter()
         if reason is None:
-            fitness = self._score(self.untrained.diagnostics.get("agreement"))
+            fitness = self._score(self.untrained.diagnostics.get("agreement_adjusted"))
         else:
             fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})
         seconds["scoring"] = time.perf_counter() - begun

@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import shutil
+import sys
 import time
 from importlib import metadata
 from typing import Any, Dict, List, Tuple
@@ -162,7 +163,7 @@ class Search:
         for part, reader in (("training", runner.training), ("scoring", runner.scoring)):
             if reader.excluded:
                 print(f"{reader.excluded} {part} videos are too short for the clips asked for and left out")
-        shown = {name: runner.untrained.diagnostics.get(name) for name in ("zipf", "zipf_scale_free", "agreement")}
+        shown = {name: runner.untrained.diagnostics.get(name) for name in ("zipf", "zipf_scale_free", "agreement_adjusted")}
         measured = ", ".join(f"{name} {value:.3f}" for name, value in shown.items() if value is not None)
         print(f"untrained tower: {measured}", flush=True)
 
@@ -177,6 +178,11 @@ class Search:
                 self._run_candidate(runner, candidate, lambdas, bar)
         generation = self.journal.generations()[-1]
         self.strategy.tell(generation.lambdas, generation.fitness())
+        if all(result.value is None for result in generation.results):
+            bar.write(
+                f"Generation {generation.index}: no candidate is feasible; the first: {generation.results[0].reason}",
+                file=sys.stderr,
+            )
         self._save_best()
 
     def _run_candidate(self, runner: CandidateRunner, candidate: int, lambdas: np.ndarray, bar: tqdm) -> None:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
-from elo_tf.fitness.agreement import normalised_mutual_information
+from elo_tf.fitness.agreement import adjusted_mutual_information, normalised_mutual_information
 
 GENERATOR = np.random.default_rng(0)
 ASSIGNMENT = GENERATOR.integers(9, size=(4, 300)).astype(np.int32)
@@ -54,3 +54,32 @@ def test_videos_without_reference_are_left_out():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"\(4, 300\) and references \(299,\)"):
         normalised_mutual_information(ASSIGNMENT, REFERENCE[:-1])
+
+
+@pytest.mark.parametrize("clusters, videos", [(5, 100), (24, 256)])
+def test_adjusted_equals_scikit_learn(clusters, videos):
+    random = np.random.default_rng(0)
+    reference = random.integers(0, clusters, videos)
+    related = np.where(random.random([40, videos]) < 0.5, reference, random.integers(0, clusters, [40, videos]))
+    unrelated = random.integers(0, clusters, [40, videos])
+    for assignment in (related, unrelated):
+        expected = [adjusted_mutual_info_score(reference, own) for own in assignment]
+        found = adjusted_mutual_information(assignment, reference)
+        assert found.mean() == pytest.approx(np.mean(expected), abs=0.01)
+        np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_adjusted_takes_chance_out_whatever_the_sizes():
+    random = np.random.default_rng(1)
+    reference = random.integers(0, 20, 300)
+    even = random.integers(0, 20, [30, 300])
+    uneven = random.choice(20, [30, 300], p=[0.62] + [0.02] * 19)
+    for unrelated in (even, uneven):
+        assert normalised_mutual_information(unrelated, reference).mean() > 0.2
+        assert abs(adjusted_mutual_information(unrelated, reference).mean()) < 0.02
+
+
+def test_adjusted_of_constants_and_of_itself():
+    reference = np.arange(60) % 6
+    found = adjusted_mutual_information(np.stack([reference, np.zeros(60, int)]), reference)
+    np.testing.assert_allclose(found, [1.0, 0.0], atol=1e-9)

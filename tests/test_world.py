@@ -42,9 +42,10 @@ def test_in_each_list_every_sound_is_shared_by_three_classes():
 
 
 @pytest.mark.parametrize("name", [name for name in motions.MOTIONS if name not in IRREGULAR])
-def test_a_motion_recurs_every_cycle(name):
+def test_a_motion_recurs(name):
+    """Every second cycle, since those who swap places are back only then."""
     cycle = np.linspace(0.01, 0.99, 50)
-    for now, later in zip(*(motions.MOTIONS[name].move(beat_of(cycle + k)) for k in (3, 4))):
+    for now, later in zip(*(motions.MOTIONS[name].move(beat_of(cycle + k)) for k in (3, 5))):
         steps = state(later) - state(now)
         np.testing.assert_allclose(steps, np.broadcast_to(steps[:1], steps.shape), atol=1e-9)
         assert motions.MOTIONS[name].travels or np.abs(steps[:, :2]).max() < 1e-9
@@ -92,8 +93,12 @@ def test_a_puff_swells_around_its_moment():
 
 def test_a_hum_is_loud_where_the_actors_are_fast():
     speed = np.repeat([0.0, 1.0, 0.2], 8000)
-    loudness = np.square(sounds.hum(np.random.default_rng(0), [], speed, np.zeros(24000))).reshape(3, -1).mean(1) ** 0.5
-    np.testing.assert_allclose(loudness / loudness[1], [0.15, 1, 0.32], rtol=0.02)
+    loudness = [
+        np.square(sounds.hum(np.random.default_rng(seed), [], speed, np.zeros(24000))).reshape(3, -1).mean(1) ** 0.5
+        for seed in range(40)
+    ]
+    still, fast, slow = np.median([row / row[1] for row in loudness], 0)
+    assert fast == 1 and still < 0.75 * slow and slow < 0.5
 
 
 def test_bursts_are_cut_at_the_ends():
@@ -209,9 +214,10 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
     (tmp_path / "holiday.mp4").write_bytes(b"mine")
     with pytest.raises(InputError, match="holds no rendered world"):
         world.render_world(WorldConfig(world=1), tmp_path, workers=1)
-    (tmp_path / "world.json").write_text("{torn")
-    with pytest.raises(InputError, match="no settings file"):
-        world.render_world(WorldConfig(world=1), tmp_path, workers=1)
+    for damaged in ("{torn", "[1]", "3"):
+        (tmp_path / "world.json").write_text(damaged)
+        with pytest.raises(InputError, match="no settings file"):
+            world.render_world(WorldConfig(world=1), tmp_path, workers=1)
     assert not list(tmp_path.rglob("*labelled*"))
 
 

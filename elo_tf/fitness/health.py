@@ -3,6 +3,9 @@
 The Zipf score alone does not place a dead tower last: constant features make uniform clusters, which score better than
 many an honest candidate. A candidate that fails the gate is *infeasible*; it gets a reason instead of a number.
 
+Agreement with another modality is asked for in its chance-corrected form: of the plain normalised form most is chance
+where there are few videos to a cluster, and chance depends on the sizes of the clusters.
+
 Effective rank is measured for the log only. The best towers have low-rank features, so that a gate on it would remove
 them.
 """
@@ -52,7 +55,7 @@ def infeasible(
     Args:
       config: Holds the floor `min_deviation` and the `agreement_margin`.
       deviation: `mean_deviation` of the candidate's features.
-      agreement: Normalised mutual information with the other modality; None where it was not measured.
+      agreement: Adjusted mutual information with the other modality's clusters; None where it was not measured.
       untrained_agreement: The same of the untrained tower; None leaves this part of the gate out.
 
     Returns:

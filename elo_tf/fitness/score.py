@@ -67,7 +67,7 @@ class Scorer:
           features: [N,D], embeddings of the scoring clips.
           seed: Of the k-means starts; the same for all candidates that are compared.
           reference: [N] or [R,N], clusters of another modality's descriptors (`reference`), -1 where a video lacks it.
-          untrained_agreement: `diagnostics["agreement"]` of the untrained tower, for the health gate.
+          untrained_agreement: `diagnostics["agreement_adjusted"]` of the untrained tower, for the health gate.
 
         Raises:
           InputError: there are fewer videos than clusters.
@@ -81,13 +81,13 @@ class Scorer:
         scores = {"zipf": measured.zipf, "zipf_scale_free": measured.zipf_scale_free}
         if reference is not None:
             scores["agreement"] = agreement.normalised_mutual_information(measured.normalised, reference)
-            scores["agreement_literal"] = agreement.normalised_mutual_information(measured.literal, reference)
+            scores["agreement_adjusted"] = agreement.adjusted_mutual_information(measured.normalised, reference)
         diagnostics = _diagnostics(features, scores)
         if not np.isfinite(list(diagnostics.values())).all():
             finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
             return self._infeasible("not finite: the features are too large to be compared", finite)
         reason = health.infeasible(
-            self._config, diagnostics["feature_deviation"], diagnostics.get("agreement"), untrained_agreement
+            self._config, diagnostics["feature_deviation"], diagnostics.get("agreement_adjusted"), untrained_agreement
         )
         if reason:
             return self._infeasible(reason, diagnostics)

@@ -173,7 +173,7 @@ def _jump(beat):
 def _shake(beat):
     # The mean distance of two points drawn from this square is 0.52 of its side.
     rng = np.random.default_rng(beat.seed)
-    side = 1.2 * beat.path / 7 / 0.52
+    side = beat.path / 7 / 0.52
     places = rng.uniform(-side / 2, side / 2, (2, beat.cycle.size))
     return [_track(beat, x=places[0], y=places[1])]
 
@@ -212,7 +212,7 @@ def _collide(beat):
 
 
 def _cradle(beat):
-    swing = beat.path / 2 * _hop(2 * beat.cycle)
+    swing = beat.path / 3 * _hop(2 * beat.cycle)
     first = beat.cycle % 1 < 0.5
     return [_track(beat, x=-RADIUS - swing * first), _track(beat, x=RADIUS + swing * ~first)]
 
@@ -225,8 +225,9 @@ def _cross(beat):
 
 
 def _swap(beat):
-    round_ = np.pi * _glide_half(2 * beat.cycle)
-    arm = max(beat.path / (2 * np.pi), RADIUS)
+    # Half a turn, then a rest: two thirds of the path, as in `_cross`, unless they would touch.
+    round_ = np.pi * _glide_half(beat.cycle)
+    arm = max(2 / 3 * beat.path / np.pi, RADIUS)
     x, y = arm * np.cos(round_), beat.turn * arm * np.sin(round_)
     return [_track(beat, x=x, y=y), _track(beat, x=-x, y=-y)]
 
@@ -245,12 +246,12 @@ MOTIONS: Dict[str, Motion] = {
     "collide": Motion(_collide, "tick", (0.0,)),
     "cradle": Motion(_cradle, "tick", (0.0, 0.5)),
     "blink": Motion(_blink, "tick", (0.0,)),
-    "shake": Motion(_shake, "tick", (0.0, 0.3, 0.45, 0.8)),
+    "shake": Motion(_shake, "tick", (0.0, 0.5)),
     "shuttle": Motion(_shuttle, "puff", (0.0, 0.5)),
     "rock": Motion(_rock, "puff", (0.0, 0.5)),
     "zigzag": Motion(_zigzag, "puff", (0.0, 0.5), travels=True),
     "jump": Motion(_jump, "puff", (0.0, 0.5)),
-    "stop_and_go": Motion(_stop_and_go, "puff", (0.0,), travels=True),
+    "stop_and_go": Motion(_stop_and_go, "puff", (0.0, 0.5), travels=True),
     "chase": Motion(_chase, "puff", (0.0, 0.5), travels=True),
     "pendulum": Motion(_pendulum, "hum", upright=True),
     "orbit": Motion(_orbit, "hum"),

@@ -14,14 +14,15 @@ from elo_tf.ingest import motions
 
 FPS = 12.5
 PERIODS = (6.0, 9.0)  # frames a cycle
-SPEEDS = (4.0, 7.5)  # mean speed of an actor on its path, pixels a frame at 64 pixels
+SPEEDS = (4.5, 8.0)  # mean speed of an actor on its path, pixels a frame at 64 pixels
 SIZES = (0.85, 1.3)  # radius of an object, in units of `motions.RADIUS`
 COLOR_DISTANCE = 70  # least mean difference of an object's colours to each other and to the ground, of 255
 OBJECTS = (2, 3)  # in every video, actors and distractors together
 CONTRAST = (0.65, 1.0)  # of a video, drawn uniformly on a logarithmic scale
-FLICKER = 0.035  # greatest s.d. of the exposure from frame to frame
+FLICKER = 0.045  # greatest s.d. of the exposure from frame to frame
 DRIFT = 1.2  # greatest speed of the camera over the ground, pixels a frame
-TREMOR = 0.8  # greatest s.d. of the hand that holds the camera, pixels
+SWAY = 2.5  # greatest amplitude of the camera's sway over the ground, pixels
+TREMOR = 0.7  # greatest s.d. of the hand that holds the camera, pixels
 TILT = 1.2  # greatest tilt of the horizon, radians
 STROLL = 3.5  # greatest mean speed of a distractor, pixels a frame
 _SUBPIXEL = 4  # binary digits of cv2's fixed-point coordinates
@@ -74,14 +75,21 @@ def _texture(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def _camera(rng: np.random.Generator, frames: int) -> Tuple[np.ndarray, np.ndarray]:
-    """Places of the camera [F,2] in pixels, relative to the ground that it drifts over, and to the actors it follows.
+    """Places of the camera [F,2] in pixels, relative to the ground and to the actors.
 
-    Both contain the tremor of the hand that holds it.
+    It follows the actors, while the ground drifts and sways by at about the pace of the motions; both feel the tremor
+    of the hand that holds it.
     """
-    heading, speed = rng.uniform(0, 2 * np.pi), rng.uniform(0, DRIFT)
+
+    def way(distance: np.ndarray) -> np.ndarray:
+        heading = rng.uniform(0, 2 * np.pi)
+        return distance[:, None] * [np.cos(heading), np.sin(heading)]
+
+    time = np.arange(frames) - frames / 2
+    drift = way(rng.uniform(0, DRIFT) * time)
+    sway = way(rng.uniform(0, SWAY) * np.sin(2 * np.pi * (time / rng.uniform(5, 14) + rng.uniform())))
     tremor = rng.uniform(0, TREMOR) * rng.standard_normal((frames, 2))
-    time = np.arange(frames)[:, None] - frames / 2
-    return tremor + speed * time * [np.cos(heading), np.sin(heading)], tremor
+    return drift + sway + tremor, tremor
 
 
 def _film(ground: np.ndarray, camera: np.ndarray, size: int) -> np.ndarray:

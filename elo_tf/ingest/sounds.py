@@ -6,7 +6,8 @@
     silence  nothing but the room
 
 Over each lies the room: coloured noise, a random gain, and, in part of the videos, something off screen, from any
-family and in its own time. A family therefore says only in part, and its rhythm only with the picture, what happens.
+family and in its own time; some moments make no sound, and a hum wavers by itself. A family therefore says only in
+part, and its rhythm only with the picture, what happens.
 """
 
 from typing import Callable, Dict, Sequence
@@ -14,7 +15,8 @@ from typing import Callable, Dict, Sequence
 import numpy as np
 
 SAMPLE_RATE = 16000  # Hz
-OFF_SCREEN = 0.35  # part of the videos with a sound whose source is not seen
+OFF_SCREEN = 0.45  # part of the videos with a sound whose source is not seen
+MISSED = 0.15  # part of the moments that make no sound
 _PEAK = 0.8
 
 
@@ -54,13 +56,20 @@ def puff(rng: np.random.Generator, moments: Sequence[float], speed: np.ndarray, 
 
 def hum(rng: np.random.Generator, moments: Sequence[float], speed: np.ndarray, lift: np.ndarray) -> np.ndarray:
     """A tone that follows the actors; see `SOUNDS`."""
+    lift, speed = (course + _waver(rng, speed.size) for course in (lift, speed))
     pitch = 2.0 ** (rng.uniform(7.2, 9.7) + rng.uniform(0.1, 0.4) * lift)
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     tone = sum(
         strength * np.sin(partial * phase)
         for partial, strength in ((1, 1.0), (2, rng.uniform(0, 0.8)), (3, rng.uniform(0, 0.6)))
     )
-    return 0.5 * tone * (0.15 + 0.85 * speed)
+    return 0.5 * tone * (0.15 + 0.85 * np.clip(speed, 0, 1))
+
+
+def _waver(rng: np.random.Generator, samples: int) -> np.ndarray:
+    """[samples], at most .5: what an engine does by itself, at about the pace of the motions."""
+    cycles = np.arange(samples) / SAMPLE_RATE * rng.uniform(1.0, 3.0) + rng.uniform()
+    return rng.uniform(0, 0.5) * np.sin(2 * np.pi * cycles)
 
 
 def silence(rng: np.random.Generator, moments: Sequence[float], speed: np.ndarray, lift: np.ndarray) -> np.ndarray:
@@ -96,7 +105,8 @@ def record(
     Returns:
       [samples] int16 at `SAMPLE_RATE`, mono.
     """
-    sound = SOUNDS[family](rng, moments, speed, lift)
+    heard = [moment for moment in moments if rng.uniform() > MISSED]
+    sound = SOUNDS[family](rng, heard, speed, lift)
     if rng.uniform() < OFF_SCREEN:
         sound = sound + _off_screen(rng, speed.size)
     room = np.convolve(rng.standard_normal(speed.size), np.hanning(int(rng.integers(4, 20))), "same")

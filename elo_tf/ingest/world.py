@@ -203,7 +203,7 @@ def _claim(config: WorldConfig, directory: pathlib.Path) -> None:
     if path.exists():
         try:
             theirs = dict(json.loads(path.read_text()))
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise InputError(f"{path} is no settings file of a rendered world ({error}); delete the folder") from error
         for name, value in ours.items():
             old = theirs.get(name)

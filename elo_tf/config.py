@@ -144,7 +144,9 @@ class FitnessConfig(_Checked):
     agree_with: str = setting(
         "audio", "modality whose plain descriptors RGB clusters must agree with", choices=("audio", "flow")
     )
-    agreement_margin: float = setting(0.0, "health gate: adjusted agreement must pass the untrained tower's by this", low=-1)
+    agreement_margin: float = setting(
+        0.0, "health gate: adjusted agreement must pass the untrained tower's by this", low=-1
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The figures of a search, drawn from its journal alone.
 
-    lambdas.png    λ over the rounds, as Fig. 3 of the paper
-    fitness.png    fitness over the rounds
-    best_loss.png  λ of the best candidate, modality by task, as Fig. 8
+lambdas.png    λ over the rounds, as Fig. 3 of the paper
+fitness.png    fitness over the rounds
+best_loss.png  λ of the best candidate, modality by task, as Fig. 8
 """
 
 import io

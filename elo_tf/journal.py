@@ -191,13 +191,12 @@ class Journal:
                 ) from None
             self._history.apply(record)
 
+
 def _lock(descriptor: int, path: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise InputError(
-            f"{path} is in use by another search; wait for its end or use another run directory"
-        ) from None
+        raise InputError(f"{path} is in use by another search; wait for its end or use another run directory") from None
 
 
 def _synchronise_directory(path: str) -> None:

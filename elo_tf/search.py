@@ -163,9 +163,9 @@ class Search:
         for part, reader in (("training", runner.training), ("scoring", runner.scoring)):
             if reader.excluded:
                 print(f"{reader.excluded} {part} videos are too short for the clips asked for and left out")
-        shown = {name: runner.untrained.diagnostics.get(name) for name in ("zipf", "zipf_scale_free", "agreement_adjusted")}
-        measured = ", ".join(f"{name} {value:.3f}" for name, value in shown.items() if value is not None)
-        print(f"untrained tower: {measured}", flush=True)
+        measured = runner.untrained.diagnostics
+        shown = [name for name in ("zipf", "zipf_scale_free", "agreement_adjusted") if name in measured]
+        print(f"untrained tower: {', '.join(f'{name} {measured[name]:.3f}' for name in shown)}", flush=True)
 
     def _run_generation(self, runner: CandidateRunner, bar: tqdm) -> None:
         """Runs the candidates of one generation that have no result yet."""

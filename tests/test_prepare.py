@@ -37,8 +37,13 @@ def converted(tmp_path_factory):
     for number in range(6):
         videos.plain(folder / "videos" / f"{number}.mp4", frames=10, sound=number < 2)
     (folder / "videos" / "bad.mp4").touch()
-    out, errors = prepare(f"--videos={folder / 'videos'}", f"--records={folder / 'records'}", "--size=16",
-                          "--holdout_fraction=0.5", "--workers=local:2")
+    out, errors = prepare(
+        f"--videos={folder / 'videos'}",
+        f"--records={folder / 'records'}",
+        "--size=16",
+        "--holdout_fraction=0.5",
+        "--workers=local:2",
+    )
     return folder, out, errors
 
 

@@ -36,8 +36,17 @@ def write_records(folder, count=4):
     for number in range(count):
         video, label = f"v{number}.mp4", "ab"[number % 2]
         writer.write(example(video, label, frames=3, sound=number % 2 == 0, seed=number)[0])
-        lines.append({"id": video, "ok": True, "split": "train", "shard": "train-00000.tfrecord", "label": label,
-                      "frames": 3, "sound": number % 2 == 0})
+        lines.append(
+            {
+                "id": video,
+                "ok": True,
+                "split": "train",
+                "shard": "train-00000.tfrecord",
+                "label": label,
+                "frames": 3,
+                "sound": number % 2 == 0,
+            }
+        )
     writer.close()
     lines.append({"id": "w.mp4", "ok": False, "why": "empty file"})
     manifest = Manifest(SETTINGS, 16000, 1280, lines, True, str(folder))

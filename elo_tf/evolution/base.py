@@ -41,8 +41,7 @@ class Strategy(abc.ABC):
         cls.name = name
 
     @abc.abstractmethod
-    def __init__(self, dimensions: int, seed: int, population: int = 0, initial_step: float = 0.3):
-        ...
+    def __init__(self, dimensions: int, seed: int, population: int = 0, initial_step: float = 0.3): ...
 
     @property
     @abc.abstractmethod

@@ -1,8 +1,8 @@
 """The fitness of a candidate from its embeddings alone (Sec. 3.2.2).
 
-    features [N,D] ─┬─ k-means ───────────────────> p(c) ─> KL to Zipf   literal score
-                    └─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score
-                                            └─────> mutual information with the reference   agreement ─> health gate
+features [N,D] ─┬─ k-means ───────────────────> p(c) ─> KL to Zipf   literal score
+                └─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score
+                                        └─────> mutual information with the reference   agreement ─> health gate
 """
 
 import dataclasses

@@ -147,12 +147,14 @@ def _check_file(path: Path) -> None:
 def _run(path: Path, config: IngestConfig, with_sound: bool) -> ffmpeg.Finished:
     rate, samples = sound_grid(config.fps)
     fps, length = f"{config.fps:.9g}", f"{config.max_seconds:.9g}"
-    picture = ",".join((
-        f"fps={fps}:start_time=0",
-        "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
-        f"scale={config.size}:{config.size}:flags=bilinear",
-        "format=rgb24",
-    ))
+    picture = ",".join(
+        (
+            f"fps={fps}:start_time=0",
+            "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
+            f"scale={config.size}:{config.size}:flags=bilinear",
+            "format=rgb24",
+        )
+    )
 
     def arguments(sound_pipe: int) -> List[str]:
         command = ["-filter_threads", "1", "-threads", "1"]

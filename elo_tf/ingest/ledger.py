@@ -1,11 +1,11 @@
 """What a folder of records has on disk, kept so that a conversion can be ended anywhere and taken up again.
 
-    train-00000.tfrecord   a finished shard, put in place by a rename
-    train-00000.json       its videos, one line each; written after the shard, so that a shard without it is a leftover
-    refused.jsonl          one line an unusable video, appended as they come
-    manifest.json          all of the above merged, for readers
-    .partial/              shards that workers write now; emptied by the next conversion
-    .lock                  held by the conversion that runs
+train-00000.tfrecord   a finished shard, put in place by a rename
+train-00000.json       its videos, one line each; written after the shard, so that a shard without it is a leftover
+refused.jsonl          one line an unusable video, appended as they come
+manifest.json          all of the above merged, for readers
+.partial/              shards that workers write now; emptied by the next conversion
+.lock                  held by the conversion that runs
 """
 
 import dataclasses

@@ -201,9 +201,7 @@ class Manifest:
             raise InputError(f"{path} is damaged ({error}); run elo_tf.prepare again to rebuild it") from error
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             version = content.get("schema") if isinstance(content, dict) else None
-            raise InputError(
-                f"{path} has schema {version}, this program reads schema {SCHEMA}; make the records again"
-            )
+            raise InputError(f"{path} has schema {version}, this program reads schema {SCHEMA}; make the records again")
         names = [field.name for field in dataclasses.fields(cls) if field.name != "folder"]
         missing = [name for name in names if name not in content]
         if missing:

@@ -47,8 +47,13 @@ def _sequence_example_class() -> Any:
                 pair = message.nested_type.add(name="".join(part.title() for part in field.split("_")) + "Entry")
                 pair.options.map_entry = True
                 pair.field.add(name="key", number=1, label=kinds.LABEL_OPTIONAL, type=kinds.TYPE_STRING)
-                pair.field.add(name="value", number=2, label=kinds.LABEL_OPTIONAL, type=kinds.TYPE_MESSAGE,
-                               type_name=f".tensorflow.{base}")
+                pair.field.add(
+                    name="value",
+                    number=2,
+                    label=kinds.LABEL_OPTIONAL,
+                    type=kinds.TYPE_MESSAGE,
+                    type_name=f".tensorflow.{base}",
+                )
                 base = f"{name}.{pair.name}"
             if base in scalars:
                 entry.type = scalars[base]

@@ -63,9 +63,11 @@ def _in_graph(features: np.ndarray) -> Callable[[], float]:
 
 
 def _scikit_learn(features: np.ndarray, init: str) -> Callable[[], float]:
-    return lambda: KMeans(
-        _CLUSTERS.value, init=init, n_init=_RESTARTS.value, max_iter=_ITERATIONS.value, random_state=0
-    ).fit(features).inertia_
+    return lambda: (
+        KMeans(_CLUSTERS.value, init=init, n_init=_RESTARTS.value, max_iter=_ITERATIONS.value, random_state=0)
+        .fit(features)
+        .inertia_
+    )
 
 
 def _measure(name: str, run: Callable[[], float]) -> _Row:

@@ -17,12 +17,14 @@ from elo_tf.augment import DRAWS, Augmentation
 from elo_tf.clips import NOISE, Clips, ClipSizes
 from elo_tf.config import DataConfig, InputError
 from elo_tf.ingest.records import Manifest
-from elo_tf.videos import ResidentVideos, StreamedVideos, Video
+from elo_tf.videos import PARALLEL, ResidentVideos, StreamedVideos, Video
 
 # What a reader delivers: (segment, stored modality) pairs.
 Needs = FrozenSet[Tuple[str, str]]
 
 GIB = 2**30
+# Batches made ahead of the step.
+READY_BATCHES = 4
 # More epochs than any run has: keeps the random numbers of different seeds apart.
 EPOCHS = 2**32
 
@@ -112,9 +114,8 @@ class Reader:
             )
             return self._cut(video, starts, augmentation, draws[DRAWS - NOISE : DRAWS])
 
-        clips = self.videos.shuffled(seed).map(cut, tf.data.AUTOTUNE)
-        clips = clips.batch(self.config.batch_size, drop_remainder=True)
-        return clips.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        clips = self.videos.shuffled(seed).map(cut, PARALLEL)
+        return self._batches(clips.batch(self.config.batch_size, drop_remainder=True))
 
     def scoring(self, clips: int) -> tf.data.Dataset:
         """Batches of unvaried clips (segment `now`), the same at each call; the last batch may be smaller.
@@ -137,7 +138,13 @@ class Reader:
             )
 
         dataset = self.videos.in_order().flat_map(all_windows).take(clips)
-        return dataset.batch(self.config.batch_size).map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return self._batches(dataset.batch(self.config.batch_size))
+
+    def _batches(self, clips: tf.data.Dataset) -> tf.data.Dataset:
+        """The last stages, the same for training and scoring."""
+        options = tf.data.Options()
+        options.autotune.enabled = False  # See PARALLEL.
+        return clips.map(self._finish, PARALLEL).prefetch(READY_BATCHES).with_options(options)
 
     def windows_per_video(self, clips: int) -> int:
         """Windows that `scoring` takes of each video to reach a number of clips."""

@@ -157,7 +157,7 @@ def best_loss(generations: Sequence[Generation], names: Sequence[str], codes: Ma
     axes.spines[:].set_visible(False)
     axes.set_xlabel("task")
     axes.set_ylabel("modality")
-    figure.colorbar(image, ax=axes, label="λ", fraction=0.05, pad=0.02)
+    figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label("λ", rotation=0)
     title = "No feasible candidate so far"
     if best:
         title = f"Best loss: candidate {best.candidate} of round {best.generation}, fitness {best.value:.4g}"

@@ -4,6 +4,7 @@ Both kinds offer the same two things to `elo_tf.data`: a dataset of videos, and 
 that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
 """
 
+import os
 from typing import Any, Dict, List
 
 import numpy as np
@@ -14,6 +15,10 @@ from elo_tf.ingest import records
 from elo_tf.ingest.records import Manifest
 
 Video = Dict[str, Any]
+
+# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the end
+# of an iterator wait for the tuner, one to two seconds now and then: as long as a tenth of a short candidate.
+PARALLEL = os.cpu_count()
 
 
 def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
@@ -56,7 +61,7 @@ def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
     """Serialized videos of the shards, in an order that depends on the shards alone."""
     files = tf.data.Dataset.from_tensor_slices(shards)
     return files.interleave(
-        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=PARALLEL, deterministic=True
     )
 
 
@@ -88,7 +93,7 @@ class ResidentVideos:
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),
         }
-        for video in _read_shards(manifest.shards(split)).map(self._decode, tf.data.AUTOTUNE).as_numpy_iterator():
+        for video in _read_shards(manifest.shards(split)).map(self._decode, PARALLEL).as_numpy_iterator():
             place = places.pop(int(video["index"]), None)
             if place is None:
                 continue
@@ -153,7 +158,7 @@ class StreamedVideos:
         return {**video, "label": tf.where(has_label, self._labels.lookup(video["label"]), -1)}
 
     def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
-        parsed = serialized.map(self._parse, tf.data.AUTOTUNE)
+        parsed = serialized.map(self._parse, PARALLEL)
         return parsed.filter(lambda video: video["frames"] >= self._least_frames)
 
     def in_order(self) -> tf.data.Dataset:

@@ -5,12 +5,13 @@
 
 Prints, from the second candidate on, the seconds of each part of a candidate and its share: `reset` (weights and
 optimiser back to their first values), `data` (the step waits for clips), `training`, `scoring` (embedding, k-means,
-Zipf) and `rest` (bookkeeping); then graphs traced and memory held after the second and after the last candidate.
+Zipf) and `rest` (bookkeeping); then graphs traced and memory held as candidates go by.
 
 Hardware: HARDWARE
 Obtained: OBTAINED
 """
 
+import gc
 import time
 
 import numpy as np
@@ -30,6 +31,7 @@ def main() -> None:
     begun = time.perf_counter()
     runner = CandidateRunner(Settings(*(config.from_flags(kind) for kind in kinds)))
     print(f"set-up {time.perf_counter() - begun:.1f} s, {len(runner.names)} lambdas")
+    gc.freeze()  # As the search does.
     random = np.random.default_rng(0)
     rows, grown = [], []
     with command_line.progress_bar(_CANDIDATES.value, "candidate") as bar:
@@ -48,8 +50,9 @@ def main() -> None:
     overhead = sum(row["reset"] + row["data"] + row["rest"] for row in rows) / total
     waiting = sum(row["data"] for row in rows) / sum(row["data"] + row["training"] for row in rows)
     print(f"all but training and scoring {overhead:.1%}; the step waits for data {waiting:.1%} of its time")
-    for (traces, memory), place in ((grown[1], "second"), (grown[-1], f"{len(grown)}th")):
-        print(f"after the {place} candidate: {traces} graphs traced, {memory:.0f} MiB held")
+    for place in sorted({2, *(len(grown) * quarter // 4 for quarter in (1, 2, 3, 4))}):
+        traces, memory = grown[place - 1]
+        print(f"after {place} candidates: {traces} graphs traced, {memory:.0f} MiB held")
 
 
 def _resident_mib() -> float:

@@ -7,22 +7,15 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.candidate import CandidateRunner, Settings
-from elo_tf.config import DataConfig, FitnessConfig, IngestConfig, InputError, ModelConfig, RunConfig, TrainConfig
-from elo_tf.ingest.convert import convert
+from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
 from tests import videos
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("candidate")
-    random = np.random.default_rng(0)
-    for index in range(16):
-        noise = np.repeat(random.integers(0, 255, [12, 6, 6, 3], np.uint8), 4, axis=1).repeat(4, axis=2)
-        sound = random.integers(-9000, 9000, 12 * 1280).astype(np.int16)
-        videos.write(folder / "videos" / f"{index}.mp4", noise, sound=sound)
-    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), workers=2)
+    records = videos.noise_records(tmp_path_factory.mktemp("candidate"))
     return Settings(
-        RunConfig(records=str(folder / "records")),
+        RunConfig(records=str(records)),
         DataConfig(frames=4, crop_size=16, batch_size=4),
         ModelConfig(modalities=("rgb", "audio"), tasks=("rgb/*", "rgb-audio/embed")),
         TrainConfig(steps=3, optimizer="adam", learning_rate=1e-3, warmup_steps=1),

@@ -8,11 +8,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
-from elo_tf.config import IngestConfig
-from elo_tf.ingest.convert import convert
 from tests import videos
 
 FLAGS = (
@@ -24,14 +21,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("search")
-    noise = np.random.default_rng(0)
-    for index in range(16):
-        frames = np.repeat(noise.integers(0, 255, [12, 6, 6, 3], np.uint8), 4, axis=1).repeat(4, axis=2)
-        sound = noise.integers(-9000, 9000, 12 * 1280).astype(np.int16)
-        videos.write(folder / "videos" / f"{index}.mp4", frames, sound=sound)
-    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), workers=2)
-    return folder / "records"
+    return videos.noise_records(tmp_path_factory.mktemp("search"))
 
 
 def start(records, run_dir, *flags):

@@ -9,6 +9,9 @@ from typing import Optional, Sequence
 import imageio_ffmpeg
 import numpy as np
 
+from elo_tf.config import IngestConfig
+from elo_tf.ingest.convert import convert
+
 RATE = 16000  # Hz, of the sound given to `write`
 
 
@@ -67,3 +70,14 @@ def quadrants(height: int, width: int) -> np.ndarray:
     frame[:, height // 2 :, : width // 2] = (0, 0, 255)
     frame[:, height // 2 :, width // 2 :] = 255
     return frame
+
+
+def noise_records(folder: Path, count: int = 16) -> Path:
+    """Records of `count` small videos of noise with sound, 12 frames each, four in ten of them held out."""
+    random = np.random.default_rng(0)
+    for index in range(count):
+        frames = random.integers(0, 255, [12, 6, 6, 3], np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+        sound = random.integers(-9000, 9000, 12 * 1280).astype(np.int16)
+        write(folder / "videos" / f"{index}.mp4", frames, sound=sound)
+    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), workers=2)
+    return folder / "records"

@@ -16,8 +16,8 @@ from elo_tf.ingest.records import Manifest
 
 Video = Dict[str, Any]
 
-# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the end
-# of an iterator wait for the tuner, one to two seconds now and then: as long as a tenth of a short candidate.
+# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
+# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate.
 PARALLEL = os.cpu_count()
 
 

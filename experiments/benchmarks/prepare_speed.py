@@ -5,8 +5,8 @@
 
 Goal: 60 x real time at --size=64 --fps=12.5 with DIS flow on two cores.
 
-81 clips of at most 10 s, H.264, short side 128 pixels, 640 s in all; 2 cores (AVX-512) that other programs used as well
-(load 5): 11.0 s on the clock, 58 x real time; 9.9 s of processor time. Not yet measured on a free machine.
+81 clips of at most 10 s, H.264, short side 128 pixels, 640 s in all, on 2 cores (AVX-512): 5.0 and 5.2 s on the clock,
+122 to 129 x real time; with other programs on both cores (load 5) 11.0 s, 58 x.
 """
 
 import resource

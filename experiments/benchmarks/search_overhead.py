@@ -1,14 +1,15 @@
 """What a candidate costs besides its training steps and its scoring, and what grows with the number of candidates.
 
     python -m experiments.benchmarks.search_overhead --flagfile=experiments/flagfiles/demo.flags \\
-        --records=runs/demo/records/unlabelled --candidates=50 --steps=20
+        --records=runs/demo/records/unlabelled --candidates=5
 
 Prints, from the second candidate on, the seconds of each part of a candidate and its share: `reset` (weights and
 optimiser back to their first values), `data` (the step waits for clips), `training`, `scoring` (embedding, k-means,
 Zipf) and `rest` (bookkeeping); then graphs traced and memory held as candidates go by.
 
-Hardware: HARDWARE
-Obtained: OBTAINED
+Hardware: 2 cores (AVX-512). Obtained with the demo's flags (14 lambdas, 80 steps, 11 s a candidate): reset 0.1 %, data
+2.6 %, training 93.0 %, scoring 4.3 %, rest 0.0 %; the step waits for data 2.7 % of its time. Over 100 candidates of two
+steps, 5 graphs throughout, and 1259, 1260, 1261 and 1262 MiB after 25, 50, 75 and 100 candidates.
 """
 
 import gc

@@ -22,7 +22,7 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	or name it: make PYTHON=/path/to/python3.11" >&2; exit 2)
 	@echo "Creating $(VENV) with $(PYTHON) and installing the pinned packages (about 2 GB, once) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "setuptools<81" wheel
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "setuptools>=64,<81" wheel
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e .[dev]
 	@touch $@
 

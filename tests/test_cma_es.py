@@ -206,7 +206,7 @@ def test_a_name_taken_twice_names_its_owner():
 
 def test_a_file_dropped_into_the_package_is_registered(tmp_path, monkeypatch):
     (tmp_path / "still.py").write_text(
-        "from elo_tf.evolution.cma_es import CmaEs\n\n\nclass Still(CmaEs, name='still'):\n    pass\n"
+        "from elo_tf.evolution.cma_es import CmaEs\n\n\nclass Still(CmaEs, known_as='still'):\n    pass\n"
     )
     package = sys.modules["elo_tf.evolution"]
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])

@@ -22,7 +22,8 @@ _REGISTRY: Dict[str, Type["Strategy"]] = {}
 class Strategy(abc.ABC):
     """A searcher that minimises a function on [0,1]^G, one round after the other.
 
-    A subclass gives its `name` in the class statement, `class CmaEs(Strategy, name="cma_es")`, and is registered by it.
+    A subclass gives its `name` in the class statement, `class CmaEs(Strategy, known_as="cma_es")`, and is registered by
+    it. (Python 3.9 and 3.10 do not allow the word `name` there.)
 
     Args:
       dimensions: G, at least 1.
@@ -33,12 +34,12 @@ class Strategy(abc.ABC):
 
     name: str
 
-    def __init_subclass__(cls, name: str, **kwargs):
+    def __init_subclass__(cls, known_as: str, **kwargs):
         super().__init_subclass__(**kwargs)
-        owner = _REGISTRY.setdefault(name, cls)
+        owner = _REGISTRY.setdefault(known_as, cls)
         if owner is not cls:
-            raise ValueError(f"strategy {name!r} of {cls.__module__} is already taken by {owner.__module__}")
-        cls.name = name
+            raise ValueError(f"strategy {known_as!r} of {cls.__module__} is already taken by {owner.__module__}")
+        cls.name = known_as
 
     @abc.abstractmethod
     def __init__(self, dimensions: int, seed: int, population: int = 0, initial_step: float = 0.3): ...

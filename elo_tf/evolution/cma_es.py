@@ -36,7 +36,7 @@ _OFF = {
 }
 
 
-class CmaEs(base.Strategy, name="cma_es"):
+class CmaEs(base.Strategy, known_as="cma_es"):
     """Covariance matrix adaptation; starts from 0.5 in every λ. See `base.Strategy` for the arguments.
 
     Bounds are kept by a smooth periodic transformation of an unbounded search space. The default population is

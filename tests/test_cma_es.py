@@ -201,7 +201,7 @@ def test_unknown_name_lists_the_known_ones():
 
 def test_a_name_taken_twice_names_its_owner():
     with pytest.raises(ValueError, match="'cma_es' of .* is already taken by elo_tf.evolution.cma_es"):
-        type("Impostor", (CmaEs,), {}, name="cma_es")
+        type("Impostor", (CmaEs,), {}, known_as="cma_es")
 
 
 def test_a_file_dropped_into_the_package_is_registered(tmp_path, monkeypatch):

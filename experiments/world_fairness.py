@@ -12,7 +12,7 @@ to be had for free. Each world is rendered, converted and read as any other data
     k-means  K = number of classes, each cluster gives its majority label; on small sets this is above 1/K for noise
     linear   one linear layer, its weight decay chosen by cross-validation on the training clips
 
-Hardware: 2 cores (AVX-512); about 8 minutes a world on a machine that does nothing else.
+Hardware: 2 cores (AVX-512); the time was not measured on a free machine.
 Obtained: pixels and colours at the level of noise, every other plain statistic and untrained tower below .50 in main:0
 and below .53 in second:1, supervised RGB .86 and .79 (experiments/results/world_fairness.md).
 Needs scikit-learn, as the tests do. Results go to experiments/results/world_fairness.md and .json.

@@ -35,7 +35,7 @@ from elo_tf.ingest import motions, scenes, sounds
 UNLABELLED, LABELLED = "unlabelled", "labelled"
 _SPLITS = (UNLABELLED, LABELLED)
 _SETTINGS_FILE = "world.json"
-_RENDERER = 1  # to be raised when the same settings give other videos
+_RENDERER = 2  # to be raised when the same settings give other videos
 _GROWING = ("world", "labelled_per_class")  # settings that only add videos
 # Bytes. Files are filled up to a multiple of this, so that their sizes do not tell how much moves in them.
 _FILE_BLOCK = 32768

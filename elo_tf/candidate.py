@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from elo_tf import tasks
 from elo_tf.clips import MODALITIES, check_modalities
-from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
+from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.data import Reader, clip_sizes
 from elo_tf.fitness.descriptors import describe
 from elo_tf.fitness.score import Fitness, Scorer
@@ -34,6 +34,7 @@ class Settings:
     run: RunConfig
     data: DataConfig
     model: ModelConfig
+    task: TaskConfig
     train: TrainConfig
     fitness: FitnessConfig
 
@@ -71,10 +72,11 @@ class CandidateRunner:
     def __init__(self, settings: Settings):
         self.settings = settings
         tf.keras.utils.set_random_seed(settings.run.seed)
+        tf.keras.mixed_precision.set_global_policy(settings.model.precision)
         manifest = Manifest.load(settings.run.records)
         if not manifest.complete:
             raise InputError(f"{settings.run.records} is unfinished; run python -m elo_tf.prepare again to complete it")
-        terms = tasks.select(check_modalities(settings.model.modalities), settings.model.tasks)
+        terms = tasks.select(check_modalities(settings.model.modalities), settings.model.tasks, settings.task)
         sizes = clip_sizes(manifest, settings.data)
         self.model = EloModel(terms, sizes, settings.model.backbone, settings.train.weight_decay)
         self.model.compile(optimizer=make_optimizer(settings.train))

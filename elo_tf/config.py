@@ -114,8 +114,52 @@ class ModelConfig(_Checked):
 
     backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
     modalities: Tuple[str, ...] = setting(("rgb", "grey", "flow", "audio"), "towers to build; rgb is always needed")
-    tasks: Tuple[str, ...] = setting(("*",), "names or patterns of the terms of Eq. 1, such as rgb/* or */distill/*")
+    tasks: Tuple[str, ...] = setting(
+        ("paper",), "terms of Eq. 1: presets (paper, fast), names, or patterns such as rgb/* or */distill/*"
+    )
     precision: str = setting("float32", "arithmetic of the towers", choices=("float32", "mixed_bfloat16"))
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig(_Checked):
+    """How the terms of Eq. 1 are formed where the paper is silent, or where its letter fails (`elo_tf.tasks`)."""
+
+    norm: str = setting(
+        "root_mean_square",
+        "distance of Eq. 2 and 6: sqrt(mean(d^2)), the printed l2, or mean(d^2)",
+        choices=("root_mean_square", "l2", "squared"),
+    )
+    decode_size: str = setting(
+        "half", "height and width of decoded frames, against those of the clip", choices=("half", "full")
+    )
+    shuffle_frames: int = setting(0, "frames that a shuffled clip has out of place; 0 means all ([26] moved 3)", low=0)
+    align_head: str = setting(
+        "product",
+        "what the one layer of align sees: both features and their product, or both alone (cannot beat chance)",
+        choices=("product", "literal"),
+    )
+    embed_head: str = setting(
+        "normalized",
+        "where Eq. 8 is taken: on normalised projections with all other videos as negatives, or on the "
+        "representations with one negative (collapses)",
+        choices=("normalized", "literal"),
+    )
+    embed_margin: float = setting(1.4, "alpha of Eq. 8", low=0)
+    colorize_head: str = setting(
+        "decoder",
+        "colours are decoded, or copied from the first frames by attention [42]",
+        choices=("decoder", "pointer"),
+    )
+    distillation: bool = setting(True, "have distillation terms at all (Table 2 compares with none)")
+    distill_both_ways: bool = setting(False, "let the teachers of distillation follow the RGB tower too")
+    pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)
+    memory_videos: int = setting(4096, "videos that those two remember; best a few times as many as there are", low=64)
+    recluster_every: int = setting(100, "steps between two clusterings of the remembered videos", low=1)
+    loss_units: str = setting(
+        "value",
+        "what lambda weighs: the term's value, or the term divided by its first gradient norm in the tower it teaches",
+        choices=("value", "gradient"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,16 @@
 """The small decoder of the reconstruction and prediction tasks (Sec. 3.3).
 
-    map [B,T',h,w,C] -> conv -> (x2 -> conv) x 4 -> conv -> [B,T,H,W,c]
+    map [B,T',h,w,C] -> conv -> (x2 -> conv) x 3 -> conv -> conv -> [B,T,H/2,W/2,c]
 
 Exactly six convolutions, none over time: all that is needed to tell the frames apart must be in the representation.
-The frames that one position of the map stands for come out as groups of channels. Repetition doubles the size, since
-resizing by interpolation has no deterministic gradient on every device and does not compile for TPUs.
+The frames that one position of the map stands for come out as groups of channels. Where the places of the map are not
+those of the target, as between sound and pictures, the map is averaged over them and one fully connected layer lays out
+the places anew. Repetition doubles the size, since resizing by interpolation has no deterministic gradient on every
+device and does not compile for TPUs.
+
+Departure: frames are decoded at half their size, and compared with targets averaged to it. A decoder of full frames
+costs three times as much, more than a `tiny` tower, and the paper wants it small and cheap; `--decode_size=full`
+decodes all pixels, by one more doubling in place of a repeated size. Sound always comes in full.
 """
 
 from typing import Tuple
@@ -12,27 +18,48 @@ from typing import Tuple
 import tensorflow as tf
 
 from elo_tf.backbone import SPATIAL_REDUCTION
+from elo_tf.clips import ClipSizes
+from elo_tf.config import TaskConfig
+from elo_tf.equations import distance
 from elo_tf.layers import batch_normalization, sizes_of
 
-DOUBLINGS = SPATIAL_REDUCTION.bit_length() - 1
+CONVOLUTIONS = 6
 
 
 class Decoder(tf.keras.layers.Layer):
     """Six convolutions from the last map of a tower to frames.
 
     Args:
-      target: (frames, height, width, channels) of what is put out.
+      target: (frames, height, width, channels) of the clips to decode.
+      stride: 2 decodes half of the height and width, 1 all of it.
+      norm: Of Eq. 6, see `elo_tf.equations.distance`.
       width: Channels of the first convolution; halved at each doubling, but not below 16.
     """
 
-    def __init__(self, target: Tuple[int, int, int, int], width: int = 64):
+    def __init__(
+        self, target: Tuple[int, int, int, int], stride: int = 1, norm: str = "root_mean_square", width: int = 64
+    ):
         super().__init__()
-        self.target = target
-        self.widths = [max(16, width >> step) for step in range(DOUBLINGS + 1)]
+        frames, height, columns, channels = target
+        self.stride = stride
+        self.norm = norm
+        self.sizes = (frames, -(-height // stride), -(-columns // stride), channels)
+        self.doublings = (SPATIAL_REDUCTION // stride).bit_length() - 1
+        self.widths = [max(16, width >> step) for step in range(CONVOLUTIONS - 1)]
         self.norms = [batch_normalization() for _ in self.widths]
 
+    @classmethod
+    def of(cls, segment: str, modality: str, sizes: ClipSizes, config: TaskConfig) -> "Decoder":
+        """The decoder of a segment of a modality, as the settings of the tasks want it."""
+        stride = 2 if config.decode_size == "half" and modality != "audio" else 1
+        return cls(sizes.segment_shape(segment, modality), stride, config.norm)
+
     def build(self, shape):
-        frames, _, _, channels = self.target
+        frames, height, width, channels = self.sizes
+        self.grid = tuple(-(-size // 2**self.doublings) for size in (height, width))
+        self.layout = None
+        if tuple(shape[2:4]) != self.grid:
+            self.layout = tf.keras.layers.Dense(self.grid[0] * self.grid[1] * self.widths[0])
         # Each of the T' positions stands for ceil(frames / T') frames.
         self.group = -(-frames // shape[1])
         self.convs = [tf.keras.layers.Conv2D(width, 3, padding="same", use_bias=False) for width in self.widths]
@@ -46,16 +73,35 @@ class Decoder(tf.keras.layers.Layer):
           training: Whether batch normalisation uses the statistics of this batch.
 
         Returns:
-          [B, frames, height, width, channels] float32.
+          [B, frames, height / stride, width / stride, channels] float32.
         """
-        frames, height, width, channels = self.target
+        frames, height, width, channels = self.sizes
         batch, time, rows, columns, depth = sizes_of(features)
         maps = tf.reshape(features, [batch * time, rows, columns, depth])
+        if self.layout is not None:
+            maps = self.layout(tf.reduce_mean(maps, axis=[1, 2]))
+            maps = tf.reshape(maps, [batch * time, *self.grid, self.widths[0]])
         for step, (conv, norm) in enumerate(zip(self.convs, self.norms)):
-            if step:
+            if 0 < step <= self.doublings:
                 maps = tf.repeat(tf.repeat(maps, 2, axis=1), 2, axis=2)
             maps = tf.nn.relu(norm(conv(maps), training=training))
         maps = self.last(maps)[:, :height, :width]  # [B*T', H, W, group*c]
         maps = tf.reshape(maps, [batch, time, height, width, self.group, channels])
         maps = tf.transpose(maps, [0, 1, 4, 2, 3, 5])  # [B, T', group, H, W, c]
         return tf.reshape(maps, [batch, time * self.group, height, width, channels])[:, :frames]
+
+    def loss(self, features: tf.Tensor, target: tf.Tensor, training: bool) -> tf.Tensor:
+        """Eq. 6: how far what is decoded is from the target, averaged to its size.
+
+        Args:
+          features: [B,T',h,w,C].
+          target: [B,T,H,W,c].
+          training: As in `call`.
+
+        Returns:
+          [B] float32.
+        """
+        if self.stride > 1:
+            window = [1, 1, self.stride, self.stride, 1]
+            target = tf.nn.avg_pool3d(target, window, window, padding="SAME")
+        return distance(self(features, training=training), target, self.norm)

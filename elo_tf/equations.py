@@ -77,6 +77,23 @@ def binary_cross_entropy(logits: tf.Tensor, truth: bool) -> tf.Tensor:
     return tf.nn.softplus(-logits if truth else logits)
 
 
+def balanced_cross_entropy(
+    positives: tf.Tensor, negatives: tf.Tensor, positive_weights: tf.Tensor, negative_weights: tf.Tensor
+) -> tf.Tensor:
+    """Eq. 7 over two classes that weigh the same, however many examples each has; ln 2 where logits are 0.
+
+    Args:
+      positives, negatives: [B] or [B,1] logits of the examples whose truth is 1, and 0; their numbers may differ.
+      positive_weights, negative_weights: [B] weights of each (`average`).
+
+    Returns:
+      A scalar, as `average` gives.
+    """
+    true = average(binary_cross_entropy(positives, True), positive_weights)
+    false = average(binary_cross_entropy(negatives, False), negative_weights)
+    return 0.5 * (true + false)
+
+
 def contrastive(
     anchors: tf.Tensor,
     positives: tf.Tensor,

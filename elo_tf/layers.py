@@ -43,6 +43,12 @@ def batch_normalization(affine: bool = True) -> tf.keras.layers.Layer:
     return norm
 
 
+def binary_head() -> tf.keras.layers.Layer:
+    """The one fully connected layer of Eq. 7, [B,D] -> [B,1]. Logits start near 0, so that the loss starts at ln 2."""
+    initializer = tf.keras.initializers.VarianceScaling(0.01, mode="fan_in")
+    return tf.keras.layers.Dense(1, kernel_initializer=initializer, dtype=tf.float32)
+
+
 def _conv(filters: int, kernel: Tuple[int, int], strides: Tuple[int, int], weight_decay: float):
     return tf.keras.layers.Conv2D(
         filters,

@@ -4,11 +4,11 @@ from typing import Dict, FrozenSet, List, Sequence, Tuple
 
 import tensorflow as tf
 
+from elo_tf import views
 from elo_tf.backbone import Backbone
 from elo_tf.clips import MODALITIES, Clips, ClipSizes
 from elo_tf.objective import Objective
 from elo_tf.tasks import Features, Task
-from elo_tf.views import VIEWS
 
 # ITU-R BT.601 luma, the grey of a camera.
 LUMA = (0.299, 0.587, 0.114)
@@ -39,7 +39,7 @@ class EloModel(tf.keras.Model):
         self.towers = {name: Backbone(backbone, name, weight_decay) for name in MODALITIES if name in used}
         # modality -> views, each once, `plain` first.
         self.views: Dict[str, List[str]] = {
-            modality: [view for view in VIEWS if any((modality, view) in task.views for task in tasks)]
+            modality: views.in_order({view for task in tasks for shown, view in task.views if shown == modality})
             for modality in self.towers
         }
         channels = {modality: tower.channels for modality, tower in self.towers.items()}
@@ -49,7 +49,7 @@ class EloModel(tf.keras.Model):
     @property
     def needs(self) -> FrozenSet[Tuple[str, str]]:
         """(segment, stored modality) pairs that a batch must hold for `compute_losses`."""
-        shown = {(VIEWS[view].segment, modality) for modality, views in self.views.items() for view in views}
+        shown = {(views.find(view).segment, modality) for modality, seen in self.views.items() for view in seen}
         read = {target for task in self.tasks for target in task.targets}
         return frozenset((segment, MODALITIES[modality].source) for segment, modality in shown | read)
 
@@ -64,14 +64,14 @@ class EloModel(tf.keras.Model):
           (modality, view) -> endpoint -> tensor.
         """
         features = {}
-        for modality, views in self.views.items():
-            made = [VIEWS[view].make(clips, modality) for view in views]
+        for modality, shown in self.views.items():
+            made = [views.find(view).make(clips, modality) for view in shown]
             if not made:
                 continue
             endpoints = self.towers[modality](tf.concat(made, axis=0), training=training)
             counts = [tf.shape(view)[0] if view.shape[0] is None else view.shape[0] for view in made]
             split = {name: tf.split(tensor, counts, axis=0) for name, tensor in endpoints.items()}
-            for index, view in enumerate(views):
+            for index, view in enumerate(shown):
                 features[modality, view] = {name: parts[index] for name, parts in split.items()}
         return features
 
@@ -88,7 +88,8 @@ class EloModel(tf.keras.Model):
                 view: {name: self.objective.gate(features[view][name], index) for name in task.endpoints}
                 for view in task.views
             }
-            losses[task.name] = task.loss(gated, clips, training)
+            with tf.name_scope(task.name):
+                losses[task.name] = task.loss(gated, clips, training)
         return losses
 
     def train_step(self, clips: Clips) -> Dict[str, tf.Tensor]:

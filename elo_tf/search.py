@@ -26,7 +26,16 @@ from tqdm import tqdm
 from elo_tf import command_line, config, figures, tasks
 from elo_tf.candidate import CandidateRunner, Outcome, Settings
 from elo_tf.clips import check_modalities
-from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
+from elo_tf.config import (
+    DataConfig,
+    EvolutionConfig,
+    FitnessConfig,
+    InputError,
+    ModelConfig,
+    RunConfig,
+    TaskConfig,
+    TrainConfig,
+)
 from elo_tf.evolution import base
 from elo_tf.history import Generation, Result
 from elo_tf.ingest.records import Manifest
@@ -34,7 +43,7 @@ from elo_tf.journal import Journal
 from elo_tf.objective import save_loss, schema_hash
 from elo_tf.storage import write_text
 
-CONFIGS = (RunConfig, DataConfig, ModelConfig, TrainConfig, FitnessConfig, EvolutionConfig)
+CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
 # Flags that may change when a search is continued: where it lies, and how long it goes on.
 MAY_DIFFER = ("records", "run_dir", "generations")
@@ -44,18 +53,18 @@ LEAST_FREE_BYTES = 64 * 2**20
 
 def main() -> None:
     """Runs or continues a search, as the flags say."""
-    run, data, model, train, fitness, evolution = (config.from_flags(kind) for kind in CONFIGS)
+    run, data, model, task, train, fitness, evolution = configs = tuple(config.from_flags(kind) for kind in CONFIGS)
     directory = _run_directory(run)
     manifest = Manifest.load(run.records)
-    terms = tasks.select(check_modalities(model.modalities), model.tasks)
-    header = _header(run.seed, (run, data, model, train, fitness, evolution), [term.name for term in terms], manifest)
+    terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
+    header = _header(run.seed, configs, [term.name for term in terms], manifest)
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
-        write_text(directory / "flags.txt", config.to_lines(run, data, model, train, fitness, evolution))
+        write_text(directory / "flags.txt", config.to_lines(*configs))
         search = Search(journal, evolution, directory)
         if search.is_left():
             _limit_threads(run.threads)
             print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
-            runner = CandidateRunner(Settings(run, data, model, train, fitness))
+            runner = CandidateRunner(Settings(run, data, model, task, train, fitness))
             # The graphs stay until the end: looking through them for garbage costs half a second each time.
             gc.freeze()
             search.run(runner)

@@ -6,40 +6,50 @@ the cost, and, unlike the first half, the same clips however a batch is spread o
 """
 
 import dataclasses
-from typing import Callable, Dict
+import functools
+from typing import Callable, Dict, Iterable, List
 
 import tensorflow as tf
 
 from elo_tf.clips import Clips
+from elo_tf.config import InputError
 
 
-def permutation(noise: tf.Tensor) -> tf.Tensor:
+def permutation(noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
     """An order of the frames of each clip that is neither forward nor backward.
 
     Args:
       noise: [B,T] uniform numbers, T >= 3.
+      moved: k, frames that leave their place; 0 means that any may.
 
     Returns:
-      [B,T] int32. Uniform over all orders, but that the two forbidden ones are replaced by themselves with their
-      first two frames swapped.
+      [B,T] int32. Uniform over all orders, or over the cycles of k frames, but that the two forbidden orders are
+      replaced by themselves with their first two frames swapped.
 
     Raises:
-      ValueError: T < 3, for which no such order exists.
+      InputError: T < 3, for which no such order exists, or k is 1 or more than T.
     """
     frames = noise.shape[1]
     if frames < 3:
-        raise ValueError(f"{frames} frames have no order but forward and backward; use --frames=3 or more")
+        raise InputError(f"{frames} frames have no order but forward and backward; use --frames=3 or more")
+    if moved == 1 or moved > frames:
+        raise InputError(f"--shuffle_frames={moved} of --frames={frames} cannot change places; use 0 or 2 to {frames}")
     order = tf.argsort(noise, axis=1)
     forward = tf.range(frames)[tf.newaxis]
+    if moved:
+        # The first k of the random order pass their places on in a circle: p1 <- p2 <- ... <- pk <- p1.
+        places = tf.one_hot(order[:, :moved], frames, dtype=tf.int32)  # [B, k, T]
+        cycled = tf.reduce_sum(places * tf.roll(order[:, :moved], -1, axis=1)[..., tf.newaxis], axis=1)
+        order = tf.where(tf.reduce_sum(places, axis=1) > 0, cycled, forward)
     forbidden = tf.reduce_all(order == forward, 1) | tf.reduce_all(order == frames - 1 - forward, 1)
     swapped = tf.concat([order[:, 1:2], order[:, 0:1], order[:, 2:]], axis=1)
     return tf.where(forbidden[:, tf.newaxis], swapped, order)
 
 
-def shuffle(clip: tf.Tensor, modality: str, noise: tf.Tensor) -> tf.Tensor:
-    """All T frames in a random order, never the original nor its reversal (Sec. 3.3; [26] moved three frames)."""
+def shuffle(clip: tf.Tensor, modality: str, noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
+    """All T frames, or k of them, in a random order, never the original nor its reversal (Sec. 3.3; [26]: k = 3)."""
     del modality
-    return tf.gather(clip, permutation(noise[:, : clip.shape[1]]), batch_dims=1)
+    return tf.gather(clip, permutation(noise[:, : clip.shape[1]], moved), batch_dims=1)
 
 
 def reverse(clip: tf.Tensor, modality: str, noise: tf.Tensor) -> tf.Tensor:
@@ -85,3 +95,23 @@ VIEWS: Dict[str, View] = {
     "reversed": View("now", 2, reverse),
     "other": View("other", 2, _unchanged),
 }
+
+
+def find(name: str) -> View:
+    """The view of a name: one of `VIEWS`, or `shuffled-k`, of which k frames are out of place.
+
+    Raises:
+      KeyError: there is no such view.
+    """
+    kind, _, moved = name.partition("-")
+    view = VIEWS[kind]
+    if not moved:
+        return view
+    if kind != "shuffled" or not moved.isdecimal():
+        raise KeyError(name)
+    return dataclasses.replace(view, transform=functools.partial(shuffle, moved=int(moved)))
+
+
+def in_order(names: Iterable[str]) -> List[str]:
+    """Names of views in the order of `VIEWS`, the clip itself first."""
+    return sorted(names, key=lambda name: (list(VIEWS).index(name.partition("-")[0]), name))

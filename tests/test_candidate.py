@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.candidate import CandidateRunner, Settings
-from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TrainConfig
+from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from tests import videos
 
 
@@ -17,7 +17,8 @@ def settings(tmp_path_factory):
     return Settings(
         RunConfig(records=str(records)),
         DataConfig(frames=4, crop_size=16, batch_size=4),
-        ModelConfig(modalities=("rgb", "audio"), tasks=("rgb/*", "rgb-audio/embed")),
+        ModelConfig(modalities=("rgb", "audio"), tasks=("rgb/reconstruct", "rgb/shuffle", "rgb-audio/embed")),
+        TaskConfig(),
         TrainConfig(steps=3, optimizer="adam", learning_rate=1e-3, warmup_steps=1),
         FitnessConfig(clusters=2, restarts=3, agreement_margin=-1.0),
     )

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
 from elo_tf.fitness import zipf
-from elo_tf.fitness.kmeans import kmeans
 from elo_tf.fitness.score import Scorer
+from elo_tf.kmeans import kmeans
 
 VIDEOS, WIDTH = 240, 12
 CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=8)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from elo_tf.config import FitnessConfig
 from elo_tf.fitness import agreement, health, zipf
-from elo_tf.fitness.kmeans import KMeans, check_clusters, kmeans
+from elo_tf.kmeans import KMeans, check_clusters, kmeans
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,13 +6,15 @@ Importing this package registers every file in it; `select` builds the genome.
 import fnmatch
 import importlib
 import pkgutil
-from typing import List, Sequence
+from typing import Dict, List, Sequence, Tuple
 
 from elo_tf.clips import MODALITIES
-from elo_tf.config import InputError
+from elo_tf.config import InputError, TaskConfig
 from elo_tf.tasks.base import KINDS, Features, Task, register
 
-__all__ = ["KINDS", "Features", "Task", "register", "select"]
+__all__ = ["KINDS", "PRESETS", "Features", "Task", "register", "select"]
+
+DEFAULTS = TaskConfig()
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
@@ -24,22 +26,41 @@ def _canonical(task: Task):
     return len(places), places, task.name
 
 
-def select(modalities: Sequence[str], patterns: Sequence[str] = ("*",)) -> List[Task]:
+# Presets of the genome, as patterns; `paper` is besides them: all terms of the kinds that the paper names.
+PRESETS: Dict[str, Tuple[str, ...]] = {
+    # What teaches the RGB tower something within a thousand steps, without decoders.
+    "fast": ("rgb/shuffle", "rgb/backward", "rgb-*/embed", "rgb-*/align", "*/distill/stage[34]"),
+}
+
+
+def select(modalities: Sequence[str], patterns: Sequence[str] = ("*",), config: TaskConfig = DEFAULTS) -> List[Task]:
     """The terms of the loss in canonical order; their number is G.
 
     Args:
       modalities: Towers at hand, in canonical order.
-      patterns: Names of terms or shell patterns of names, such as `rgb/*`.
+      patterns: Presets (`paper` and those of `PRESETS`), names of terms, or shell patterns of names, such as `rgb/*`.
+      config: Settings of the tasks.
 
     Raises:
-      InputError: a pattern matches no term.
+      InputError: a pattern matches no term, or no term chosen teaches the RGB tower.
     """
-    tasks = sorted((task for kind in KINDS.values() for task in kind.instances(modalities)), key=_canonical)
+    tasks = sorted((task for kind in KINDS.values() for task in kind.instances(modalities, config)), key=_canonical)
     names = [task.name for task in tasks]
     chosen = set()
     for pattern in patterns:
-        matched = fnmatch.filter(names, pattern)
+        if pattern == "paper":
+            chosen.update(task.name for task in tasks if task.in_paper)
+            continue
+        # Of a preset, what these modalities allow.
+        matched = [name for each in PRESETS.get(pattern, (pattern,)) for name in fnmatch.filter(names, each)]
         if not matched:
-            raise InputError(f"--tasks: {pattern!r} matches no term; known with these modalities: {', '.join(names)}")
+            known = ", ".join(["paper", *PRESETS, *names])
+            raise InputError(f"--tasks: {pattern!r} matches no term; known with these modalities: {known}")
         chosen.update(matched)
-    return [task for task in tasks if task.name in chosen]
+    terms = [task for task in tasks if task.name in chosen]
+    if not any("rgb" in task.teaches for task in terms):
+        raise InputError(
+            f"--tasks={','.join(patterns)} leaves the RGB tower without any gradient: none of "
+            f"{', '.join(task.name for task in terms) or 'no terms'} teaches it; add such as rgb/shuffle"
+        )
+    return terms

@@ -9,6 +9,8 @@ from typing import Dict, List, Mapping, Sequence, Tuple, Type
 import tensorflow as tf
 
 from elo_tf.clips import MODALITIES, Clips, ClipSizes
+from elo_tf.config import TaskConfig
+from elo_tf.views import find
 
 # (modality, view) -> endpoint of the tower -> tensor.
 Features = Dict[Tuple[str, str], Dict[str, tf.Tensor]]
@@ -22,7 +24,8 @@ class Task(tf.keras.layers.Layer):
     Class attributes, stated by each kind:
       kind: Name of the task, the same for every modality.
       symbol: Its letters in the figures (Fig. 3).
-      equation: The equation of the paper that it minimises.
+      equation: The equation of the paper that it minimises, or the work that the paper takes it from.
+      in_paper: Whether the paper names it; those terms are the preset `paper`.
 
     Attributes:
       name: Stable name of the lambda, `modalities/kind[/detail]`, such as `rgb-flow/embed`.
@@ -32,14 +35,17 @@ class Task(tf.keras.layers.Layer):
       endpoints: Endpoints of the towers that the loss reads.
       teaches: Modalities whose towers receive a gradient.
       targets: (segment, modality) pairs of the batch that the loss reads besides the features.
+      config: Settings of all tasks.
     """
 
     kind: str
     symbol: str
     equation: str
+    in_paper: bool = False
 
     def __init__(
         self,
+        config: TaskConfig,
         modalities: Sequence[str],
         views: Sequence[Tuple[str, str]],
         teaches: Sequence[str],
@@ -51,6 +57,7 @@ class Task(tf.keras.layers.Layer):
         super().__init__(name="/".join(parts))
         letters = "".join(MODALITIES[modality].letter for modality in modalities)
         self.code = f"{letters}-{self.symbol}{detail[-1:] if detail else ''}"
+        self.config = config
         self.modalities = tuple(modalities)
         self.views = tuple(views)
         self.teaches = tuple(teaches)
@@ -58,7 +65,7 @@ class Task(tf.keras.layers.Layer):
         self.targets = tuple(targets)
 
     @classmethod
-    def instances(cls, modalities: Sequence[str]) -> List["Task"]:
+    def instances(cls, modalities: Sequence[str], config: TaskConfig) -> List["Task"]:
         """The terms of this kind for the towers at hand, modalities in canonical order."""
         raise NotImplementedError
 
@@ -85,9 +92,10 @@ class Task(tf.keras.layers.Layer):
         """
         raise NotImplementedError
 
-    def present(self, clips: Clips) -> tf.Tensor:
-        """[B], 1 where the video has all modalities of this task, else 0."""
-        return tf.reduce_prod([clips["present"][MODALITIES[name].source] for name in self.modalities], axis=0)
+    def present(self, clips: Clips, view: str = "plain") -> tf.Tensor:
+        """1 where the video has all modalities of this task, else 0: one number for each clip of the view."""
+        present = tf.reduce_prod([clips["present"][MODALITIES[name].source] for name in self.modalities], axis=0)
+        return present[:: find(view).every]
 
 
 def register(kind: Type[Task]) -> Type[Task]:

@@ -15,19 +15,31 @@ from elo_tf.tasks.base import Task, register
 
 @register
 class Distill(Task):
-    """The RGB maps follow those of a teacher, trained at the same time; each (modality, stage) is a term of its own."""
+    """The RGB maps follow those of a teacher, trained at the same time; each (modality, stage) is a term of its own.
+
+    `--nodistillation` takes these terms out of the genome; `--distill_both_ways` lets the teacher follow as well.
+    """
 
     kind = "distill"
     symbol = "D"
     equation = "Eq. 2"
+    in_paper = True
 
     @classmethod
-    def instances(cls, modalities):
-        return [cls(modality, stage) for modality in modalities if modality != "rgb" for stage in STAGES]
+    def instances(cls, modalities, config):
+        if not config.distillation:
+            return []
+        return [cls(config, modality, stage) for modality in modalities if modality != "rgb" for stage in STAGES]
 
-    def __init__(self, modality: str, stage: str):
-        views = [("rgb", "plain"), (modality, "plain")]
-        super().__init__([modality], views, teaches=["rgb"], endpoints=[stage], detail=stage)
+    def __init__(self, config, modality: str, stage: str):
+        super().__init__(
+            config,
+            [modality],
+            views=[("rgb", "plain"), (modality, "plain")],
+            teaches=["rgb", modality] if config.distill_both_ways else ["rgb"],
+            endpoints=[stage],
+            detail=stage,
+        )
         self.stage = stage
         self.adapter = None
 
@@ -41,8 +53,9 @@ class Distill(Task):
         (modality,) = self.modalities
         student = features["rgb", "plain"][self.stage]
         student = student if self.adapter is None else self.adapter(student)
-        teacher = tf.stop_gradient(features[modality, "plain"][self.stage])
-        return average(distance(*_match(student, teacher)), self.present(clips))
+        teacher = features[modality, "plain"][self.stage]
+        teacher = teacher if self.config.distill_both_ways else tf.stop_gradient(teacher)
+        return average(distance(*_match(student, teacher), self.config.norm), self.present(clips))
 
 
 def _match(first: tf.Tensor, second: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:

@@ -21,33 +21,40 @@ class Embed(Task):
     Departure: Eq. 8 on the representations themselves, with margin 1 and one negative, collapses to a point, where
     its value is the margin. Projections normalised over the batch, without scale and shift, cannot collapse; on the
     unit sphere 1.4 is about the distance of unrelated points, sqrt(2). All other videos of the batch are negatives.
+    `--embed_head=literal --embed_margin=1` is the printed form; its one negative is the next video of the batch.
     """
 
     kind = "embed"
     symbol = "E"
     equation = "Eq. 8"
+    in_paper = True
     width = 64
 
     @classmethod
-    def instances(cls, modalities):
+    def instances(cls, modalities, config):
         return [
-            cls(pair, views=[(modality, "plain") for modality in pair], teaches=pair)
+            cls(config, pair, views=[(modality, "plain") for modality in pair], teaches=pair)
             for pair in itertools.combinations(modalities, 2)
         ]
 
     def build(self, sizes, channels):
-        self.projections = [tf.keras.layers.Dense(self.width, use_bias=False, dtype=tf.float32) for _ in range(2)]
-        self.norms = [batch_normalization(affine=False) for _ in range(2)]
+        if self.config.embed_head == "normalized":
+            self.projections = [tf.keras.layers.Dense(self.width, use_bias=False, dtype=tf.float32) for _ in range(2)]
+            self.norms = [batch_normalization(affine=False) for _ in range(2)]
         super().build(sizes, channels)
 
     def loss(self, features, clips, training):
+        first, second = (features[modality, "plain"]["embedding"] for modality in self.modalities)
+        present, margin = self.present(clips), self.config.embed_margin
+        if self.config.embed_head == "literal":
+            following, videos, counts = (tf.roll(each, -1, axis=0) for each in (second, clips["video"], present))
+            is_next = tf.linalg.eye(tf.shape(present)[0]) * counts[tf.newaxis] > 0
+            allowed = is_next & (clips["video"][:, tf.newaxis] != videos[tf.newaxis])
+            return average(contrastive(first, second, following, allowed, margin), present)
         first, second = (
-            tf.math.l2_normalize(
-                norm(projection(features[modality, "plain"]["embedding"]), training=training), axis=1, epsilon=1e-6
-            )
-            for modality, projection, norm in zip(self.modalities, self.projections, self.norms)
+            tf.math.l2_normalize(norm(projection(x), training=training), axis=1, epsilon=1e-6)
+            for x, projection, norm in zip((first, second), self.projections, self.norms)
         )
-        present = self.present(clips)
         allowed = clips["video"][:, tf.newaxis] != gather_replicas(clips["video"])[tf.newaxis]
-        values = contrastive(first, second, gather_replicas(second), allowed, weights=gather_replicas(present))
-        return average(values, present)
+        counts = gather_replicas(present)
+        return average(contrastive(first, second, gather_replicas(second), allowed, margin, counts), present)

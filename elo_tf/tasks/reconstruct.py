@@ -4,7 +4,7 @@ clip -> tower -> stage4 [B,T/8,H/16,W/16,C] -> decoder -> clip'        L = dista
 """
 
 from elo_tf.decoder import Decoder
-from elo_tf.equations import average, distance
+from elo_tf.equations import average
 from elo_tf.tasks.base import Task, register
 
 
@@ -15,11 +15,13 @@ class Reconstruct(Task):
     kind = "reconstruct"
     symbol = "Rec"
     equation = "Eq. 6"
+    in_paper = True
 
     @classmethod
-    def instances(cls, modalities):
+    def instances(cls, modalities, config):
         return [
             cls(
+                config,
                 [modality],
                 views=[(modality, "plain")],
                 teaches=[modality],
@@ -30,10 +32,10 @@ class Reconstruct(Task):
         ]
 
     def build(self, sizes, channels):
-        self.decoder = Decoder(sizes.segment_shape("now", self.modalities[0]))
+        self.decoder = Decoder.of("now", *self.modalities, sizes=sizes, config=self.config)
         super().build(sizes, channels)
 
     def loss(self, features, clips, training):
         (modality,) = self.modalities
-        decoded = self.decoder(features[modality, "plain"]["stage4"], training=training)
-        return average(distance(decoded, clips["now"][modality]), self.present(clips))
+        values = self.decoder.loss(features[modality, "plain"]["stage4"], clips["now"][modality], training)
+        return average(values, self.present(clips))

@@ -4,9 +4,8 @@ clip          -> tower -> embedding -> W -> logit, truth 1
 shuffled clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of ordered + L_B of shuffled) / 2
 """
 
-import tensorflow as tf
-
-from elo_tf.equations import average, binary_cross_entropy
+from elo_tf.equations import balanced_cross_entropy
+from elo_tf.layers import binary_head
 from elo_tf.tasks.base import Task, register
 
 
@@ -20,21 +19,21 @@ class Shuffle(Task):
     kind = "shuffle"
     symbol = "S"
     equation = "Eq. 7"
+    in_paper = True
 
     @classmethod
-    def instances(cls, modalities):
-        return [
-            cls([modality], views=[(modality, "plain"), (modality, "shuffled")], teaches=[modality])
-            for modality in modalities
-        ]
+    def instances(cls, modalities, config):
+        return [cls(config, modality) for modality in modalities]
+
+    def __init__(self, config, modality: str):
+        self.view = f"shuffled-{config.shuffle_frames}" if config.shuffle_frames else "shuffled"
+        super().__init__(config, [modality], views=[(modality, "plain"), (modality, self.view)], teaches=[modality])
 
     def build(self, sizes, channels):
-        self.head = tf.keras.layers.Dense(1, dtype=tf.float32)
+        self.head = binary_head()
         super().build(sizes, channels)
 
     def loss(self, features, clips, training):
         (modality,) = self.modalities
-        present = self.present(clips)
-        ordered = binary_cross_entropy(self.head(features[modality, "plain"]["embedding"]), True)
-        shuffled = binary_cross_entropy(self.head(features[modality, "shuffled"]["embedding"]), False)
-        return 0.5 * (average(ordered, present) + average(shuffled, present[::2]))
+        ordered, shuffled = (self.head(features[modality, view]["embedding"]) for view in ("plain", self.view))
+        return balanced_cross_entropy(ordered, shuffled, self.present(clips), self.present(clips, self.view))

@@ -20,7 +20,7 @@ import tensorflow as tf
 from absl import flags
 from sklearn.cluster import KMeans
 
-from elo_tf.fitness.kmeans import kmeans
+from elo_tf.kmeans import kmeans
 
 _VIDEOS = flags.DEFINE_integer("videos", 5000, "N", lower_bound=2)
 _WIDTH = flags.DEFINE_integer("width", 512, "D", lower_bound=1)

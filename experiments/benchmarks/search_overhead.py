@@ -20,17 +20,17 @@ from absl import flags
 
 from elo_tf import command_line, config
 from elo_tf.candidate import CandidateRunner, Settings
-from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TrainConfig
+from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 10, "candidates to run, at least 3", lower_bound=3)
 
+KINDS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig)
 PARTS = ("reset", "data", "training", "scoring", "rest")
 
 
 def main() -> None:
-    kinds = (RunConfig, DataConfig, ModelConfig, TrainConfig, FitnessConfig)
     begun = time.perf_counter()
-    runner = CandidateRunner(Settings(*(config.from_flags(kind) for kind in kinds)))
+    runner = CandidateRunner(Settings(*(config.from_flags(kind) for kind in KINDS)))
     print(f"set-up {time.perf_counter() - begun:.1f} s, {len(runner.names)} lambdas")
     gc.freeze()  # As the search does.
     random = np.random.default_rng(0)
@@ -64,4 +64,6 @@ def _resident_mib() -> float:
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [RunConfig, DataConfig, ModelConfig, TrainConfig, FitnessConfig, EvolutionConfig])
+    command_line.run(
+        main, __doc__, [RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig]
+    )

@@ -8,7 +8,7 @@ clusters. A candidate costs its training steps and its scoring, and next to noth
 
 import dataclasses
 import time
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,12 +19,16 @@ from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, Ru
 from elo_tf.data import Reader, clip_sizes
 from elo_tf.fitness.descriptors import describe
 from elo_tf.fitness.score import Fitness, Scorer
+from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
 from elo_tf.model import EloModel
 from elo_tf.optimizer import make_optimizer
+from elo_tf.training_log import TrainingLog
 
 # How often a diverged candidate is noticed before its end, in steps.
 CHECK_EVERY = 50
+# Batches over which `--loss_units=gradient` averages.
+UNIT_BATCHES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +89,7 @@ class CandidateRunner:
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
         self._scorer = Scorer(settings.fitness)
+        self._gradient_norms = GradientNorms(self.model)
         self._open_data(settings)
         self._step = tf.function(self._train_step, autograph=False)
         self._embed = tf.function(self._embedding, autograph=False, reduce_retracing=True)
@@ -114,7 +119,10 @@ class CandidateRunner:
         """Makes all variables and keeps their first values; traces the training step."""
         clips = next(iter(self._batches))
         self.model.compute_losses(clips, training=False)
-        self._weights = [variable for variable in self.model.variables if variable is not self.model.objective.lambdas]
+        settings = (self.model.objective.lambdas, self.model.objective.units)
+        self._weights = [
+            variable for variable in self.model.variables if all(variable is not each for each in settings)
+        ]
         self._initial = [tf.identity(variable) for variable in self._weights]
         self._step(clips, tf.constant(0))  # The optimiser makes its slots here.
 
@@ -139,21 +147,38 @@ class CandidateRunner:
             variable.assign(tf.zeros_like(variable))
         self._first_bad.assign(tf.fill([len(self.names)], -1))
 
-    def run(self, lambdas: Sequence[float], progress: Callable[[int], None] = lambda steps: None) -> "Outcome":
+    def measure_units(self) -> Dict[str, float]:
+        """The unit of each term at the initial weights, by name (`--loss_units=gradient`)."""
+        self._reset()
+        return self._gradient_norms.units(self._batches.take(UNIT_BATCHES))
+
+    def assign_units(self, units: Mapping[str, float]) -> None:
+        """Sets what each term is divided by; see `Objective.assign_units`."""
+        self.model.objective.assign_units(units)
+
+    def run(
+        self,
+        lambdas: Sequence[float],
+        progress: Callable[[int], None] = lambda steps: None,
+        log: Optional[TrainingLog] = None,
+    ) -> "Outcome":
         """Trains one loss from the initial weights and scores it.
 
         Args:
           lambdas: [G] in [0,1], in the order of `names`.
           progress: Called with the number of steps done since the last call.
+          log: Where losses and shares of the gradient are recorded, as often as the settings say.
 
         Returns:
-          Its fitness; infeasible, with the name of the loss, if a term stopped being finite.
+          Its fitness; infeasible, with the reason, if a term stopped being finite or none of any weight teaches RGB.
         """
         begun = time.perf_counter()
         self._reset()
         self.model.objective.assign(lambdas)
         seconds = {"reset": time.perf_counter() - begun}
-        reason, losses = self._train(seconds, progress)
+        reason, losses = self._idle(lambdas), {}
+        if reason is None:
+            reason, losses = self._train(seconds, progress, log)
         begun = time.perf_counter()
         if reason is None:
             fitness = self._score(self.untrained.diagnostics.get("agreement_adjusted"))
@@ -162,7 +187,15 @@ class CandidateRunner:
         seconds["scoring"] = time.perf_counter() - begun
         return Outcome(fitness, losses, seconds)
 
-    def _train(self, seconds: Dict[str, float], progress) -> Tuple[Optional[str], Dict[str, float]]:
+    def _idle(self, lambdas: Sequence[float]) -> Optional[str]:
+        """Why these lambdas leave the RGB tower as it is, or None."""
+        if any(weight > 0 and "rgb" in task.teaches for task, weight in zip(self.model.tasks, lambdas)):
+            return None
+        return "no term that teaches the RGB tower has a weight above 0"
+
+    def _train(
+        self, seconds: Dict[str, float], progress, log: Optional[TrainingLog]
+    ) -> Tuple[Optional[str], Dict[str, float]]:
         """Trains; returns why it diverged, or None, and the last unweighted value of each term."""
         seconds.update(data=0.0, training=0.0)
         begun = time.perf_counter()
@@ -176,11 +209,20 @@ class CandidateRunner:
             seconds["training"] += ended - fetched
             begun = ended
             progress(1)
+            if log:
+                self._record(log, step, clips, values)
             if (step + 1) % CHECK_EVERY == 0 or step + 1 == self.settings.train.steps:
                 reason = self._divergence()
                 if reason:
                     return reason, {}
         return None, dict(zip(self.names, values.numpy().tolist()))
+
+    def _record(self, log: TrainingLog, step: int, clips, values: tf.Tensor) -> None:
+        settings = self.settings.train
+        if settings.log_every and step % settings.log_every == 0:
+            log.losses(step, dict(zip(self.names, values.numpy().tolist())))
+        if settings.share_every and step % settings.share_every == 0:
+            log.shares(step, self._gradient_norms.shares(clips))
 
     def _divergence(self) -> Optional[str]:
         """The terms that stopped being finite first, or None."""

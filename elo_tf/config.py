@@ -172,6 +172,12 @@ class TrainConfig(_Checked):
     momentum: float = setting(0.9, "momentum of sgd; not stated in the paper", low=0, high=1)
     weight_decay: float = setting(1e-4, "L2 penalty on convolution kernels; not stated in the paper", low=0)
     warmup_steps: int = setting(20, "steps of linear warm-up before the cosine decay", low=0)
+    log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
+    share_every: int = setting(
+        0,
+        "steps between measurements of each term's share of the RGB gradient, which take a step a term; 0 is never",
+        low=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The small decoder of the reconstruction and prediction tasks (Sec. 3.3).
 
-    map [B,T',h,w,C] -> conv -> (x2 -> conv) x 3 -> conv -> conv -> [B,T,H/2,W/2,c]
+    map [B,T',h,w,C] -> conv -> conv -> (x2 -> conv) x 3 -> conv -> [B,T,H/2,W/2,c]
 
 Exactly six convolutions, none over time: all that is needed to tell the frames apart must be in the representation.
 The frames that one position of the map stands for come out as groups of channels. Where the places of the map are not
@@ -9,8 +9,8 @@ the places anew. Repetition doubles the size, since resizing by interpolation ha
 device and does not compile for TPUs.
 
 Departure: frames are decoded at half their size, and compared with targets averaged to it. A decoder of full frames
-costs three times as much, more than a `tiny` tower, and the paper wants it small and cheap; `--decode_size=full`
-decodes all pixels, by one more doubling in place of a repeated size. Sound always comes in full.
+costs four times as much, half of a `tiny` tower, and the paper wants it small and cheap; `--decode_size=full` decodes
+all pixels, by one more doubling in place of a repeated size. Sound always comes in full.
 """
 
 from typing import Tuple
@@ -82,7 +82,7 @@ class Decoder(tf.keras.layers.Layer):
             maps = self.layout(tf.reduce_mean(maps, axis=[1, 2]))
             maps = tf.reshape(maps, [batch * time, *self.grid, self.widths[0]])
         for step, (conv, norm) in enumerate(zip(self.convs, self.norms)):
-            if 0 < step <= self.doublings:
+            if step >= len(self.convs) - self.doublings:
                 maps = tf.repeat(tf.repeat(maps, 2, axis=1), 2, axis=2)
             maps = tf.nn.relu(norm(conv(maps), training=training))
         maps = self.last(maps)[:, :height, :width]  # [B*T', H, W, group*c]

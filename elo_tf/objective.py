@@ -1,12 +1,17 @@
 """The weighted sum of Eq. 1: lambdas as names, as a vector, and as a JSON file.
 
-L = sum_m sum_t lambda_{m,t} L_{m,t} + sum_d lambda_d L_d,        each lambda in [0,1]
+L = sum_m sum_t lambda_{m,t} L_{m,t} / u_{m,t} + sum_d lambda_d L_d / u_d,        each lambda in [0,1]
+
+The units u are 1, unless `--loss_units=gradient` makes them the norm of each term's gradient at the start
+(`elo_tf.gradients`), so that a lambda means the same for every term.
 """
 
+import dataclasses
 import hashlib
 import json
+import math
 import pathlib
-from typing import Any, Dict, Mapping, Sequence, Union
+from typing import Any, Dict, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +41,26 @@ class Objective(tf.Module):
             name="lambdas",
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+        self.units = tf.Variable(
+            tf.ones([len(self.names)]),
+            trainable=False,
+            name="units",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+
+    def assign_units(self, units: Mapping[str, float]) -> None:
+        """Sets what each term is divided by.
+
+        Raises:
+          InputError: a term has none, or one that is not positive and finite.
+        """
+        for name in self.names:
+            if not 0 < units.get(name, 0) < math.inf:
+                raise InputError(
+                    f"{name} has no gradient to be measured in ({units.get(name)}); are there videos with all that it "
+                    "looks at? Leave it out of --tasks, or use --loss_units=value"
+                )
+        self.units.assign([units[name] for name in self.names])
 
     def assign(self, lambdas: Union[Sequence[float], np.ndarray]) -> None:
         """Sets all weights.
@@ -55,7 +80,7 @@ class Objective(tf.Module):
         """Eq. 1. A term of weight 0 is left out, not multiplied by 0: 0 x NaN would be NaN."""
         values = tf.stack([losses[name] for name in self.names])
         weights = self.lambdas.read_value()
-        return tf.reduce_sum(tf.where(weights > 0, weights * values, 0.0))
+        return tf.reduce_sum(tf.where(weights > 0, weights * values / self.units.read_value(), 0.0))
 
     def gate(self, tensor: tf.Tensor, index: int) -> tf.Tensor:
         """The tensor itself; its gradient is exactly 0, whatever comes back, where term `index` has weight 0.
@@ -73,19 +98,37 @@ def _gate(tensor, is_open):
     return tf.identity(tensor), gradient
 
 
-def save_loss(path: pathlib.Path, names: Sequence[str], lambdas: Sequence[float], about: Mapping[str, Any]) -> None:
-    """Writes a loss as JSON: lambdas by name, the schema hash, and what is known about it (fitness, cost)."""
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """A loss as a file holds it.
+
+    Attributes:
+      lambdas: [G] float64, in the order of the names asked for.
+      units: What each term is divided by, by name; None where that is 1.
+    """
+
+    lambdas: np.ndarray
+    units: Optional[Dict[str, float]]
+
+
+def save_loss(
+    path: pathlib.Path,
+    names: Sequence[str],
+    lambdas: Sequence[float],
+    about: Mapping[str, Any],
+    units: Optional[Mapping[str, float]] = None,
+) -> None:
+    """Writes a loss as JSON: lambdas and units by name, the schema hash, what is known about it (fitness, cost)."""
     content: Dict[str, Any] = {"schema_hash": schema_hash(names)}
     content.update(about)
     content["lambdas"] = {name: float(value) for name, value in zip(names, lambdas)}
+    if units is not None:
+        content["units"] = {name: float(units[name]) for name in names}
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def load_loss(path: pathlib.Path, names: Sequence[str]) -> np.ndarray:
-    """Reads the lambdas of a loss file in the order of `names`.
-
-    Returns:
-      [G] float64.
+def load_loss(path: pathlib.Path, names: Sequence[str]) -> Loss:
+    """Reads a loss file.
 
     Raises:
       InputError: the file is missing, is no loss, or is for other terms.
@@ -94,6 +137,8 @@ def load_loss(path: pathlib.Path, names: Sequence[str]) -> np.ndarray:
         content = json.loads(pathlib.Path(path).read_text())
         lambdas = content["lambdas"]
         values = [float(lambdas[name]) for name in names if name in lambdas]
+        units = content.get("units")
+        units = None if units is None else {name: float(units[name]) for name in lambdas}
     except FileNotFoundError:
         raise InputError(f"loss file {path} does not exist; a search writes one as RUN_DIR/evolved_loss.json") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -103,4 +148,4 @@ def load_loss(path: pathlib.Path, names: Sequence[str]) -> np.ndarray:
     if missing or extra:
         differences = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has {', '.join(extra)}"] * bool(extra)
         raise InputError(f"{path} is for other terms: it {' and '.join(differences)}; use its --tasks and --modalities")
-    return np.asarray(values, np.float64)
+    return Loss(np.asarray(values, np.float64), units)

@@ -18,14 +18,15 @@ import shutil
 import sys
 import time
 from importlib import metadata
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Tuple
 
 import numpy as np
+from absl import flags
 from tqdm import tqdm
 
 from elo_tf import command_line, config, figures, tasks
 from elo_tf.candidate import CandidateRunner, Outcome, Settings
-from elo_tf.clips import check_modalities
+from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import (
     DataConfig,
     EvolutionConfig,
@@ -37,23 +38,34 @@ from elo_tf.config import (
     TrainConfig,
 )
 from elo_tf.evolution import base
-from elo_tf.history import Generation, Result
+from elo_tf.findings import best_result, findings
+from elo_tf.history import Result
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
+from elo_tf.model import EloModel
 from elo_tf.objective import save_loss, schema_hash
 from elo_tf.storage import write_text
+from elo_tf.training_log import TrainingLog
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
-# Flags that may change when a search is continued: where it lies, and how long it goes on.
-MAY_DIFFER = ("records", "run_dir", "generations")
+# Flags that may change when a search is continued: where it lies, how long it goes on, what is recorded of it.
+MAY_DIFFER = ("records", "run_dir", "generations", "log_every", "share_every")
 
 LEAST_FREE_BYTES = 64 * 2**20
+
+# Name of the journal's note of the units of the terms.
+UNITS = "loss_units"
+
+_LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
 
 
 def main() -> None:
     """Runs or continues a search, as the flags say."""
     run, data, model, task, train, fitness, evolution = configs = tuple(config.from_flags(kind) for kind in CONFIGS)
+    if _LIST_LOSSES.value:
+        list_losses(data, model, task)
+        return
     directory = _run_directory(run)
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
@@ -69,6 +81,15 @@ def main() -> None:
             gc.freeze()
             search.run(runner)
         search.finish({term.name: term.code for term in terms})
+
+
+def list_losses(data: DataConfig, model: ModelConfig, task: TaskConfig) -> None:
+    """Prints the terms of the genome that the flags name; records are not needed."""
+    from elo_tf.catalogue import catalogue, table
+
+    sizes = ClipSizes(data.frames, data.future_frames, data.crop_size or 56, data.audio_steps, data.mel_bins)
+    terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
+    print(table(catalogue(EloModel(terms, sizes, model.backbone))))
 
 
 def _run_directory(run: RunConfig) -> pathlib.Path:
@@ -155,6 +176,7 @@ class Search:
         results = [result for generation in self.journal.generations() for result in generation.results]
         done = sum(result is not None for result in results)
         self._announce(runner, done)
+        self._agree_on_units(runner)
         total = self.evolution.generations * self.strategy.population
         steps = runner.settings.train.steps
         with command_line.progress_bar(total * steps, "step", done * steps) as bar:
@@ -176,6 +198,13 @@ class Search:
         shown = [name for name in ("zipf", "zipf_scale_free", "agreement_adjusted") if name in measured]
         print(f"untrained tower: {', '.join(f'{name} {measured[name]:.3f}' for name in shown)}", flush=True)
 
+    def _agree_on_units(self, runner: CandidateRunner) -> None:
+        """Measures the units of the terms once a search; afterwards they are those of its journal."""
+        if runner.settings.task.loss_units == "gradient":
+            if UNITS not in self.journal.notes:
+                self.journal.note(UNITS, runner.measure_units())
+            runner.assign_units(self.journal.notes[UNITS])
+
     def _run_generation(self, runner: CandidateRunner, bar: tqdm) -> None:
         """Runs the candidates of one generation that have no result yet."""
         generations = self.journal.generations()
@@ -196,7 +225,16 @@ class Search:
 
     def _run_candidate(self, runner: CandidateRunner, candidate: int, lambdas: np.ndarray, bar: tqdm) -> None:
         begun, before = time.perf_counter(), bar.n
-        outcome = runner.run(lambdas, bar.update)
+        log = None
+        if runner.settings.train.log_every or runner.settings.train.share_every:
+            log = TrainingLog(
+                self.directory / "tensorboard" / f"{candidate:05d}",
+                dict(zip(self.journal.names, lambdas)),
+                warn=lambda message: bar.write(f"candidate {candidate}, {message}", file=sys.stderr),
+            )
+        outcome = runner.run(lambdas, bar.update, log)
+        if log:
+            log.close()
         # A candidate that diverged has not used all of its steps.
         bar.update(before + runner.settings.train.steps - bar.n)
         self.journal.tell(candidate, _result(outcome, time.perf_counter() - begun))
@@ -223,7 +261,7 @@ class Search:
                 "seconds": round(sum(each.seconds for each in results), 1),
             }
             path = self.directory / "evolved_loss.json"
-            save_loss(path, self.journal.names, generation.lambdas[place], about)
+            save_loss(path, self.journal.names, generation.lambdas[place], about, self.journal.notes.get(UNITS))
 
     def finish(self, codes: Dict[str, str]) -> None:
         """Writes the figures and prints the findings.
@@ -245,40 +283,6 @@ class Search:
             )
         figures.draw_all(self.journal, str(self.directory / "figures"), codes)
         print(findings(self.journal, codes, self.directory))
-
-
-def best_result(generations: List[Generation]):
-    """(generation, place in it, result) of the lowest fitness, the earliest where several are equal; None if none."""
-    best = None
-    for generation in generations:
-        for place, result in enumerate(generation.results):
-            if result is not None and result.value is not None and (best is None or result.value < best[2].value):
-                best = (generation, place, result)
-    return best
-
-
-def findings(journal: Journal, codes: Dict[str, str], directory: pathlib.Path) -> str:
-    """The end of a search as a short table."""
-    generations = journal.generations()
-    generation, place, result = best_result(generations)
-    results = [each for generation in generations for each in generation.results if each]
-    feasible = [each.value for each in results if each.value is not None]
-    first = [each.value for each in generations[0].results if each and each.value is not None]
-    order = np.argsort(-generation.lambdas[place], kind="stable")
-    terms = [f"{codes[journal.names[i]]} {generation.lambdas[place][i]:.2f}" for i in order]
-    seconds = sum(each.seconds for each in results)
-    rows = [
-        ("candidates", f"{len(results)} in {len(generations)} generations, {len(results) - len(feasible)} infeasible"),
-        ("time", f"{seconds:.0f} s, {seconds / len(results):.1f} s a candidate"),
-        ("best fitness", f"{result.value:.4f} +- {result.deviation:.4f} ({journal.header['settings']['fitness']})"),
-        ("first generation", f"mean {np.mean(first):.4f}" if first else "none feasible"),
-        ("heaviest terms", ", ".join(terms[:4])),
-        ("lightest terms", ", ".join(terms[-4:])),
-        ("loss", str(directory / "evolved_loss.json")),
-        ("figures", str(directory / "figures")),
-    ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
 
 
 def _result(outcome: Outcome, seconds: float) -> Result:

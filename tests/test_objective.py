@@ -74,8 +74,8 @@ def test_loss_file_round_trip_is_exact_and_by_name(tmp_path):
     path = tmp_path / "evolved_loss.json"
     lambdas = np.random.default_rng(0).random(3)
     save_loss(path, NAMES, lambdas, {"fitness": 0.1})
-    np.testing.assert_array_equal(load_loss(path, NAMES), lambdas)
-    np.testing.assert_array_equal(load_loss(path, NAMES[::-1]), lambdas[::-1])
+    np.testing.assert_array_equal(load_loss(path, NAMES).lambdas, lambdas)
+    np.testing.assert_array_equal(load_loss(path, NAMES[::-1]).lambdas, lambdas[::-1])
     assert json.loads(path.read_text())["schema_hash"] == schema_hash(NAMES)
     assert [file.name for file in tmp_path.iterdir()] == ["evolved_loss.json"]
 

@@ -1,0 +1,50 @@
+"""What is recorded of a training, for TensorBoard: each term unweighted, its lambda, its share of the RGB gradient."""
+
+import pathlib
+import sys
+from typing import Callable, Dict, Mapping
+
+import tensorflow as tf
+
+# A term that holds more of the gradient than this leaves nothing for the others to teach.
+GREATEST_SHARE = 0.9
+
+
+def _to_stderr(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+class TrainingLog:
+    """Writes the event file of one training.
+
+    Args:
+      directory: Folder of the event file.
+      lambdas: Weights of the terms by name, written once.
+      warn: Takes a message, where one term holds nearly the whole gradient; the first time in this training only.
+    """
+
+    def __init__(self, directory: pathlib.Path, lambdas: Mapping[str, float], warn: Callable[[str], None] = _to_stderr):
+        self._writer = tf.summary.create_file_writer(str(directory))
+        self._warn = warn
+        self._scalars("lambda", 0, lambdas)
+
+    def losses(self, step: int, losses: Mapping[str, float]) -> None:
+        """Records the unweighted terms of a step."""
+        self._scalars("loss", step, losses)
+
+    def shares(self, step: int, shares: Dict[str, float]) -> None:
+        """Records the shares of the terms in the gradient of the RGB tower (`elo_tf.gradients`)."""
+        self._scalars("share", step, shares)
+        name = max(shares, key=shares.get, default=None)
+        if self._warn and len(shares) > 1 and shares[name] > GREATEST_SHARE:
+            self._warn(f"step {step}: {name} holds {shares[name]:.0%} of the gradient in the RGB tower")
+            self._warn = None
+
+    def _scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{group}/{name}", value)
+
+    def close(self) -> None:
+        """Ends the event file."""
+        self._writer.close()

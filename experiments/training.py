@@ -1,0 +1,204 @@
+"""One run: the RGB tower is trained by some terms of Eq. 1, by labels or not at all, then measured.
+
+    unlabelled clips -> terms, each at lambda 1 -> RGB tower -+
+    labelled clips   -> linear head, labels     -> RGB tower -+-> labelled clips -> embeddings -> `protocols`
+                                       untrained RGB tower   -+
+
+All runs of a seed start from the same RGB tower. A run has one thread and a process of its own, and
+can be repeated bit by bit.
+"""
+
+import dataclasses
+import math
+import pathlib
+import time
+from typing import Any, Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from elo_tf.config import DataConfig, TrainConfig
+from experiments import protocols
+
+DATA = DataConfig(frames=8, crop_size=32, batch_size=16)
+BACKBONE = "tiny"
+WINDOWS = 2  # clips of each labelled video
+CHECK_EVERY = 50  # steps after which a loss that is not finite is noticed
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All that the result of a run depends on.
+
+    Attributes:
+      world: Name of the world, `LIST:SEED`.
+      row: What the run is called.
+      terms: Names of the terms that train; none for an untrained tower.
+      supervised: Whether labels train instead.
+      seed: Of the first weights and of the order of the clips.
+      videos: Number of unlabelled videos.
+      labelled: Number of labelled videos a class.
+      train: How it is trained.
+    """
+
+    world: str
+    row: str
+    terms: Tuple[str, ...]
+    supervised: bool
+    seed: int
+    videos: int
+    labelled: int
+    train: TrainConfig
+
+
+class DivergedError(ArithmeticError):
+    """A loss or an embedding is not finite; the message names it."""
+
+
+def select(patterns: Sequence[str]) -> List[Any]:
+    """The terms of Eq. 1 that match, with the towers of all modalities, in canonical order."""
+    from elo_tf import tasks
+    from elo_tf.clips import MODALITIES
+
+    return tasks.select(tuple(MODALITIES), tuple(patterns))
+
+
+def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
+    """Trains and measures, in a process that has not used TensorFlow yet.
+
+    Args:
+      records: Folder of the records, `unlabelled` and `labelled`.
+      job: The run.
+
+    Returns:
+      `kmeans` and `linear` accuracy, `losses` (last value by name), `seconds` and, if trained, `seconds_a_step`; for a
+      run that diverged `reason` and `seconds`.
+    """
+    import tensorflow as tf
+
+    begun = time.perf_counter()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(job.seed)
+    try:
+        tower, result = _trained(records, job)
+        result.update(measure(tower, str(records / "labelled")))
+    except DivergedError as error:
+        result = {"reason": str(error)}
+    return {**result, "seconds": time.perf_counter() - begun}
+
+
+def _trained(records: pathlib.Path, job: Job) -> Tuple[Any, Dict[str, Any]]:
+    """The RGB tower after training, and what is known of the training."""
+    if job.supervised:
+        return train_by_labels(str(records / "labelled"), job)
+    if job.terms:
+        return train_by_terms(str(records / "unlabelled"), job)
+    return _new_tower(job), {"losses": {}}
+
+
+def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
+    """Trains all towers that the terms need."""
+    import tensorflow as tf
+
+    from elo_tf.data import Reader, clip_sizes
+    from elo_tf.ingest.records import Manifest
+    from elo_tf.model import EloModel
+    from elo_tf.optimizer import make_optimizer
+
+    sizes = clip_sizes(Manifest.load(records), DATA)
+    model = EloModel(select(job.terms), sizes, BACKBONE, job.train.weight_decay)
+    _draw_weights(model.towers["rgb"], job.seed)
+    model.compile(optimizer=make_optimizer(job.train))
+    batches = Reader.open(records, "train", model.needs, DATA).training(job.seed)
+    model.compute_losses(next(iter(batches)), training=False)  # Makes the other variables.
+    return model.towers["rgb"], _train(tf.function(model.train_step, autograph=False), batches, job.train.steps)
+
+
+def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
+    """Trains the RGB tower under a linear head on the training part of the labelled videos."""
+    import tensorflow as tf
+
+    from elo_tf.data import Reader
+    from elo_tf.optimizer import make_optimizer
+
+    reader = Reader.open(records, "train", frozenset({("now", "rgb")}), DATA)
+    tower, head = _new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
+    optimizer = make_optimizer(job.train)
+
+    @tf.function
+    def train_step(clips):
+        with tf.GradientTape() as tape:
+            logits = head(tower(clips["now"]["rgb"], training=True)["embedding"])
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(clips["label"], logits)
+            total = tf.reduce_mean(losses) + tf.add_n(tower.losses or [0.0])
+        variables = tower.trainable_variables + head.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
+        return {"labels": tf.reduce_mean(losses)}
+
+    return tower, _train(train_step, reader.training(job.seed), job.train.steps)
+
+
+def _new_tower(job: Job):
+    from elo_tf.backbone import Backbone
+
+    return _draw_weights(Backbone(BACKBONE, "rgb", job.train.weight_decay), job.seed)
+
+
+def _draw_weights(tower, seed: int):
+    """Makes the variables of the RGB tower; their values depend on the seed alone, whatever was made before."""
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(seed)
+    tower(tf.zeros([1, DATA.frames, DATA.crop_size, DATA.crop_size, 3]))
+    return tower
+
+
+def _train(step: Callable, batches, steps: int) -> Dict[str, Any]:
+    """Makes the steps.
+
+    Raises:
+      DivergedError: a loss is not finite.
+    """
+    for number, clips in enumerate(batches.take(steps), 1):
+        losses = step(clips)
+        if number == 1:
+            begun = time.perf_counter()  # The first step includes making the graph.
+        if number % CHECK_EVERY == 0 or number == steps:
+            bad = [name for name, value in losses.items() if not math.isfinite(value)]
+            if bad:
+                raise DivergedError(f"not finite: {', '.join(bad)} by step {number}")
+    seconds = (time.perf_counter() - begun) / max(1, steps - 1)
+    return {"losses": {name: float(value) for name, value in losses.items()}, "seconds_a_step": seconds}
+
+
+def measure(tower, records: str) -> Dict[str, float]:
+    """`kmeans` and `linear` accuracy of the tower in inference mode.
+
+    Raises:
+      DivergedError: an embedding is not finite.
+    """
+    (train, train_labels), (held_out, labels) = (_embed(tower, records, split) for split in ("train", "holdout"))
+    if not (np.isfinite(train).all() and np.isfinite(held_out).all()):
+        raise DivergedError("not finite: embeddings")
+    train, held_out = protocols.standardise(train, held_out)
+    return {
+        "kmeans": protocols.kmeans_accuracy(held_out, labels, int(train_labels.max()) + 1),
+        "linear": protocols.linear_accuracy(train, train_labels, held_out, labels),
+    }
+
+
+def _embed(tower, records: str, split: str) -> Tuple[np.ndarray, np.ndarray]:
+    """[N,D] embeddings and [N] labels of `WINDOWS` clips a video."""
+    import tensorflow as tf
+
+    from elo_tf.data import Reader
+
+    reader = Reader.open(records, split, frozenset({("now", "rgb")}), DATA)
+    embed = tf.function(lambda video: tower(video, training=False)["embedding"], reduce_retracing=True)
+    batches = [
+        (embed(clips["now"]["rgb"]).numpy(), clips["label"].numpy())
+        for clips in reader.scoring(WINDOWS * reader.videos.count)
+    ]
+    features, labels = zip(*batches)
+    return np.concatenate(features), np.concatenate(labels)

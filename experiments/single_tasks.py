@@ -29,7 +29,7 @@ import numpy as np
 from absl import flags
 
 from elo_tf import command_line, storage
-from elo_tf.config import IngestConfig, InputError, TrainConfig, WorldConfig, from_flags
+from elo_tf.config import IngestConfig, InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
 from experiments import jobs, training, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["third:21"], "worlds to train on, LIST:SEED")
@@ -132,11 +132,13 @@ def choose(rows: Sequence[Row], patterns: Sequence[str]) -> List[Row]:
     return [row for row in rows if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns)]
 
 
-def make_job(row: Row, seed: int, world: str, counts: WorldConfig, train: TrainConfig) -> training.Job:
+def make_job(
+    row: Row, seed: int, world: str, counts: WorldConfig, train: TrainConfig, task: TaskConfig = TaskConfig()
+) -> training.Job:
     """The run of a row at a seed."""
     terms = tuple(term.name for term in training.select(row.patterns)) if row.patterns else ()
     supervised = row.name == SUPERVISED
-    return training.Job(world, row.name, terms, supervised, seed, counts.world, counts.labelled_per_class, train)
+    return training.Job(world, row.name, terms, supervised, seed, counts.world, counts.labelled_per_class, train, task)
 
 
 def prepare_world(config: WorldConfig, folder: pathlib.Path, processes: int) -> pathlib.Path:
@@ -217,7 +219,7 @@ def write_results(world: str, rows: Sequence[Row], results: Results, about: Dict
     storage.write_text(folder / f"{stem}.json", json.dumps({**about, "rows": numbers}, indent=1) + "\n")
 
 
-def describe(results: Results, counts: WorldConfig, train: TrainConfig) -> Dict[str, Any]:
+def describe(results: Results, counts: WorldConfig, train: TrainConfig, task: TaskConfig) -> Dict[str, Any]:
     """The head of a table."""
     import tensorflow as tf
 
@@ -232,6 +234,7 @@ def describe(results: Results, counts: WorldConfig, train: TrainConfig) -> Dict[
         "seeds": ", ".join(map(str, sorted({seed for of_seeds in results.values() for seed in of_seeds}))),
         "videos": f"{counts.world} unlabelled, {counts.labelled_per_class} labelled a class",
         **dataclasses.asdict(train),
+        **dataclasses.asdict(task),
     }
 
 
@@ -242,20 +245,20 @@ def _seeds() -> List[int]:
         raise InputError(f"--seeds={','.join(_SEEDS.value)} are not whole numbers, such as 0,1,2") from None
 
 
-def _settings() -> Tuple[List[str], List[int], List[str], Dict[str, int], TrainConfig]:
-    """Worlds, seeds, patterns of rows, numbers of videos, training."""
+def _settings() -> Tuple[List[str], List[int], List[str], Dict[str, int], TrainConfig, TaskConfig]:
+    """Worlds, seeds, patterns of rows, numbers of videos, training, tasks."""
     if _SMOKE.value:
         train = TrainConfig(steps=5, optimizer="adam", learning_rate=0.003)
         patterns = [UNTRAINED, SUPERVISED, "rgb/shuffle", PARTNER]
-        return ["third:21"], [0], patterns, {"world": 48, "labelled_per_class": 10}, train
+        return ["third:21"], [0], patterns, {"world": 48, "labelled_per_class": 10}, train, TaskConfig()
     if not _FOLDER.value:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")
     counts = {"world": _VIDEOS.value, "labelled_per_class": LABELLED_PER_CLASS}
-    return _WORLDS.value, _seeds(), _ROWS.value, counts, from_flags(TrainConfig)
+    return _WORLDS.value, _seeds(), _ROWS.value, counts, from_flags(TrainConfig), from_flags(TaskConfig)
 
 
 def main() -> None:
-    names, seeds, patterns, counts, train = _settings()
+    names, seeds, patterns, counts, train, task = _settings()
     rows = make_rows(training.select(["*"]))
     chosen = choose(rows, patterns)
     with tempfile.TemporaryDirectory() as temporary:
@@ -266,20 +269,22 @@ def main() -> None:
             config = worlds.settings(world, **counts)
             records = prepare_world(config, folder / worlds.slug(config), _PROCESSES.value)
             # All rows at the first seed, then at the next: what is interrupted has some of everything.
-            todo = [make_job(row, seed, world, config, train) for seed in seeds for row in chosen]
+            todo = [make_job(row, seed, world, config, train, task) for seed in seeds for row in chosen]
             work = functools.partial(training.run, records)
             for _ in jobs.run(todo, work, record, _PROCESSES.value):
-                publish(world, rows, config, train, record)
-            print(publish(world, rows, config, train, record), flush=True)
+                publish(world, rows, config, train, task, record)
+            print(publish(world, rows, config, train, task, record), flush=True)
 
 
-def publish(world: str, rows: Sequence[Row], config: WorldConfig, train: TrainConfig, record: jobs.Record) -> str:
+def publish(
+    world: str, rows: Sequence[Row], config: WorldConfig, train: TrainConfig, task: TaskConfig, record: jobs.Record
+) -> str:
     """Writes what is recorded under these settings, at any seed; returns the table."""
-    results = {row.name: record.of_all_seeds(make_job(row, 0, world, config, train)) for row in rows}
+    results = {row.name: record.of_all_seeds(make_job(row, 0, world, config, train, task)) for row in rows}
     if not _SMOKE.value:
-        write_results(world, rows, results, describe(results, config, train))
+        write_results(world, rows, results, describe(results, config, train, task))
     return table(rows, results)
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [TrainConfig])
+    command_line.run(main, __doc__, [TrainConfig, TaskConfig])

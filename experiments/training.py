@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.config import DataConfig, TrainConfig
+from elo_tf.config import DataConfig, TaskConfig, TrainConfig
 from experiments import protocols
 
 DATA = DataConfig(frames=8, crop_size=32, batch_size=16)
@@ -38,6 +38,7 @@ class Job:
       videos: Number of unlabelled videos.
       labelled: Number of labelled videos a class.
       train: How it is trained.
+      task: How its terms are formed.
     """
 
     world: str
@@ -48,18 +49,19 @@ class Job:
     videos: int
     labelled: int
     train: TrainConfig
+    task: TaskConfig = TaskConfig()
 
 
 class DivergedError(ArithmeticError):
     """A loss or an embedding is not finite; the message names it."""
 
 
-def select(patterns: Sequence[str]) -> List[Any]:
+def select(patterns: Sequence[str], config: TaskConfig = TaskConfig()) -> List[Any]:
     """The terms of Eq. 1 that match, with the towers of all modalities, in canonical order."""
     from elo_tf import tasks
     from elo_tf.clips import MODALITIES
 
-    return tasks.select(tuple(MODALITIES), tuple(patterns))
+    return tasks.select(tuple(MODALITIES), tuple(patterns), config)
 
 
 def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
@@ -107,7 +109,7 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.optimizer import make_optimizer
 
     sizes = clip_sizes(Manifest.load(records), DATA)
-    model = EloModel(select(job.terms), sizes, BACKBONE, job.train.weight_decay)
+    model = EloModel(select(job.terms, job.task), sizes, BACKBONE, job.train.weight_decay)
     _draw_weights(model.towers["rgb"], job.seed)
     model.compile(optimizer=make_optimizer(job.train))
     batches = Reader.open(records, "train", model.needs, DATA).training(job.seed)

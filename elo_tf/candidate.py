@@ -22,7 +22,7 @@ from elo_tf.fitness.score import Fitness, Scorer
 from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
 from elo_tf.model import EloModel
-from elo_tf.optimizer import make_optimizer
+from elo_tf.optimizer import make_optimizer, make_slots
 from elo_tf.training_log import TrainingLog
 
 # How often a diverged candidate is noticed before its end, in steps.
@@ -124,7 +124,8 @@ class CandidateRunner:
             variable for variable in self.model.variables if all(variable is not each for each in settings)
         ]
         self._initial = [tf.identity(variable) for variable in self._weights]
-        self._step(clips, tf.constant(0))  # The optimiser makes its slots here.
+        make_slots(self.model.optimizer, self.model.trainable_variables)
+        self._step(clips, tf.constant(0))
 
     def _train_step(self, clips, step):
         self._traces += 1

@@ -1,6 +1,7 @@
 """The optimiser of the towers and its learning rate: linear warm-up, then half a cosine down to zero."""
 
 import math
+from typing import Sequence
 
 import tensorflow as tf
 
@@ -42,3 +43,13 @@ def make_optimizer(config: TrainConfig) -> tf.keras.optimizers.Optimizer:
     if config.optimizer == "adam":
         return tf.keras.optimizers.legacy.Adam(rate)
     return tf.keras.optimizers.legacy.SGD(rate, momentum=config.momentum)
+
+
+def make_slots(optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
+    """Makes the variables of the optimiser before any graph does: a graph that makes variables is traced twice.
+
+    The step counter is back at 0 afterwards; a gradient of 0 from a state of 0 moves no weight.
+    """
+    optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
+    for variable in optimizer.variables():
+        variable.assign(tf.zeros_like(variable))

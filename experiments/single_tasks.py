@@ -102,7 +102,7 @@ def _rows_of(term: Any, terms: Sequence[Any]) -> List[Row]:
 
 def _rows_beside_distillation(term: Any) -> List[Row]:
     """A term without a gradient for the RGB tower reaches it through distillation of the towers that it teaches."""
-    distillation = tuple(f"{modality}/distill/stage4" for modality in term.modalities)
+    distillation = tuple(f"{modality}/distill/stage4" for modality in term.teaches)
     control = " + ".join(distillation)
     row = Row(f"{term.name} + {control}", (term.name, *distillation), "teacher trained by the term", term.name, control)
     if len(distillation) == 1:  # The control is the row of its own term.
@@ -133,7 +133,7 @@ def choose(rows: Sequence[Row], patterns: Sequence[str]) -> List[Row]:
 
 
 def make_job(
-    row: Row, seed: int, world: str, counts: WorldConfig, train: TrainConfig, task: TaskConfig = TaskConfig()
+    row: Row, seed: int, world: str, counts: WorldConfig, train: TrainConfig, task: TaskConfig = training.DEFAULTS
 ) -> training.Job:
     """The run of a row at a seed."""
     terms = tuple(term.name for term in training.select(row.patterns)) if row.patterns else ()

@@ -22,6 +22,7 @@ from experiments import protocols
 DATA = DataConfig(frames=8, crop_size=32, batch_size=16)
 BACKBONE = "tiny"
 WINDOWS = 2  # clips of each labelled video
+DEFAULTS = TaskConfig()
 CHECK_EVERY = 50  # steps after which a loss that is not finite is noticed
 
 
@@ -49,14 +50,14 @@ class Job:
     videos: int
     labelled: int
     train: TrainConfig
-    task: TaskConfig = TaskConfig()
+    task: TaskConfig = DEFAULTS
 
 
 class DivergedError(ArithmeticError):
     """A loss or an embedding is not finite; the message names it."""
 
 
-def select(patterns: Sequence[str], config: TaskConfig = TaskConfig()) -> List[Any]:
+def select(patterns: Sequence[str], config: TaskConfig = DEFAULTS) -> List[Any]:
     """The terms of Eq. 1 that match, with the towers of all modalities, in canonical order."""
     from elo_tf import tasks
     from elo_tf.clips import MODALITIES
@@ -106,7 +107,7 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.data import Reader, clip_sizes
     from elo_tf.ingest.records import Manifest
     from elo_tf.model import EloModel
-    from elo_tf.optimizer import make_optimizer
+    from elo_tf.optimizer import make_optimizer, make_slots
 
     sizes = clip_sizes(Manifest.load(records), DATA)
     model = EloModel(select(job.terms, job.task), sizes, BACKBONE, job.train.weight_decay)
@@ -114,6 +115,7 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     model.compile(optimizer=make_optimizer(job.train))
     batches = Reader.open(records, "train", model.needs, DATA).training(job.seed)
     model.compute_losses(next(iter(batches)), training=False)  # Makes the other variables.
+    make_slots(model.optimizer, model.trainable_variables)
     return model.towers["rgb"], _train(tf.function(model.train_step, autograph=False), batches, job.train.steps)
 
 

@@ -11,7 +11,7 @@ from elo_tf import tasks, views
 from elo_tf.clips import NOISE, Clips, ClipSizes
 from elo_tf.config import TrainConfig
 from elo_tf.model import EloModel, with_grey
-from elo_tf.optimizer import make_optimizer
+from elo_tf.optimizer import make_optimizer, make_slots
 
 WAYS = ("encode", "whole", "separate")
 
@@ -170,7 +170,7 @@ class Bench:
 
 def make_view(clips: Clips, modality: str, view: str) -> tf.Tensor:
     """[B/every,T,...]: what a tower is shown."""
-    return views.VIEWS[view].make(clips, modality)
+    return views.find(view).make(clips, modality)
 
 
 def _sum_of_means(features, terms: Sequence[tasks.Task]) -> tf.Tensor:
@@ -197,9 +197,8 @@ def _known(gradients) -> list:
 
 
 def _optimizer(variables) -> tf.keras.optimizers.Optimizer:
-    """The optimiser with its slots made: a graph that makes variables is traced twice."""
     optimizer = make_optimizer(TrainConfig(learning_rate=1e-3))
-    optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
+    make_slots(optimizer, variables)
     return optimizer
 
 

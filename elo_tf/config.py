@@ -80,6 +80,7 @@ class WorldConfig(_Checked):
     labelled_per_class: int = setting(60, "labelled videos of each class, for evaluation", low=0)
     world_seconds: float = setting(2.56, "length of a video, seconds at 12.5 frames a second", low=0.96, high=60)
     world_size: int = setting(64, "side of a video, pixels, even", low=32, high=256)
+    world_nuisance: float = setting(1.0, "strength of what hides the motions: shakes, texture, flicker", low=0, high=1)
 
 
 @dataclasses.dataclass(frozen=True)

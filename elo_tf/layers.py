@@ -29,13 +29,18 @@ def middle_width(inputs: int, outputs: int, spatial: int = 3, temporal: int = 3)
 
 
 def batch_normalization(affine: bool = True) -> tf.keras.layers.Layer:
-    """Batch normalisation over all replicas, with a learned scale and shift if `affine`.
+    """Batch normalisation over all replicas, with a learned scale and shift if `affine`; else of heads, in float32.
 
     The fused kernel, much faster on a CPU, serves where there is only one replica.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     norm = tf.keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, center=affine, scale=affine, synchronized=replicas > 1
+        momentum=0.9,
+        epsilon=1e-5,
+        center=affine,
+        scale=affine,
+        synchronized=replicas > 1,
+        dtype=None if affine else tf.float32,
     )
     # The fused kernel tracks the unbiased variance, the synchronised code the biased one. Keras can take the
     # correction out, so that the statistics do not depend on the number of replicas; a test compares them.

@@ -1,7 +1,7 @@
 """What does each term of Eq. 1 teach the RGB tower by itself? (Table 1, middle block, in miniature)
 
-    python -m experiments.single_tasks --worlds=third:21 --seeds=0,1,2 --steps=1000 --optimizer=adam \\
-        --learning_rate=0.003 --processes=2 --folder=DIR
+    python -m experiments.single_tasks --worlds=third:21:0.2 --seeds=0,1,2 --steps=500 --optimizer=adam \\
+        --learning_rate=0.01 --processes=2 --folder=DIR
     python -m experiments.single_tasks --smoke           two terms, few steps, less than a minute; no results
 
 Every term alone, on the `tiny` tower and the unlabelled part of a rendered world; then k-means and 1-layer accuracy
@@ -32,7 +32,7 @@ from elo_tf import command_line, storage
 from elo_tf.config import IngestConfig, InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
 from experiments import jobs, training, worlds
 
-_WORLDS = flags.DEFINE_list("worlds", ["third:21"], "worlds to train on, LIST:SEED")
+_WORLDS = flags.DEFINE_list("worlds", ["third:21:0.2"], "worlds to train on, LIST:SEED:NUISANCE")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of each row")
 _ROWS = flags.DEFINE_list("rows", ["*"], "names or patterns of the rows to run")
 _VIDEOS = flags.DEFINE_integer("videos", 3000, "unlabelled videos of a world", lower_bound=16)
@@ -250,7 +250,7 @@ def _settings() -> Tuple[List[str], List[int], List[str], Dict[str, int], TrainC
     if _SMOKE.value:
         train = TrainConfig(steps=5, optimizer="adam", learning_rate=0.003)
         patterns = [UNTRAINED, SUPERVISED, "rgb/shuffle", PARTNER]
-        return ["third:21"], [0], patterns, {"world": 48, "labelled_per_class": 10}, train, TaskConfig()
+        return ["third:21:0.2"], [0], patterns, {"world": 48, "labelled_per_class": 10}, train, TaskConfig()
     if not _FOLDER.value:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")
     counts = {"world": _VIDEOS.value, "labelled_per_class": LABELLED_PER_CLASS}

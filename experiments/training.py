@@ -19,7 +19,7 @@ import numpy as np
 from elo_tf.config import DataConfig, TaskConfig, TrainConfig
 from experiments import protocols
 
-DATA = DataConfig(frames=8, crop_size=32, batch_size=16)
+DATA = DataConfig(frames=8, crop_size=24, batch_size=32)
 BACKBONE = "tiny"
 WINDOWS = 2  # clips of each labelled video
 DEFAULTS = TaskConfig()
@@ -31,7 +31,7 @@ class Job:
     """All that the result of a run depends on.
 
     Attributes:
-      world: Name of the world, `LIST:SEED`.
+      world: Name of the world (`experiments.worlds`).
       row: What the run is called.
       terms: Names of the terms that train; none for an untrained tower.
       supervised: Whether labels train instead.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.equations import average, binary_cross_entropy, contrastive, distance
+from elo_tf.equations import average, balanced_cross_entropy, binary_cross_entropy, contrastive, distance
 
 
 @pytest.fixture
@@ -46,6 +46,16 @@ def test_binary_cross_entropy_equals_numpy():
     np.testing.assert_allclose(binary_cross_entropy(logits, True), -np.log(probabilities), rtol=1e-5)
     np.testing.assert_allclose(binary_cross_entropy(logits[:, None], False), -np.log(1 - probabilities), rtol=1e-5)
     assert np.isfinite(binary_cross_entropy(tf.constant([-1e4, 1e4]), True)).all()
+
+
+def test_two_classes_weigh_the_same():
+    # Four examples of one class, of which one does not count, against a single one of the other.
+    positives, negatives = tf.constant([0.0, 1.0, 2.0, 9.0]), tf.constant([[3.0]])
+    value = balanced_cross_entropy(positives, negatives, tf.constant([1.0, 1, 1, 0]), tf.ones(1))
+    expected = 0.5 * (np.log1p(np.exp([0.0, -1.0, -2.0])).mean() + np.log1p(np.exp(3.0)))
+    assert value.numpy() == pytest.approx(expected, rel=1e-5)
+    zero = balanced_cross_entropy(tf.zeros(5), tf.zeros(2), tf.ones(5), tf.ones(2))
+    assert zero.numpy() == pytest.approx(np.log(2), rel=1e-6)
 
 
 def test_contrastive_equals_numpy():

@@ -197,9 +197,12 @@ def test_features_are_measured_in_units_of_the_training_part():
 def test_a_world_is_named_by_list_and_seed():
     config = worlds.settings("third:21", world=7)
     assert (config.world_classes, config.world_seed, config.world) == ("third", 21, 7)
-    assert worlds.slug(config) == "third-21"
-    with pytest.raises(InputError, match="'third' is not LIST:SEED"):
-        worlds.settings("third")
+    assert (config.world_nuisance, worlds.slug(config)) == (1.0, "third-21")
+    easy = worlds.settings("main:3:0.2")
+    assert (easy.world_nuisance, worlds.slug(easy)) == (0.2, "main-3-0.2")
+    for name in ("third", "third:x", "third:1:y", "third:1:0.2:3", "third:1:7"):
+        with pytest.raises(InputError, match=f"'{name}' is not LIST:SEED or LIST:SEED:NUISANCE|world_nuisance=7"):
+            worlds.settings(name)
 
 
 @pytest.mark.slow

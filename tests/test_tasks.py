@@ -1,11 +1,19 @@
 """The registry and the genome: order, names, patterns, and a kind dropped in beside the others."""
 
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from elo_tf import tasks
 from elo_tf.clips import MODALITIES, check_modalities
 from elo_tf.config import InputError
 from elo_tf.tasks.base import KINDS, Task, register
+from tests import videos
 
 ALL = tuple(MODALITIES)
 
@@ -19,7 +27,8 @@ def test_names_and_codes_are_unique_and_stable():
 
 
 def test_every_kind_of_head_is_there():
-    assert {"reconstruct", "shuffle", "embed", "align", "distill"} <= set(KINDS)
+    paper = {"reconstruct", "predict", "transfer", "shuffle", "backward", "embed", "align", "colorize", "distill"}
+    assert paper | {"deep_cluster", "local_aggregation"} <= set(KINDS)
 
 
 def test_order_does_not_depend_on_the_patterns():
@@ -56,15 +65,94 @@ def test_duplicate_kind_names_its_first_owner():
             kind = "shuffle"
 
 
-def test_dropped_in_kind_enters_the_genome(monkeypatch):
-    class Length(Task):
-        kind = "length"
-        symbol = "L"
-        equation = "none"
+def test_every_term_of_the_paper_is_there():
+    names = {term.name for term in tasks.select(ALL, ["paper"])}
+    assert len(names) == 45
+    each = ("reconstruct", "predict", "shuffle", "backward")
+    pairs = ("rgb-grey", "rgb-flow", "rgb-audio")
+    expected = {f"{modality}/{kind}" for modality in ALL for kind in each}
+    expected |= {f"{pair}/{kind}" for pair in pairs for kind in ("align", "embed")}
+    expected |= {f"{pair}/embed" for pair in ("grey-flow", "grey-audio", "flow-audio")}
+    transfers = ("rgb-flow", "flow-rgb", "grey-rgb", "rgb-audio", "audio-rgb")
+    expected |= {f"{pair}/transfer" for pair in transfers}
+    expected |= {f"{modality}/distill/stage{stage}" for modality in ALL[1:] for stage in (1, 2, 3, 4)}
+    expected |= {"grey/colorize", "rgb/deep_cluster", "rgb/local_aggregation"}
+    assert names == expected
 
-        @classmethod
-        def instances(cls, modalities):
-            return [cls([modality], [(modality, "plain")], [modality]) for modality in modalities]
 
-    monkeypatch.setitem(KINDS, "length", Length)
-    assert [term.code for term in tasks.select(("rgb", "flow"), ["*/length"])] == ["R-L", "F-L"]
+def test_presets_follow_the_modalities():
+    fast = [term.name for term in tasks.select(("rgb", "flow"), ["fast"])]
+    assert fast == [
+        "rgb/backward",
+        "rgb/shuffle",
+        "flow/distill/stage3",
+        "flow/distill/stage4",
+        "rgb-flow/align",
+        "rgb-flow/embed",
+    ]
+    assert [term.name for term in tasks.select(("rgb",), ["fast", "rgb/predict"])] == [
+        "rgb/backward",
+        "rgb/predict",
+        "rgb/shuffle",
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["flow/*shuffle", "grey/colorize", "flow-rgb/transfer"])
+def test_a_genome_that_leaves_rgb_alone_is_refused(pattern):
+    with pytest.raises(InputError, match=f"{re.escape(pattern)} leaves the RGB tower without any gradient: none of"):
+        tasks.select(ALL, [pattern])
+
+
+LENGTH = '''
+"""A term dropped in beside the others."""
+from elo_tf.equations import average, distance
+from elo_tf.tasks.base import Task, register
+
+
+@register
+class Length(Task):
+    """The embedding has the length of a radius."""
+
+    kind = "length"
+    symbol = "L"
+    equation = "none"
+
+    @classmethod
+    def instances(cls, modalities, config):
+        return [cls(config, ["rgb"], [("rgb", "plain")], ["rgb"])]
+
+    def loss(self, features, clips, training):
+        x = features["rgb", "plain"]["embedding"]
+        return average(distance(x, 0.0 * x), self.present(clips))
+'''
+
+
+@pytest.mark.slow
+def test_a_dropped_in_file_is_all_that_a_term_needs(tmp_path):
+    root = pathlib.Path(__file__).parents[1]
+    for part in ("elo_tf", "tests", "pyproject.toml"):
+        copy = shutil.copytree if (root / part).is_dir() else shutil.copy
+        copy(root / part, tmp_path / part)
+    (tmp_path / "elo_tf" / "tasks" / "length.py").write_text(LENGTH)
+
+    def run(*arguments):
+        done = subprocess.run([sys.executable, "-m", *arguments], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    listed = run("elo_tf.search", "--list_losses", "--tasks=*", "--crop_size=16")
+    assert re.search(r"^rgb/length +R-L +none +rgb +rgb plain", listed, re.MULTILINE)
+    assert "45 terms" in run("elo_tf.search", "--list_losses", "--crop_size=16")  # The preset `paper` is as it was.
+    tested = run("pytest", "-p", "no:cacheprovider", "tests/conformance/test_terms.py", "-k", "length", "-v")
+    assert "test_is_finite_and_of_order_one[rgb/length] PASSED" in tested and "[rgb/predict]" not in tested
+    records = videos.noise_records(tmp_path)
+    flags = (
+        "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb --tasks=rgb/length,rgb/shuffle --steps=2 --clusters=2 "
+        "--restarts=2 --scoring_clips=8 --agreement_margin=-1 --min_deviation=0 --generations=1 --population=2"
+    )
+    run("elo_tf.search", *flags.split(), f"--records={records}", f"--run_dir={tmp_path / 'run'}")
+    assert set(json.loads((tmp_path / "run" / "evolved_loss.json").read_text())["lambdas"]) == {
+        "rgb/length",
+        "rgb/shuffle",
+    }
+    assert (tmp_path / "run" / "figures" / "best_loss.png").exists()

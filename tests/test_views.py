@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.config import IngestConfig
+from elo_tf.config import IngestConfig, InputError
 from elo_tf.ingest.flow import FlowEstimator, dequantise
-from elo_tf.views import VIEWS, permutation, reverse, shuffle
+from elo_tf.views import VIEWS, find, in_order, permutation, reverse, shuffle
 from tests.batches import random_clips
 
 
@@ -34,9 +34,37 @@ def test_all_other_orders_occur():
     assert min(counts.values()) > 100
 
 
-def test_two_frames_cannot_be_shuffled():
-    with pytest.raises(ValueError, match="--frames=3"):
-        permutation(tf.zeros([1, 2]))
+@pytest.mark.parametrize("frames, moved", [(3, 2), (4, 3), (8, 3), (8, 8)])
+def test_only_some_frames_leave_their_place(frames, moved):
+    orders = permutation(tf.random.stateless_uniform([2000, frames], [3, 4]), moved).numpy()
+    assert (np.sort(orders, axis=1) == np.arange(frames)).all()
+    out_of_place = (orders != np.arange(frames)).sum(axis=1)
+    assert not (orders == np.arange(frames)[::-1]).all(axis=1).any()
+    if frames > moved + 1:
+        assert (out_of_place == moved).all()
+    else:  # What would have been the reversal has two more frames swapped.
+        assert (out_of_place > 0).all()
+
+
+def test_a_cycle_by_hand():
+    # In the order of their noise, frames 2, 0 and 3 come first: 2 takes the frame of 0, 0 that of 3, 3 that of 2.
+    assert permutation(tf.constant([[0.2, 0.8, 0.1, 0.3, 0.9]]), 3).numpy().tolist() == [[3, 1, 0, 2, 4]]
+
+
+@pytest.mark.parametrize("frames, moved, message", [(2, 0, "--frames=3"), (8, 1, "=1 of"), (4, 5, "use 0 or 2 to 4")])
+def test_what_cannot_be_shuffled(frames, moved, message):
+    with pytest.raises(InputError, match=message):
+        permutation(tf.zeros([1, frames]), moved)
+
+
+def test_views_are_found_by_name():
+    noise = random_clips(batch=4)
+    plain, some = (find(name).make(noise, "rgb").numpy() for name in ("plain", "shuffled-3"))
+    assert [sum((a != b).any() for a, b in zip(*pair)) for pair in zip(plain[::2], some)] == [3, 3]
+    assert in_order({"other", "shuffled-3", "plain"}) == ["plain", "shuffled-3", "other"]
+    for unknown in ("sideways", "plain-3", "shuffled-x"):
+        with pytest.raises(KeyError):
+            find(unknown)
 
 
 def test_shuffle_moves_whole_frames():

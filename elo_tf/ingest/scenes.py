@@ -63,18 +63,18 @@ def _color(rng: np.random.Generator, away_from: np.ndarray) -> np.ndarray:
             return color
 
 
-def _texture(rng: np.random.Generator, side: int) -> np.ndarray:
+def _texture(rng: np.random.Generator, side: int, nuisance: float) -> np.ndarray:
     """[side,side,3] uint8: two octaves of smooth noise between two colours."""
     mask = np.zeros((side, side))
     for cells, weight in ((rng.integers(3, 6), 1.0), (rng.integers(8, 16), 0.5)):
         mask += weight * cv2.resize(rng.standard_normal((cells, cells)), (side, side), interpolation=cv2.INTER_CUBIC)
     mask = 1 / (1 + np.exp(-1.5 * mask))[..., None]
     base = rng.uniform(30, 225, 3)
-    other = np.clip(base + rng.uniform(-60, 60, 3), 0, 255)
+    other = np.clip(base + nuisance * rng.uniform(-60, 60, 3), 0, 255)
     return (base * mask + other * (1 - mask)).astype(np.uint8)
 
 
-def _camera(rng: np.random.Generator, frames: int) -> Tuple[np.ndarray, np.ndarray]:
+def _camera(rng: np.random.Generator, frames: int, nuisance: float) -> Tuple[np.ndarray, np.ndarray]:
     """Places of the camera [F,2] in pixels, relative to the ground and to the actors.
 
     It follows the actors, while the ground drifts and sways by at about the pace of the motions; both feel the tremor
@@ -86,9 +86,9 @@ def _camera(rng: np.random.Generator, frames: int) -> Tuple[np.ndarray, np.ndarr
         return distance[:, None] * [np.cos(heading), np.sin(heading)]
 
     time = np.arange(frames) - frames / 2
-    drift = way(rng.uniform(0, DRIFT) * time)
-    sway = way(rng.uniform(0, SWAY) * np.sin(2 * np.pi * (time / rng.uniform(5, 14) + rng.uniform())))
-    tremor = rng.uniform(0, TREMOR) * rng.standard_normal((frames, 2))
+    drift = way(nuisance * rng.uniform(0, DRIFT) * time)
+    sway = way(nuisance * rng.uniform(0, SWAY) * np.sin(2 * np.pi * (time / rng.uniform(5, 14) + rng.uniform())))
+    tremor = nuisance * rng.uniform(0, TREMOR) * rng.standard_normal((frames, 2))
     return drift + sway + tremor, tremor
 
 
@@ -105,14 +105,14 @@ def _wrap(place: np.ndarray, width: float) -> np.ndarray:
     return (place + whole / 2) % whole - whole / 2
 
 
-def _distractor(rng: np.random.Generator, camera: np.ndarray) -> motions.Track:
+def _distractor(rng: np.random.Generator, camera: np.ndarray, nuisance: float) -> motions.Track:
     """Stands on the ground, crosses the frame, or strolls about without a rhythm."""
     frames = len(camera)
     steps = np.repeat(rng.standard_normal((1, 2)), frames, 0)
     if rng.integers(2):
         steps = cv2.GaussianBlur(rng.standard_normal((frames, 2)), (1, 0), 0.1, sigmaY=rng.uniform(1, 3))
     speed = np.hypot(*steps.T).mean()
-    course = np.cumsum(steps / speed, 0) * rng.uniform(0, STROLL) * rng.integers(2) - camera
+    course = np.cumsum(steps / speed, 0) * nuisance * rng.uniform(0, STROLL) * rng.integers(2) - camera
     course = motions.FRAME / 2 + _wrap(rng.uniform(0, motions.FRAME, 2) + course, motions.FRAME)
     one = np.ones(frames)
     return motions.Track(course[:, 0], course[:, 1], rng.uniform(0, 2 * np.pi) * one, one, one, one)
@@ -159,11 +159,11 @@ def _draw(frames: np.ndarray, rng: np.random.Generator, track: motions.Track, gr
                 cv2.fillPoly(frame, [polygon], color.tolist(), cv2.LINE_AA, _SUBPIXEL)
 
 
-def _expose(rng: np.random.Generator, frames: np.ndarray) -> np.ndarray:
+def _expose(rng: np.random.Generator, frames: np.ndarray, nuisance: float) -> np.ndarray:
     """Contrast, exposure and its flicker, and the sensor's grain: [F,H,W,3] uint8 -> the same."""
-    contrast = np.exp(rng.uniform(*np.log(CONTRAST)))
+    contrast = np.exp(nuisance * rng.uniform(*np.log(CONTRAST)))
     black = rng.uniform(0, 255 * (1 - contrast))
-    gain = 1 + rng.uniform(0, FLICKER) * rng.standard_normal(len(frames))
+    gain = 1 + nuisance * rng.uniform(0, FLICKER) * rng.standard_normal(len(frames))
     # One table a frame takes the place of arithmetic on every pixel.
     tables = np.clip(gain[:, None] * (black + contrast * np.arange(256)), 3, 252).astype(np.uint8)
     exposed = np.stack([cv2.LUT(frame, table) for frame, table in zip(frames, tables)])
@@ -181,7 +181,7 @@ def _activity(tracks: List[motions.Track]) -> np.ndarray:
     return speed / max(speed.max(), 1e-6)
 
 
-def render(rng: np.random.Generator, name: str, frames: int, size: int) -> Scene:
+def render(rng: np.random.Generator, name: str, frames: int, size: int, nuisance: float = 1.0) -> Scene:
     """Renders one video of a class.
 
     Args:
@@ -189,6 +189,8 @@ def render(rng: np.random.Generator, name: str, frames: int, size: int) -> Scene
       name: Key of `motions.MOTIONS`.
       frames: F, at `FPS`.
       size: H = W, pixels.
+      nuisance: In [0,1], strength of all that hides the motion: texture, shakes, flicker, low contrast, strollers. It
+        scales what is drawn, so that at every strength the same random numbers tell of the same video.
     """
     motion = motions.MOTIONS[name]
     period, phase = rng.uniform(*PERIODS), rng.uniform()
@@ -200,15 +202,15 @@ def render(rng: np.random.Generator, name: str, frames: int, size: int) -> Scene
         int(rng.integers(2**31)),
     )
     tracks = motion.move(beat)
-    over_ground, tremor = _camera(rng, frames)
-    ground = _texture(rng, 2 * size)
+    over_ground, tremor = _camera(rng, frames, nuisance)
+    ground = _texture(rng, 2 * size, nuisance)
     pictures = _film(ground, over_ground, size)
     mean = ground.reshape(-1, 3).mean(0)
     for _ in range(int(rng.integers(OBJECTS[0], OBJECTS[1] + 1)) - len(tracks)):
-        _draw(pictures, rng, _distractor(rng, over_ground), mean)
+        _draw(pictures, rng, _distractor(rng, over_ground, nuisance), mean)
     for track in _stage(rng, motion, tracks, tremor):
         _draw(pictures, rng, track, mean)
     counts = np.arange(-1, np.ceil(beat.cycle[-1]) + 1)
     moments = np.sort(np.add.outer(counts, np.array(motion.moments)).ravel() - phase) * period / FPS
     lift = np.clip(np.log(np.abs(tracks[0].width * tracks[0].height)) + tracks[0].y / (motions.FRAME / 4), -1, 1)
-    return Scene(_expose(rng, pictures), moments, _activity(tracks), lift)
+    return Scene(_expose(rng, pictures, nuisance), moments, _activity(tracks), lift)

@@ -98,7 +98,7 @@ def render(video: Video, config: WorldConfig) -> Tuple[np.ndarray, np.ndarray]:
     """
     rng = np.random.default_rng(video.seed)
     frames = round(config.world_seconds * scenes.FPS)
-    scene = scenes.render(rng, video.label, frames, config.world_size)
+    scene = scenes.render(rng, video.label, frames, config.world_size, config.world_nuisance)
     seconds = np.arange(round(frames / scenes.FPS * sounds.SAMPLE_RATE)) / sounds.SAMPLE_RATE
     of_frames = np.arange(frames) / scenes.FPS
     speed, lift = (np.interp(seconds, of_frames, course) for course in (scene.speed, scene.lift))

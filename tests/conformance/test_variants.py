@@ -1,0 +1,47 @@
+"""The forms of a term that flags choose keep the promises of the default: finite, of the right scale, who is taught."""
+
+import functools
+
+import pytest
+
+from elo_tf.config import TaskConfig
+from elo_tf.gradients import GradientNorms
+from tests.batches import random_clips
+from tests.conformance.models import build
+
+# Settings, the terms that they change, and the range of their values at the start: raw norms are large by design.
+VARIANTS = {
+    "norm=l2": (TaskConfig(norm="l2"), ("rgb/reconstruct", "flow/distill/stage3"), (1, 1000)),
+    "norm=squared": (TaskConfig(norm="squared"), ("rgb/reconstruct", "flow/distill/stage3"), (0.01, 10)),
+    "shuffle_frames=3": (TaskConfig(shuffle_frames=3), ("*/shuffle",), (0.6, 0.8)),
+    "align_head=literal": (TaskConfig(align_head="literal"), ("*/align",), (0.6, 0.8)),
+    "embed_head=literal": (TaskConfig(embed_head="literal", embed_margin=1.0), ("*/embed",), (0.1, 10)),
+    # Colours of noise, pooled to the map, are nearly grey.
+    "colorize_head=pointer": (TaskConfig(colorize_head="pointer"), ("grey/colorize", "rgb/shuffle"), (0.01, 10)),
+    "decode_size=full": (TaskConfig(decode_size="full"), ("*/reconstruct", "*/transfer"), (0.1, 10)),
+    "distill_both_ways": (TaskConfig(distill_both_ways=True), ("*/distill/*",), (0.1, 10)),
+}
+
+
+@functools.cache
+def measured(variant):
+    """(tasks, losses by name, gradient norms by name and tower)."""
+    config, patterns, _ = VARIANTS[variant]
+    model = build(config, patterns)
+    losses = {name: value.numpy() for name, value in model.compute_losses(random_clips(), training=True).items()}
+    return model.tasks, losses, GradientNorms(model).measure(random_clips())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_values_are_finite_and_of_the_right_scale(variant):
+    low, high = VARIANTS[variant][2]
+    for name, value in measured(variant)[1].items():
+        assert low < value < high, name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_towers_that_it_says_are_taught(variant):
+    terms, _, norms = measured(variant)
+    for task in terms:
+        taught = {modality for modality, norm in norms[task.name].items() if norm > 0}
+        assert taught == set(task.teaches), task.name

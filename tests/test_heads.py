@@ -149,7 +149,7 @@ def test_local_aggregation_equals_numpy():
     assert value == pytest.approx(np.mean(expected), rel=1e-3)
 
 
-def trained(task, batches, steps, rate=0.02):
+def trained(task, batches, steps, rate):
     """Mean loss over the last quarter of the steps, on batches that are never seen twice."""
     optimizer, values = tf.keras.optimizers.legacy.Adam(rate), []
 
@@ -180,16 +180,16 @@ def moments(seed):
 
 @pytest.mark.parametrize("head", ["literal", "product"])
 def test_one_layer_on_the_concatenation_cannot_align(head):
-    last = trained(make("rgb-audio/align", align_head=head), moments, steps=200)
-    assert last > 0.69 if head == "literal" else last < 0.35
+    last = trained(make("rgb-audio/align", align_head=head), moments, steps=400, rate=0.005)
+    assert last > 0.69 if head == "literal" else last < 0.4
 
 
 def scenes(seed, batch=16):
-    """Clips whose brightness (RGB) and loudness (sound) over time come from the same random curve of the video."""
+    """Clips whose brightness (RGB) and loudness (sound) over time are in part a random curve of the video."""
     random, clips = np.random.default_rng(seed), random_clips(batch, seed=seed)
     curve = random.random([batch, 8, 1, 1, 1]).astype(np.float32)
     for modality in ("rgb", "audio"):
-        clips["now"][modality] = 0.25 * clips["now"][modality] + 0.75 * curve
+        clips["now"][modality] = 0.7 * clips["now"][modality] + 0.3 * curve
     return clips
 
 
@@ -200,15 +200,18 @@ def test_the_printed_contrastive_loss_collapses(head):
     config = TaskConfig(embed_head=head, embed_margin=1.0 if head == "literal" else 1.4)
     model = EloModel(tasks.select(("rgb", "audio"), ["rgb-audio/embed"], config), SIZES)
     model.compile(optimizer=tf.keras.optimizers.legacy.Adam(3e-3))
+
+    def apart():
+        x = model(scenes(1000)["now"]["rgb"], training=True).numpy()
+        return np.linalg.norm(x - np.roll(x, 1, axis=0), axis=1).mean()
+
     model.compute_losses(scenes(0))
+    before = apart()
     step = tf.function(model.train_step, autograph=False)
     values = [float(step(scenes(seed))["rgb-audio/embed"]) for seed in range(150)]
-    first, last = np.mean(values[:5]), np.mean(values[-20:])
-    x = model(scenes(1000)["now"]["rgb"]).numpy()
-    apart = np.linalg.norm(x - np.roll(x, 1, axis=0), axis=1).mean()
-    print(head, first, last, apart)
+    last = np.mean(values[-20:])
     if head == "literal":
-        # All videos at one point: the pull is gone, and the push costs the margin.
-        assert 0.9 < last < 1.05 and apart < 0.1
+        # All videos at nearly one point: the pull is gone, and the push costs the margin.
+        assert 0.95 < last < 1.05 and apart() < 0.15 * before
     else:
-        assert last < first - 0.3 and apart > 0.1
+        assert last < values[0] - 0.15 and apart() > before

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from elo_tf.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
+from elo_tf.training_log import TrainingLog
 from tests import videos
 
 
@@ -79,6 +80,33 @@ def _reset_with(runner, place, value):
         runner._weights[place].assign(value)
 
     return poisoned_reset
+
+
+def test_a_loss_that_leaves_rgb_alone_is_infeasible(runner):
+    # All terms of this runner teach RGB, so that only nothing leaves it alone.
+    outcome = runner.run([0.0, 0.0, 0.0])
+    assert outcome.fitness.value is None
+    assert outcome.fitness.reason == "no term that teaches the RGB tower has a weight above 0"
+
+
+def test_what_is_recorded_changes_nothing(settings, runner, tmp_path):
+    plain = runner.run([0.5, 0.5, 0.5])
+    train = dataclasses.replace(settings.train, log_every=1, share_every=1)
+    recorded = CandidateRunner(dataclasses.replace(settings, train=train))
+    log = TrainingLog(tmp_path, {})
+    outcome = recorded.run([0.5, 0.5, 0.5], log=log)
+    log.close()
+    assert (outcome.fitness, outcome.losses) == (plain.fitness, plain.losses)
+
+
+def test_units_make_terms_equal_at_the_start(settings):
+    runner = CandidateRunner(settings)
+    units = runner.measure_units()
+    assert set(units) == set(runner.names) and runner.measure_units() == units
+    runner.assign_units(units)
+    in_units = runner.run([0.5, 0.5, 0.5])
+    runner.assign_units({name: 1.0 for name in units})
+    assert runner.run([0.5, 0.5, 0.5]).losses != in_units.losses
 
 
 def test_training_and_scoring_videos_are_disjoint(runner):

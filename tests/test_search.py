@@ -10,12 +10,14 @@ import time
 
 import pytest
 
+from elo_tf.objective import load_loss
 from tests import videos
+from tests.test_training_log import scalars
 
 FLAGS = (
-    "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb,audio --tasks=rgb/*,rgb-audio/embed --steps=4 "
-    "--optimizer=adam --learning_rate=0.001 --clusters=2 --restarts=3 --scoring_clips=20 --agreement_margin=-1 "
-    "--generations=2 --population=4 --threads=1"
+    "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb,audio --steps=4 --optimizer=adam --learning_rate=0.001 "
+    "--tasks=rgb/reconstruct,rgb/shuffle,rgb-audio/embed --clusters=2 --restarts=3 --scoring_clips=20 "
+    "--agreement_margin=-1 --generations=2 --population=4 --threads=1"
 ).split()
 
 
@@ -73,6 +75,30 @@ def test_flags_file_repeats_the_search(unbroken, records, tmp_path):
     assert found(tmp_path / "again") == found(run_dir)
 
 
+def test_units_shares_and_the_record_of_each_training(records, tmp_path):
+    flags = ["--loss_units=gradient", "--log_every=2", "--share_every=3", "--generations=1", "--population=3"]
+    code, _, errors = finish(start(records, tmp_path, *flags))
+    assert code == 0, errors
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    (units,) = [line["value"] for line in lines if line["record"] == "note" and line["name"] == "loss_units"]
+    loss = json.loads((tmp_path / "evolved_loss.json").read_text())
+    assert loss["units"] == units and set(units) == set(loss["lambdas"]) and min(units.values()) > 0
+    assert load_loss(tmp_path / "evolved_loss.json", list(units)).units == units
+    for candidate in ("00000", "00001", "00002"):
+        tags = scalars(tmp_path / "tensorboard" / candidate)
+        for name in units:
+            assert [step for step, _ in tags[f"loss/{name}"]] == [0, 2]
+            assert [step for step, _ in tags[f"lambda/{name}"]] == [0]
+        shares = [dict(tags[f"share/{name}"]) for name in units]
+        for step in (0, 3):
+            assert sum(each[step] for each in shares) == pytest.approx(1, abs=1e-5)
+    # The units of the journal are those of its continuation.
+    code, _, errors = finish(start(records, tmp_path, *flags, "--generations=2"))
+    assert code == 0, errors
+    again = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert sum(line["record"] == "note" and line["name"] == "loss_units" for line in again) == 1
+
+
 def test_a_finished_search_runs_nothing_again(unbroken, records):
     run_dir, _ = unbroken
     before = (run_dir / "journal.jsonl").read_bytes()
@@ -125,6 +151,9 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--stepz=3"], "stepz"),
         (["--modalities=rgb,depth"], "'depth' is unknown; choose from rgb, grey, flow, audio"),
         (["--tasks=rgb/suffle"], "'rgb/suffle' matches no term"),
+        (["--tasks=audio/*shuffle"], "leaves the RGB tower without any gradient: none of audio/shuffle teaches it"),
+        (["--tasks=grey/colorize"], "'grey/colorize' matches no term; known with these modalities: paper, fast, rgb/"),
+        (["--tasks=rgb/shuffle", "--shuffle_frames=9"], "--shuffle_frames=9 of --frames=4 cannot change places"),
         (["--strategy=annealing"], "'annealing' is unknown; choose from cma_es"),
         (["--clusters=40"], "--clusters=40 is more than the"),
         (["extra"], "'extra' is not a flag"),

@@ -22,7 +22,7 @@ from elo_tf.fitness.score import Fitness, Scorer
 from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
 from elo_tf.model import EloModel
-from elo_tf.optimizer import make_optimizer, make_slots
+from elo_tf.optimizer import make_optimizer, make_slots, penalty
 from elo_tf.training_log import TrainingLog
 
 # How often a diverged candidate is noticed before its end, in steps.
@@ -82,7 +82,7 @@ class CandidateRunner:
             raise InputError(f"{settings.run.records} is unfinished; run python -m elo_tf.prepare again to complete it")
         terms = tasks.select(check_modalities(settings.model.modalities), settings.model.tasks, settings.task)
         sizes = clip_sizes(manifest, settings.data)
-        self.model = EloModel(terms, sizes, settings.model.backbone, settings.train.weight_decay)
+        self.model = EloModel(terms, sizes, settings.model.backbone, penalty(settings.train))
         self.model.compile(optimizer=make_optimizer(settings.train))
         self.names: Tuple[str, ...] = self.model.objective.names
         # Step at which each term was first not finite, or -1.

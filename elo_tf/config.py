@@ -171,7 +171,9 @@ class TrainConfig(_Checked):
     optimizer: str = setting("sgd", "sgd as in the paper, or adam", choices=("sgd", "adam"))
     learning_rate: float = setting(0.1, "peak learning rate (Sec. 4: 0.1)", low=0)
     momentum: float = setting(0.9, "momentum of sgd; not stated in the paper", low=0, high=1)
-    weight_decay: float = setting(1e-4, "L2 penalty on convolution kernels; not stated in the paper", low=0)
+    weight_decay: float = setting(
+        1e-4, "decay of kernels: L2 penalty with sgd, decoupled with adam; not stated in the paper", low=0
+    )
     warmup_steps: int = setting(20, "steps of linear warm-up before the cosine decay", low=0)
     log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
     share_every: int = setting(

@@ -107,10 +107,10 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.data import Reader, clip_sizes
     from elo_tf.ingest.records import Manifest
     from elo_tf.model import EloModel
-    from elo_tf.optimizer import make_optimizer, make_slots
+    from elo_tf.optimizer import make_optimizer, make_slots, penalty
 
     sizes = clip_sizes(Manifest.load(records), DATA)
-    model = EloModel(select(job.terms, job.task), sizes, BACKBONE, job.train.weight_decay)
+    model = EloModel(select(job.terms, job.task), sizes, BACKBONE, penalty(job.train))
     _draw_weights(model.towers["rgb"], job.seed)
     model.compile(optimizer=make_optimizer(job.train))
     batches = Reader.open(records, "train", model.needs, DATA).training(job.seed)
@@ -145,8 +145,9 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
 
 def _new_tower(job: Job):
     from elo_tf.backbone import Backbone
+    from elo_tf.optimizer import penalty
 
-    return _draw_weights(Backbone(BACKBONE, "rgb", job.train.weight_decay), job.seed)
+    return _draw_weights(Backbone(BACKBONE, "rgb", penalty(job.train)), job.seed)
 
 
 def _draw_weights(tower, seed: int):

@@ -29,7 +29,7 @@ import numpy as np
 from absl import flags
 
 from elo_tf import command_line, storage
-from elo_tf.config import IngestConfig, InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
+from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
 from experiments import jobs, training, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["third:21:0.2"], "worlds to train on, LIST:SEED:NUISANCE")
@@ -42,12 +42,6 @@ _RESULTS = flags.DEFINE_string("results", "experiments/results", "folder of the 
 _NAME = flags.DEFINE_string("name", "single_tasks", "tables are NAME_<world>_<optimizer>.md and .json")
 _SMOKE = flags.DEFINE_bool("smoke", False, "two terms and few steps; writes no results")
 
-LABELLED_PER_CLASS = 120
-# The unlabelled part is all for training.
-INGEST = {
-    "unlabelled": IngestConfig(size=36, holdout_fraction=0.0),
-    "labelled": IngestConfig(size=36, labels="folders", holdout_fraction=0.5),
-}
 UNTRAINED, SUPERVISED, ALL = "untrained", "supervised", "all"
 # Kinds that tell videos apart without a second modality: also beside one term that has one.
 CLUSTERING = ("*cluster*", "*aggregation*")
@@ -139,17 +133,6 @@ def make_job(
     terms = tuple(term.name for term in training.select(row.patterns)) if row.patterns else ()
     supervised = row.name == SUPERVISED
     return training.Job(world, row.name, terms, supervised, seed, counts.world, counts.labelled_per_class, train, task)
-
-
-def prepare_world(config: WorldConfig, folder: pathlib.Path, processes: int) -> pathlib.Path:
-    """Renders and converts what the folder lacks of a world; returns the folder of its records."""
-    from elo_tf.ingest.convert import convert
-    from elo_tf.ingest.world import render_world
-
-    render_world(config, folder / "videos", processes)
-    for part, ingest in INGEST.items():
-        convert(folder / "videos" / part, folder / "records" / part, ingest, processes)
-    return folder / "records"
 
 
 def table(rows: Sequence[Row], results: Results) -> str:
@@ -253,7 +236,7 @@ def _settings() -> Tuple[List[str], List[int], List[str], Dict[str, int], TrainC
         return ["third:21:0.2"], [0], patterns, {"world": 48, "labelled_per_class": 10}, train, TaskConfig()
     if not _FOLDER.value:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")
-    counts = {"world": _VIDEOS.value, "labelled_per_class": LABELLED_PER_CLASS}
+    counts = {"world": _VIDEOS.value, "labelled_per_class": worlds.LABELLED_PER_CLASS}
     return _WORLDS.value, _seeds(), _ROWS.value, counts, from_flags(TrainConfig), from_flags(TaskConfig)
 
 
@@ -267,7 +250,7 @@ def main() -> None:
         record = jobs.Record(folder / "single_tasks.jsonl")
         for world in names:
             config = worlds.settings(world, **counts)
-            records = prepare_world(config, folder / worlds.slug(config), _PROCESSES.value)
+            records = worlds.prepare(config, folder / worlds.slug(config), _PROCESSES.value)
             # All rows at the first seed, then at the next: what is interrupted has some of everything.
             todo = [make_job(row, seed, world, config, train, task) for seed in seeds for row in chosen]
             work = functools.partial(training.run, records)

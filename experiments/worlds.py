@@ -1,6 +1,15 @@
 """A rendered world by its short name, `LIST:SEED` or `LIST:SEED:NUISANCE`, such as `main:0` or `third:21:0.2`."""
 
-from elo_tf.config import InputError, WorldConfig
+import pathlib
+
+from elo_tf.config import IngestConfig, InputError, WorldConfig
+
+LABELLED_PER_CLASS = 120
+# The unlabelled part is all for training; of the labelled one, half is held out.
+INGEST = {
+    "unlabelled": IngestConfig(size=36, holdout_fraction=0.0),
+    "labelled": IngestConfig(size=36, labels="folders", holdout_fraction=0.5),
+}
 
 
 def settings(name: str, **counts: int) -> WorldConfig:
@@ -24,3 +33,14 @@ def slug(config: WorldConfig) -> str:
     """Its name as a part of a path: `main-0`, `third-21-0.2`."""
     nuisance = "" if config.world_nuisance == 1 else f"-{config.world_nuisance:g}"
     return f"{config.world_classes}-{config.world_seed}{nuisance}"
+
+
+def prepare(config: WorldConfig, folder: pathlib.Path, processes: int) -> pathlib.Path:
+    """Renders and converts what the folder lacks of a world; returns its records, `unlabelled` and `labelled`."""
+    from elo_tf.ingest.convert import convert
+    from elo_tf.ingest.world import render_world
+
+    render_world(config, folder / "videos", processes)
+    for part, ingest in INGEST.items():
+        convert(folder / "videos" / part, folder / "records" / part, ingest, processes)
+    return folder / "records"

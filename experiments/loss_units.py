@@ -1,0 +1,138 @@
+"""What can a search over λ in [0,1] reach, if λ weighs values, and if it weighs gradients (`--loss_units=gradient`)?
+
+    python -m experiments.loss_units --world=second:31:0.2 --seeds=3 --folder=DIR
+    python -m experiments.loss_units --smoke             one small world, one seed, less than a minute; no results
+
+At the initial weights, for each term: its value, the norm of its gradient in the RGB tower, and the share of that
+gradient that it holds in losses with λ drawn uniformly from [0,1] (2000 a seed), in both units. A term whose share
+stays near zero whatever its λ cannot be chosen by the search, only ignored; one that always holds most cannot be left
+out but by a λ near 0. DIR may be that of `single_tasks`, whose worlds it shares.
+
+Hardware: 2 cores (AVX-512), a few minutes besides the rendering.
+Obtained: see experiments/results/loss_units.md.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import tempfile
+from typing import Dict, List
+
+import numpy as np
+from absl import flags
+
+from elo_tf import command_line, storage
+from elo_tf.config import InputError
+from experiments import training, worlds
+
+_WORLD = flags.DEFINE_string("world", "second:31:0.2", "world to measure on, LIST:SEED:NUISANCE")
+_SEEDS = flags.DEFINE_integer("seeds", 3, "first weights to measure at", lower_bound=1)
+_VIDEOS = flags.DEFINE_integer("videos", 2000, "unlabelled videos of the world", lower_bound=16)
+_FOLDER = flags.DEFINE_string("folder", None, "where the world is kept, to be used again")
+_RESULTS = flags.DEFINE_string("results", "experiments/results", "folder of the table")
+_SMOKE = flags.DEFINE_bool("smoke", False, "a few videos and one seed; writes no results")
+
+DRAWS = 2000
+BATCHES = 4
+
+
+def measure(records: str, seed: int) -> Dict[str, Dict[str, float]]:
+    """name -> `value` and `gradient`, its norm in the RGB tower, at the weights of a seed; means over a few batches."""
+    import tensorflow as tf
+
+    from elo_tf.data import Reader, clip_sizes
+    from elo_tf.gradients import GradientNorms
+    from elo_tf.ingest.records import Manifest
+    from elo_tf.model import EloModel
+
+    tf.keras.utils.set_random_seed(seed)
+    model = EloModel(training.select(["*"]), clip_sizes(Manifest.load(records), training.DATA), training.BACKBONE)
+    batches = list(Reader.open(records, "train", model.needs, training.DATA).training(seed).take(BATCHES))
+    losses = tf.function(lambda clips: model.compute_losses(clips, training=True), autograph=False)
+    model.compute_losses(batches[0])
+    values = [losses(clips) for clips in batches]
+    norms = GradientNorms(model)
+    gradients = [norms.measure(clips) for clips in batches]
+    return {
+        name: {
+            "value": float(np.mean([each[name] for each in values])),
+            "gradient": float(np.mean([each[name]["rgb"] for each in gradients])),
+        }
+        for name in model.objective.names
+    }
+
+
+def shares(gradients: np.ndarray, seed: int) -> Dict[str, np.ndarray]:
+    """Shares of the terms in the RGB gradient of random losses, [DRAWS,G] for each kind of unit.
+
+    Args:
+      gradients: [G] norms, 0 for terms that do not reach the RGB tower.
+      seed: Of the lambdas.
+    """
+    lambdas = np.random.default_rng(seed).random((DRAWS, len(gradients)))
+    pulls = {"value": lambdas * gradients, "gradient": lambdas * (gradients > 0)}
+    return {unit: pull / pull.sum(axis=1, keepdims=True) for unit, pull in pulls.items()}
+
+
+def table(measured: List[Dict[str, Dict[str, float]]]) -> str:
+    """A Markdown table of the terms that reach the RGB tower, and what follows from it."""
+    names = [name for name in measured[0] if measured[0][name]["gradient"] > 0]
+    gradients = np.array([[each[name]["gradient"] for name in names] for each in measured])  # [seeds, G]
+    values = np.array([[each[name]["value"] for name in names] for each in measured])
+    drawn = [shares(row, seed) for seed, row in enumerate(gradients)]
+    of_unit = {unit: np.concatenate([each[unit] for each in drawn]) for unit in ("value", "gradient")}
+    head = "| term | value | gradient in RGB | share, value units: median, 95 % | share, gradient units: median, 95 % |"
+    lines = [head, "|" + " --- |" * 5]
+    for index, name in enumerate(names):
+        cells = [
+            f"{np.quantile(of_unit[unit][:, index], 0.5):.3f}, {np.quantile(of_unit[unit][:, index], 0.95):.3f}"
+            for unit in ("value", "gradient")
+        ]
+        gradient = f"{gradients[:, index].mean():.3g} ± {gradients[:, index].std(ddof=len(gradients) > 1):.2g}"
+        lines.append(f"| {name} | {values[:, index].mean():.2f} | {gradient} | {cells[0]} | {cells[1]} |")
+    ratio = gradients.mean(0).max() / gradients.mean(0).min()
+    facts = [f"Largest over smallest gradient: {ratio:.0f}."]
+    for unit, part in of_unit.items():
+        silent = [name for name, high in zip(names, np.quantile(part, 0.95, axis=0)) if high < 0.01]
+        facts.append(
+            f"In units of the {unit}: the largest share is {np.median(part.max(1)):.2f} in the median loss; "
+            f"{len(silent)} of {len(names)} terms stay below 1 % in 95 % of the losses"
+            + (f" ({', '.join(silent)})." if silent else ".")
+        )
+    return "\n".join([*lines, "", *facts]) + "\n"
+
+
+def write_results(text: str, measured: List[Dict[str, Dict[str, float]]]) -> None:
+    """The table and its numbers, with the command that made them."""
+    about = {
+        "command": f"python -m experiments.loss_units --world={_WORLD.value} --seeds={_SEEDS.value} --folder=DIR",
+        "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
+        "batches": f"{BATCHES} of {training.DATA.batch_size} clips a seed",
+        "losses": f"{DRAWS} a seed",
+    }
+    folder = pathlib.Path(_RESULTS.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{name}: {value}" for name, value in about.items()]
+    storage.write_text(folder / "loss_units.md", "\n".join(["# Units of the losses", "", *lines, "", text]))
+    storage.write_text(folder / "loss_units.json", json.dumps({**about, "seeds": measured}, indent=1) + "\n")
+
+
+def main() -> None:
+    smoke = _SMOKE.value
+    if not smoke and not _FOLDER.value:
+        raise InputError("--folder is missing; name a folder where the world is kept")
+    videos, labelled, seeds = (48, 2, 1) if smoke else (_VIDEOS.value, worlds.LABELLED_PER_CLASS, _SEEDS.value)
+    config = worlds.settings(_WORLD.value, world=videos, labelled_per_class=labelled)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary if smoke else _FOLDER.value) / worlds.slug(config)
+        records = worlds.prepare(config, folder, os.cpu_count())
+        measured = [measure(str(records / "unlabelled"), seed) for seed in range(seeds)]
+    text = table(measured)
+    print(text)
+    if not smoke:
+        write_results(text, measured)
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [])

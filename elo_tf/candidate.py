@@ -119,13 +119,12 @@ class CandidateRunner:
         """Makes all variables and keeps their first values; traces the training step."""
         clips = next(iter(self._batches))
         self.model.compute_losses(clips, training=False)
-        settings = (self.model.objective.lambdas, self.model.objective.units)
-        self._weights = [
-            variable for variable in self.model.variables if all(variable is not each for each in settings)
-        ]
+        kept = {id(self.model.objective.lambdas), id(self.model.objective.units)}
+        self._weights = [variable for variable in self.model.variables if id(variable) not in kept]
         self._initial = [tf.identity(variable) for variable in self._weights]
         make_slots(self.model.optimizer, self.model.trainable_variables)
         self._step(clips, tf.constant(0))
+        self._reset()
 
     def _train_step(self, clips, step):
         self._traces += 1

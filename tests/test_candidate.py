@@ -47,6 +47,15 @@ def test_traces_do_not_grow(runner):
     assert runner.traces == before
 
 
+def test_the_untrained_tower_is_untrained(settings):
+    runner = CandidateRunner(settings)
+    before = runner.embed()
+    for variable, value in zip(runner._weights, runner._initial):
+        np.testing.assert_array_equal(variable.numpy(), value.numpy())
+    runner._reset()
+    np.testing.assert_array_equal(runner.embed(), before)
+
+
 def test_weights_move_and_return(runner):
     runner._reset()
     untrained = runner.embed()

@@ -9,7 +9,6 @@ from typing import Callable, Sequence, Type
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import flags, logging
-from tqdm import tqdm
 
 from elo_tf import config
 
@@ -43,21 +42,6 @@ def run(main: Callable[[], None], doc: str, configs: Sequence[Type]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-
-
-def progress_bar(total: float, unit: str, done: float = 0) -> tqdm:
-    """A progress bar with the time left; in a log file, where lines stay, it shows itself twice a minute."""
-    interval = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(
-        total=total,
-        initial=done,
-        unit=unit,
-        mininterval=interval,
-        maxinterval=interval,
-        smoothing=0.02,
-        leave=False,
-        dynamic_ncols=True,
-    )
 
 
 def _flag_table() -> str:

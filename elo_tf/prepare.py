@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 from absl import flags
-from tqdm import tqdm
 
 from elo_tf import command_line
 from elo_tf.config import IngestConfig, InputError, WorldConfig, from_flags
@@ -25,6 +24,7 @@ from elo_tf.ingest.convert import Conversion, convert, refusals
 from elo_tf.ingest.ledger import lock
 from elo_tf.ingest.pool import parse_workers
 from elo_tf.ingest.records import MANIFEST, SPLITS, Manifest, check_records
+from elo_tf.progress import progress_bar
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; with --world, where to render (RECORDS/../videos)")
 _RECORDS = flags.DEFINE_string("records", None, "folder of records")
@@ -33,7 +33,6 @@ _VALIDATE = flags.DEFINE_bool("validate", False, "read finished records back and
 
 _PARTS = ("unlabelled", "labelled")
 _LABELLED_HOLDOUT = 0.5  # train and test set of the labelled part
-_QUIET_SECONDS = 3  # no progress bar for what takes less
 
 
 def main() -> None:
@@ -69,7 +68,7 @@ def prepare_world(config: IngestConfig, world: WorldConfig, records: Path, worke
 def prepare(config: IngestConfig, videos: Path, records: Path, workers: int) -> None:
     """Converts one folder and prints what came of it."""
     start = time.monotonic()
-    with tqdm(desc=f"converting {videos.name}", unit="video", delay=_QUIET_SECONDS, disable=None) as bar:
+    with progress_bar(0, "video", what=f"converting {videos.name}") as bar:
 
         def show(done: int, count: int) -> None:
             bar.total = count

@@ -44,6 +44,7 @@ from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
 from elo_tf.model import EloModel
 from elo_tf.objective import save_loss, schema_hash
+from elo_tf.progress import progress_bar
 from elo_tf.storage import write_text
 from elo_tf.training_log import TrainingLog
 
@@ -179,7 +180,7 @@ class Search:
         self._agree_on_units(runner)
         total = self.evolution.generations * self.strategy.population
         steps = runner.settings.train.steps
-        with command_line.progress_bar(total * steps, "step", done * steps) as bar:
+        with progress_bar(total * steps, "step", done * steps) as bar:
             while self.is_left():
                 self._run_generation(runner, bar)
         for reason in self.strategy.stop():

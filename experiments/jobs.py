@@ -19,8 +19,8 @@ import threading
 from multiprocessing import connection
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
-from elo_tf import command_line
 from elo_tf.config import InputError
+from elo_tf.progress import progress_bar
 
 Result = Dict[str, Any]
 
@@ -94,7 +94,7 @@ def run(jobs: Sequence[Any], work: Callable[[Any], Result], record: Record, proc
     todo = collections.deque(job for job in jobs if job not in record)
     running: Dict[connection.Connection, Tuple[Any, multiprocessing.Process]] = {}
     try:
-        with command_line.progress_bar(len(jobs), "run", len(jobs) - len(todo)) as bar:
+        with progress_bar(len(jobs), "run", len(jobs) - len(todo)) as bar:
             while todo or running:
                 while todo and len(running) < processes:
                     job = todo.popleft()

@@ -18,7 +18,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from typing import Dict, Iterator, List, Tuple
@@ -26,11 +25,11 @@ from typing import Dict, Iterator, List, Tuple
 import cv2
 import imageio_ffmpeg
 import numpy as np
-import tqdm
 
 from elo_tf import storage
 from elo_tf.config import InputError, WorldConfig
 from elo_tf.ingest import motions, scenes, sounds
+from elo_tf.progress import progress_bar
 
 UNLABELLED, LABELLED = "unlabelled", "labelled"
 _SPLITS = (UNLABELLED, LABELLED)
@@ -158,9 +157,9 @@ def render_world(config: WorldConfig, directory: pathlib.Path, workers: int) -> 
     missing = [video for video in list_videos(config) if not (directory / video.path).exists()]
     for folder in {(directory / video.path).parent for video in missing}:
         folder.mkdir(parents=True, exist_ok=True)
-    with tqdm.tqdm(total=len(missing), desc="rendering", unit="video", delay=3, file=sys.stderr) as progress:
+    with progress_bar(len(missing), "video", what="rendering") as bar:
         for _ in _written(missing, config, directory, workers):
-            progress.update()
+            bar.update()
 
 
 def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, workers: int) -> Iterator[None]:

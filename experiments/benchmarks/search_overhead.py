@@ -21,6 +21,7 @@ from absl import flags
 from elo_tf import command_line, config
 from elo_tf.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
+from elo_tf.progress import progress_bar
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 10, "candidates to run, at least 3", lower_bound=3)
 
@@ -35,7 +36,7 @@ def main() -> None:
     gc.freeze()  # As the search does.
     random = np.random.default_rng(0)
     rows, grown = [], []
-    with command_line.progress_bar(_CANDIDATES.value, "candidate") as bar:
+    with progress_bar(_CANDIDATES.value, "candidate") as bar:
         for _ in range(_CANDIDATES.value):
             begun = time.perf_counter()
             outcome = runner.run(random.random(len(runner.names)))

@@ -34,7 +34,6 @@ import sys
 from typing import Dict, Mapping, Optional
 
 from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 import tensorflow as tf
 from absl import flags
 
@@ -42,6 +41,7 @@ from elo_tf import config, tasks
 from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import DataConfig, InputError, ModelConfig
 from elo_tf.model import with_grey
+from elo_tf.progress import progress_bar
 from experiments.benchmarks.step_graphs import WAYS, Bench, Timed, make_view
 
 _MODES = flags.DEFINE_list("modes", list(WAYS), f"ways to measure, of {', '.join(WAYS)}")
@@ -66,7 +66,7 @@ def main() -> None:
     _describe(bench)
     ways = {name: bench.way(name, _graph_a_task()) for name in _MODES.value}
     parts = bench.parts() if _PARTS.value else {}
-    with command_line.progress_bar(_ROUNDS.value, "round") as bar:
+    with progress_bar(_ROUNDS.value, "round") as bar:
         for _ in range(_ROUNDS.value):
             for timed in (*ways.values(), *parts.values()):
                 timed.seconds.append(timed.run())

@@ -1,0 +1,32 @@
+"""How far a long command has come, and how long it will take."""
+
+import sys
+
+from tqdm import tqdm
+
+# What ends within this time shows nothing, seconds.
+QUIET_SECONDS = 3.0
+
+
+def progress_bar(total: float, unit: str, done: float = 0, what: str = "") -> tqdm:
+    """A progress bar on stderr with the time left; in a log file, where lines stay, it shows itself twice a minute.
+
+    Args:
+      total: Units of the whole.
+      unit: Their name.
+      done: Those done before.
+      what: What is going on, before the bar.
+    """
+    interval = 0.2 if sys.stderr.isatty() else 30.0
+    return tqdm(
+        desc=what or None,
+        total=total,
+        initial=done,
+        unit=unit,
+        delay=QUIET_SECONDS,
+        mininterval=interval,
+        maxinterval=interval,
+        smoothing=0.02,
+        leave=False,
+        dynamic_ncols=True,
+    )

@@ -10,7 +10,7 @@ registry of tasks (`make_rows`): a new task has its row by existing. A run is on
 recorded in DIR and does not run again, and the table is written anew after each run. --rows=PATTERNS runs a part.
 
 Hardware: 2 cores (AVX-512); minutes of computing are in the head of each table.
-Obtained, with one seed and 500 steps (a first look): flow distilled into stage 3 .23 / .27, rgb-flow/embed .18 / .18, by
+Obtained with one seed and 500 steps, a first look: flow distilled into stage 3 .23 / .27, rgb-flow/embed .18 / .18,
 labels .19 / .21, most other terms at the level of the untrained tower (.14 / .09); experiments/README.md says more.
 Needs scikit-learn, as the tests do.
 """

@@ -36,8 +36,8 @@ def setting(
     return dataclasses.field(default=default, metadata=dict(help=help, low=low, high=high, choices=tuple(choices)))
 
 
-class _Checked:
-    """Refuses values outside of what `setting` declares."""
+class Checked:
+    """A dataclass of settings derives from this: it refuses values outside of what `setting` declares."""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -52,7 +52,7 @@ class _Checked:
 
 
 @dataclasses.dataclass(frozen=True)
-class IngestConfig(_Checked):
+class IngestConfig(Checked):
     """How a video becomes a record (`elo_tf.prepare`)."""
 
     size: int = setting(64, "side of the stored square frames, pixels; training crops are smaller", low=16, high=1024)
@@ -70,7 +70,7 @@ class IngestConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class WorldConfig(_Checked):
+class WorldConfig(Checked):
     """The rendered world, for everyone without videos at hand (`elo_tf.ingest.world`)."""
 
     world: int = setting(0, "number of unlabelled videos to render; 0 renders no world", low=0)
@@ -84,7 +84,7 @@ class WorldConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig(_Checked):
+class RunConfig(Checked):
     """Where a run reads and writes, and what makes it repeatable."""
 
     records: str = setting("", "folder of records that python -m elo_tf.prepare made")
@@ -94,7 +94,7 @@ class RunConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class DataConfig(_Checked):
+class DataConfig(Checked):
     """Which clips are cut from the records, and how they are varied (`elo_tf.data`)."""
 
     frames: int = setting(8, "T, frames a clip", low=2)
@@ -110,7 +110,7 @@ class DataConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class ModelConfig(_Checked):
+class ModelConfig(Checked):
     """Towers and tasks (`elo_tf.model`)."""
 
     backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
@@ -122,7 +122,7 @@ class ModelConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class TaskConfig(_Checked):
+class TaskConfig(Checked):
     """How the terms of Eq. 1 are formed where the paper is silent, or where its letter fails (`elo_tf.tasks`)."""
 
     norm: str = setting(
@@ -164,7 +164,7 @@ class TaskConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(_Checked):
+class TrainConfig(Checked):
     """How a loss is trained, briefly in a search or in full."""
 
     steps: int = setting(10000, "training steps (Sec. 3.2.2: 10 000 in the search)", low=1)
@@ -184,7 +184,7 @@ class TrainConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class FitnessConfig(_Checked):
+class FitnessConfig(Checked):
     """How a trained RGB tower is scored without labels (Sec. 3.2.2)."""
 
     fitness: str = setting("zipf_scale_free", "what the search minimises", choices=("zipf", "zipf_scale_free"))
@@ -203,7 +203,7 @@ class FitnessConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvolutionConfig(_Checked):
+class EvolutionConfig(Checked):
     """The search over λ (Sec. 3.2.3)."""
 
     strategy: str = setting("cma_es", "search strategy: the name of a file in elo_tf/evolution")

@@ -12,6 +12,7 @@ Hardware: 2 cores (AVX-512), a few minutes besides the rendering.
 Obtained: see experiments/results/loss_units.md.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -20,18 +21,23 @@ import tempfile
 from typing import Dict, List
 
 import numpy as np
-from absl import flags
 
 from elo_tf import command_line, storage
-from elo_tf.config import InputError
+from elo_tf.config import Checked, InputError, from_flags, setting
 from experiments import training, worlds
 
-_WORLD = flags.DEFINE_string("world", "second:31:0.2", "world to measure on, LIST:SEED:NUISANCE")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "first weights to measure at", lower_bound=1)
-_VIDEOS = flags.DEFINE_integer("videos", 2000, "unlabelled videos of the world", lower_bound=16)
-_FOLDER = flags.DEFINE_string("folder", None, "where the world is kept, to be used again")
-_RESULTS = flags.DEFINE_string("results", "experiments/results", "folder of the table")
-_SMOKE = flags.DEFINE_bool("smoke", False, "a few videos and one seed; writes no results")
+
+@dataclasses.dataclass(frozen=True)
+class UnitsConfig(Checked):
+    """The flags of this experiment."""
+
+    world: str = setting("second:31:0.2", "world to measure on, LIST:SEED:NUISANCE")
+    seeds: int = setting(3, "first weights to measure at", low=1)
+    videos: int = setting(2000, "unlabelled videos of the world", low=16)
+    folder: str = setting("", "where the world is kept, to be used again")
+    results: str = setting("experiments/results", "folder of the table")
+    smoke: bool = setting(False, "a few videos and one seed; writes no results")
+
 
 DRAWS = 2000
 BATCHES = 4
@@ -103,15 +109,15 @@ def table(measured: List[Dict[str, Dict[str, float]]]) -> str:
     return "\n".join([*lines, "", *facts]) + "\n"
 
 
-def write_results(text: str, measured: List[Dict[str, Dict[str, float]]]) -> None:
+def write_results(text: str, measured: List[Dict[str, Dict[str, float]]], config: UnitsConfig) -> None:
     """The table and its numbers, with the command that made them."""
     about = {
-        "command": f"python -m experiments.loss_units --world={_WORLD.value} --seeds={_SEEDS.value} --folder=DIR",
+        "command": f"python -m experiments.loss_units --world={config.world} --seeds={config.seeds} --folder=DIR",
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}",
         "batches": f"{BATCHES} of {training.DATA.batch_size} clips a seed",
         "losses": f"{DRAWS} a seed",
     }
-    folder = pathlib.Path(_RESULTS.value)
+    folder = pathlib.Path(config.results)
     folder.mkdir(parents=True, exist_ok=True)
     lines = [f"{name}: {value}" for name, value in about.items()]
     storage.write_text(folder / "loss_units.md", "\n".join(["# Units of the losses", "", *lines, "", text]))
@@ -119,20 +125,20 @@ def write_results(text: str, measured: List[Dict[str, Dict[str, float]]]) -> Non
 
 
 def main() -> None:
-    smoke = _SMOKE.value
-    if not smoke and not _FOLDER.value:
+    config = from_flags(UnitsConfig)
+    if not config.smoke and not config.folder:
         raise InputError("--folder is missing; name a folder where the world is kept")
-    videos, labelled, seeds = (48, 2, 1) if smoke else (_VIDEOS.value, worlds.LABELLED_PER_CLASS, _SEEDS.value)
-    config = worlds.settings(_WORLD.value, world=videos, labelled_per_class=labelled)
+    videos, labelled = (48, 2) if config.smoke else (config.videos, worlds.LABELLED_PER_CLASS)
+    world = worlds.settings(config.world, world=videos, labelled_per_class=labelled)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary if smoke else _FOLDER.value) / worlds.slug(config)
-        records = worlds.prepare(config, folder, os.cpu_count())
-        measured = [measure(str(records / "unlabelled"), seed) for seed in range(seeds)]
+        folder = pathlib.Path(temporary if config.smoke else config.folder) / worlds.slug(world)
+        records = worlds.prepare(world, folder, os.cpu_count())
+        measured = [measure(str(records / "unlabelled"), seed) for seed in range(1 if config.smoke else config.seeds)]
     text = table(measured)
     print(text)
-    if not smoke:
-        write_results(text, measured)
+    if not config.smoke:
+        write_results(text, measured, config)
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [])
+    command_line.run(main, __doc__, [UnitsConfig])

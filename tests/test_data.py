@@ -101,7 +101,7 @@ def test_streamed_equals_resident(records):
 def test_streamed_is_repeatable_and_complete(records):
     config = dataclasses.replace(PLAIN, resident_gb=0.0, batch_size=5)
     reader = Reader.open(records, "train", NEEDS, config)
-    one, two = take(reader, 3), take(Reader.open(records, "train", NEEDS, config), 3)
+    one, two = take(reader, 12), take(Reader.open(records, "train", NEEDS, config), 12)
     for first, second in zip(one, two):
         tf.nest.map_structure(np.testing.assert_array_equal, first, second)
     assert len({int(video) for clips in one for video in clips["video"]}) == 5

@@ -13,7 +13,8 @@ convolutions are padded differently where sizes are even (torch_network.py); the
 PyTorch is no requirement of the project: `pip install torch numpy`, in any environment, named by --torch_python.
 
 Hardware: any; meant for 2 CPU cores (AVX-512 with bf16). Expected: about five minutes, more with --compile.
-Obtained: not measured yet.
+Obtained in float32 (5 turns of 2 steps): 1.07 clips/s against 0.79 in PyTorch 2.13, ratio 1.38 (1.23 to 1.60). bfloat16
+was not measured to its end.
 """
 
 import os

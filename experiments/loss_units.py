@@ -9,7 +9,8 @@ stays near zero whatever its λ cannot be chosen by the search, only ignored; on
 out but by a λ near 0. DIR may be that of `single_tasks`, whose worlds it shares.
 
 Hardware: 2 cores (AVX-512), a few minutes besides the rendering.
-Obtained: see experiments/results/loss_units.md.
+Obtained so far with one seed and 48 videos only: gradients differ 127-fold; in units of the value the three align terms
+stay below 1 % of the RGB gradient in 95 % of the losses, in units of the gradient no term does.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ import os
 import pathlib
 import platform
 import tempfile
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 import numpy as np
 
@@ -36,14 +37,14 @@ class UnitsConfig(Checked):
     videos: int = setting(2000, "unlabelled videos of the world", low=16)
     folder: str = setting("", "where the world is kept, to be used again")
     results: str = setting("experiments/results", "folder of the table")
-    smoke: bool = setting(False, "a few videos and one seed; writes no results")
+    smoke: bool = setting(False, "a few videos and terms, one seed; writes no results")
 
 
 DRAWS = 2000
 BATCHES = 4
 
 
-def measure(records: str, seed: int) -> Dict[str, Dict[str, float]]:
+def measure(records: str, seed: int, patterns: Sequence[str] = ("*",)) -> Dict[str, Dict[str, float]]:
     """name -> `value` and `gradient`, its norm in the RGB tower, at the weights of a seed; means over a few batches."""
     import tensorflow as tf
 
@@ -53,7 +54,7 @@ def measure(records: str, seed: int) -> Dict[str, Dict[str, float]]:
     from elo_tf.model import EloModel
 
     tf.keras.utils.set_random_seed(seed)
-    model = EloModel(training.select(["*"]), clip_sizes(Manifest.load(records), training.DATA), training.BACKBONE)
+    model = EloModel(training.select(patterns), clip_sizes(Manifest.load(records), training.DATA), training.BACKBONE)
     batches = list(Reader.open(records, "train", model.needs, training.DATA).training(seed).take(BATCHES))
     losses = tf.function(lambda clips: model.compute_losses(clips, training=True), autograph=False)
     model.compute_losses(batches[0])
@@ -133,7 +134,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary if config.smoke else config.folder) / worlds.slug(world)
         records = worlds.prepare(world, folder, os.cpu_count())
-        measured = [measure(str(records / "unlabelled"), seed) for seed in range(1 if config.smoke else config.seeds)]
+        patterns, seeds = (["rgb/*"], 1) if config.smoke else (["*"], config.seeds)
+        measured = [measure(str(records / "unlabelled"), seed, patterns) for seed in range(seeds)]
     text = table(measured)
     print(text)
     if not config.smoke:

@@ -49,8 +49,8 @@ def make_optimizer(config: TrainConfig) -> tf.keras.optimizers.Optimizer:
     ones; with the 270 small variables of four `tiny` towers that is a third of the step and half of the graph.
 
     Adam's weight decay is decoupled. As a penalty (`penalty`), Adam would scale it up wherever the gradient of the loss
-    is small: it shrinks a tower that nothing teaches to nothing within some hundred steps, and one whose terms pull
-    weakly until batch normalisation makes its steps too large to learn by.
+    is small: a tower that nothing teaches shrinks by the learning rate in every step, and so nearly does one whose terms
+    pull weakly.
     """
     rate = WarmupCosine(config.learning_rate, config.steps, config.warmup_steps)
     if config.optimizer == "sgd":

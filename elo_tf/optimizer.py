@@ -49,8 +49,8 @@ def make_optimizer(config: TrainConfig) -> tf.keras.optimizers.Optimizer:
     ones; with the 270 small variables of four `tiny` towers that is a third of the step and half of the graph.
 
     Adam's weight decay is decoupled. As a penalty (`penalty`), Adam would scale it up wherever the gradient of the loss
-    is small: a tower that nothing teaches shrinks by the learning rate in every step, and so nearly does one whose terms
-    pull weakly.
+    is small: the weights of a tower that nothing teaches shrink by the learning rate in every step, and nearly so do
+    those of one whose terms pull weakly.
     """
     rate = WarmupCosine(config.learning_rate, config.steps, config.warmup_steps)
     if config.optimizer == "sgd":

@@ -16,6 +16,7 @@ class Reconstruct(Task):
     symbol = "Rec"
     equation = "Eq. 6"
     in_paper = True
+    segment = "now"  # of the video, which is decoded
 
     @classmethod
     def instances(cls, modalities, config):
@@ -26,16 +27,16 @@ class Reconstruct(Task):
                 views=[(modality, "plain")],
                 teaches=[modality],
                 endpoints=["stage4"],
-                targets=[("now", modality)],
+                targets=[(cls.segment, modality)],
             )
             for modality in modalities
         ]
 
     def build(self, sizes, channels):
-        self.decoder = Decoder.of("now", *self.modalities, sizes=sizes, config=self.config)
+        self.decoder = Decoder.of(self.segment, *self.modalities, sizes=sizes, config=self.config)
         super().build(sizes, channels)
 
     def loss(self, features, clips, training):
         (modality,) = self.modalities
-        values = self.decoder.loss(features[modality, "plain"]["stage4"], clips["now"][modality], training)
+        values = self.decoder.loss(features[modality, "plain"]["stage4"], clips[self.segment][modality], training)
         return average(values, self.present(clips))

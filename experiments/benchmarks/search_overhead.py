@@ -65,6 +65,4 @@ def _resident_mib() -> float:
 
 
 if __name__ == "__main__":
-    command_line.run(
-        main, __doc__, [RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig]
-    )
+    command_line.run(main, __doc__, [*KINDS, EvolutionConfig])

@@ -4,13 +4,12 @@ clip          -> tower -> embedding -> W -> logit, truth 1
 reversed clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of forward + L_B of reversed) / 2
 """
 
-from elo_tf.equations import balanced_cross_entropy
-from elo_tf.layers import binary_head
-from elo_tf.tasks.base import Task, register
+from elo_tf.tasks.base import register
+from elo_tf.tasks.shuffle import Shuffle
 
 
 @register
-class Backward(Task):
+class Backward(Shuffle):
     """Forward against reversed, by a single fully connected layer; flow is that of the reversed video.
 
     Each class is averaged by itself, so the two weigh the same though only every second clip is reversed.
@@ -18,21 +17,7 @@ class Backward(Task):
 
     kind = "backward"
     symbol = "B"
-    equation = "Eq. 7"
-    in_paper = True
 
-    @classmethod
-    def instances(cls, modalities, config):
-        return [
-            cls(config, [modality], views=[(modality, "plain"), (modality, "reversed")], teaches=[modality])
-            for modality in modalities
-        ]
-
-    def build(self, sizes, channels):
-        self.head = binary_head()
-        super().build(sizes, channels)
-
-    def loss(self, features, clips, training):
-        (modality,) = self.modalities
-        forward, backward = (self.head(features[modality, view]["embedding"]) for view in ("plain", "reversed"))
-        return balanced_cross_entropy(forward, backward, self.present(clips), self.present(clips, "reversed"))
+    @staticmethod
+    def false_view(config) -> str:
+        return "reversed"

@@ -26,8 +26,13 @@ class Shuffle(Task):
         return [cls(config, modality) for modality in modalities]
 
     def __init__(self, config, modality: str):
-        self.view = f"shuffled-{config.shuffle_frames}" if config.shuffle_frames else "shuffled"
+        self.view = self.false_view(config)
         super().__init__(config, [modality], views=[(modality, "plain"), (modality, self.view)], teaches=[modality])
+
+    @staticmethod
+    def false_view(config) -> str:
+        """Name of the view whose truth is 0."""
+        return f"shuffled-{config.shuffle_frames}" if config.shuffle_frames else "shuffled"
 
     def build(self, sizes, channels):
         self.head = binary_head()
@@ -35,5 +40,5 @@ class Shuffle(Task):
 
     def loss(self, features, clips, training):
         (modality,) = self.modalities
-        ordered, shuffled = (self.head(features[modality, view]["embedding"]) for view in ("plain", self.view))
-        return balanced_cross_entropy(ordered, shuffled, self.present(clips), self.present(clips, self.view))
+        true, false = (self.head(features[modality, view]["embedding"]) for view in ("plain", self.view))
+        return balanced_cross_entropy(true, false, self.present(clips), self.present(clips, self.view))

@@ -22,13 +22,16 @@ from elo_tf import command_line
 from elo_tf.config import IngestConfig, InputError, WorldConfig, from_flags
 from elo_tf.ingest.convert import Conversion, convert, refusals
 from elo_tf.ingest.ledger import lock
-from elo_tf.ingest.pool import parse_workers
 from elo_tf.ingest.records import MANIFEST, SPLITS, Manifest, check_records
 from elo_tf.progress import progress_bar
+from elo_tf.workers import Engine, LocalEngine, cores, parse
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; with --world, where to render (RECORDS/../videos)")
 _RECORDS = flags.DEFINE_string("records", None, "folder of records")
-_WORKERS = flags.DEFINE_string("workers", "local", "processes: local is one a core, local:2 is two")
+_WORKERS = flags.DEFINE_string(
+    "workers", "local", "where to convert: local (a process a core), local:2, ray (as many as fit), ray:16"
+)
+_RAY_ADDRESS = flags.DEFINE_string("ray_address", "auto", "of the Ray cluster; auto is the one this machine is in")
 _VALIDATE = flags.DEFINE_bool("validate", False, "read finished records back and check them, convert nothing")
 
 _PARTS = ("unlabelled", "labelled")
@@ -37,35 +40,35 @@ _LABELLED_HOLDOUT = 0.5  # train and test set of the labelled part
 
 def main() -> None:
     config, world = from_flags(IngestConfig), from_flags(WorldConfig)
-    workers = parse_workers(_WORKERS.value)
+    engine = parse(_WORKERS.value, _RAY_ADDRESS.value)
     if not _RECORDS.value:
         raise InputError("--records is missing; name the folder of records")
     records = Path(_RECORDS.value)
     if _VALIDATE.value:
         return validate(records)
     if world.world:
-        return prepare_world(config, world, records, workers)
+        return prepare_world(config, world, records, engine)
     if not _VIDEOS.value:
         raise InputError("--videos is missing; name the folder of videos, or render some with --world=1000")
-    prepare(config, Path(_VIDEOS.value), records, workers)
+    prepare(config, Path(_VIDEOS.value), records, engine)
 
 
-def prepare_world(config: IngestConfig, world: WorldConfig, records: Path, workers: int) -> None:
+def prepare_world(config: IngestConfig, world: WorldConfig, records: Path, engine: Engine) -> None:
     """Renders a world and converts its unlabelled and its labelled videos, with their classes as labels."""
     # Rendering needs packages of its own, which converting does not.
     from elo_tf.ingest.world import render_world
 
     videos = Path(_VIDEOS.value) if _VIDEOS.value else records.parent / "videos"
-    render_world(world, videos, workers)
+    render_world(world, videos, engine.count if isinstance(engine, LocalEngine) else cores())
     for part in _PARTS:
         if not (videos / part).is_dir():
             continue  # --labelled_per_class=0
         holdout = _LABELLED_HOLDOUT if part == "labelled" else config.holdout_fraction
         labelled = dataclasses.replace(config, labels="folders", holdout_fraction=holdout)
-        prepare(labelled, videos / part, records / part, workers)
+        prepare(labelled, videos / part, records / part, engine)
 
 
-def prepare(config: IngestConfig, videos: Path, records: Path, workers: int) -> None:
+def prepare(config: IngestConfig, videos: Path, records: Path, engine: Engine) -> None:
     """Converts one folder and prints what came of it."""
     start = time.monotonic()
     with progress_bar(0, "video", what=f"converting {videos.name}") as bar:
@@ -74,7 +77,7 @@ def prepare(config: IngestConfig, videos: Path, records: Path, workers: int) -> 
             bar.total = count
             bar.update(done - bar.n)
 
-        conversion = convert(videos, records, config, workers, show)
+        conversion = convert(videos, records, config, engine, show)
     print(summary(conversion, config.fps, time.monotonic() - start))
 
 

@@ -14,13 +14,12 @@ import json
 import multiprocessing
 import os
 import pathlib
-import signal
-import threading
 from multiprocessing import connection
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 from elo_tf.config import InputError
 from elo_tf.progress import progress_bar
+from elo_tf.workers import follow_parent
 
 Result = Dict[str, Any]
 
@@ -136,11 +135,5 @@ def _result(pipe: connection.Connection, job: Any, process: multiprocessing.Proc
 
 def _serve(pipe: connection.Connection, work: Callable, job: Any) -> None:
     """The life of a process."""
-
-    def follow():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow, daemon=True).start()
+    follow_parent()
     pipe.send(work(job))

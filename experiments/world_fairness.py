@@ -33,6 +33,7 @@ from absl import flags
 
 from elo_tf import command_line, storage
 from elo_tf.config import DataConfig, IngestConfig, WorldConfig
+from elo_tf.workers import LocalEngine
 from experiments import protocols, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["main:0", "second:1", "third:2"], "worlds to measure, LIST:SEED")
@@ -68,7 +69,7 @@ def prepare_world(config: WorldConfig, folder: pathlib.Path, processes: int) -> 
     from elo_tf.ingest.world import render_world
 
     render_world(config, folder / "videos", processes)
-    convert(folder / "videos" / "labelled", folder / "records", INGEST, processes)
+    convert(folder / "videos" / "labelled", folder / "records", INGEST, LocalEngine(processes))
     return str(folder / "records")
 
 

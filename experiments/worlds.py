@@ -39,8 +39,9 @@ def prepare(config: WorldConfig, folder: pathlib.Path, processes: int) -> pathli
     """Renders and converts what the folder lacks of a world; returns its records, `unlabelled` and `labelled`."""
     from elo_tf.ingest.convert import convert
     from elo_tf.ingest.world import render_world
+    from elo_tf.workers import LocalEngine
 
     render_world(config, folder / "videos", processes)
     for part, ingest in INGEST.items():
-        convert(folder / "videos" / part, folder / "records" / part, ingest, processes)
+        convert(folder / "videos" / part, folder / "records" / part, ingest, LocalEngine(processes))
     return folder / "records"

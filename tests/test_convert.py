@@ -17,9 +17,10 @@ from elo_tf.config import IngestConfig, InputError
 from elo_tf.ingest import convert as module
 from elo_tf.ingest.convert import convert, list_videos
 from elo_tf.ingest.ledger import Ledger
-from elo_tf.ingest.pool import Pool, parse_workers
+from elo_tf.ingest.pool import Pool
 from elo_tf.ingest.records import ID, Manifest, check_records, split_of
 from elo_tf.ingest.shards import SequenceExample, read_shard
+from elo_tf.workers import LocalEngine
 from tests import videos
 
 CONFIG = IngestConfig(size=16, labels="folders", shard_mb=0.02)
@@ -66,7 +67,7 @@ def is_sound(records, good=13, bad=2):
 def test_folder_to_records(folders, workers):
     source, records = folders
     seen = []
-    done = convert(source, records, CONFIG, workers, lambda *counts: seen.append(counts))
+    done = convert(source, records, CONFIG, LocalEngine(workers), lambda *counts: seen.append(counts))
     manifest = is_sound(records)
     assert done.converted == 13 and done.seconds == pytest.approx((sum(range(4, 16)) + 4) / 12.5)
     assert seen == [(number, 15) for number in range(1, 16)]
@@ -81,12 +82,12 @@ def test_folder_to_records(folders, workers):
 
 def test_second_run_does_only_what_is_missing(folders):
     source, records = folders
-    convert(source, records, CONFIG, 2)
+    convert(source, records, CONFIG, LocalEngine(2))
     before = {path.name: path.stat().st_mtime_ns for path in records.glob("*.tfrecord")}
-    assert convert(source, records, CONFIG, 2).converted == 0
+    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 0
     videos.plain(source / "a" / "new.mp4")
     (source / "notes.txt").unlink()
-    assert convert(source, records, CONFIG, 2).converted == 1
+    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 1
     after = {path.name: path.stat().st_mtime_ns for path in records.glob("*.tfrecord")}
     assert before.items() < after.items() and len(after) == len(before) + 1
     is_sound(records, good=14, bad=1)
@@ -94,19 +95,19 @@ def test_second_run_does_only_what_is_missing(folders):
 
 def test_repaired_video_is_tried_again(folders):
     source, records = folders
-    convert(source, records, CONFIG, 1)
+    convert(source, records, CONFIG, LocalEngine(1))
     videos.plain(source / "a" / "empty.mp4")
-    assert convert(source, records, CONFIG, 1).converted == 1
+    assert convert(source, records, CONFIG, LocalEngine(1)).converted == 1
     is_sound(records, good=14, bad=1)
 
 
 def test_deleted_shard_is_made_again(folders):
     source, records = folders
-    convert(source, records, CONFIG, 1)
+    convert(source, records, CONFIG, LocalEngine(1))
     lost = sorted(records.glob("*.tfrecord"))[0]
     count = len(list(read_shard(lost)))
     lost.unlink()
-    assert convert(source, records, CONFIG, 1).converted == count
+    assert convert(source, records, CONFIG, LocalEngine(1)).converted == count
     is_sound(records)
 
 
@@ -114,10 +115,11 @@ SCRIPT = """
 from pathlib import Path
 from elo_tf.config import IngestConfig
 from elo_tf.ingest.convert import convert
+from elo_tf.workers import LocalEngine
 
 if __name__ == "__main__":
     config = IngestConfig(size=16, labels="folders", shard_mb={shard_mb})
-    convert(Path({source!r}), Path({records!r}), config, 2)
+    convert(Path({source!r}), Path({records!r}), config, LocalEngine(2))
 """
 
 
@@ -148,7 +150,7 @@ def test_killed_and_taken_up_again(folders):
         journal.write('{"id": "torn')
     kept = len(Ledger(records, CONFIG).converted)
     assert kept > 0
-    assert convert(source, records, CONFIG, 2).converted == 13 - kept
+    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 13 - kept
     is_sound(records)
 
 
@@ -167,7 +169,7 @@ def test_interrupt_keeps_what_is_done(folders):
     assert b"KeyboardInterrupt" in process.communicate(timeout=30)[1]
     manifest = Manifest.load(str(records))
     assert manifest.usable and not manifest.complete and list(check_records(manifest)) == []
-    convert(source, records, CONFIG, 2)
+    convert(source, records, CONFIG, LocalEngine(2))
     is_sound(records)
 
 
@@ -183,26 +185,26 @@ class FatalConverter(module.Converter):
 def test_video_that_kills_workers_is_refused_and_the_rest_is_kept(folders, monkeypatch):
     source, records = folders
     monkeypatch.setattr(module, "Converter", FatalConverter)
-    convert(source, records, CONFIG, 2)
+    convert(source, records, CONFIG, LocalEngine(2))
     manifest = is_sound(records, good=12, bad=3)
     [line] = [line for line in manifest.refused if line["id"] == "a/4.mp4"]
     assert line["why"] == "the converter died on it twice (exit status -9)"
     monkeypatch.undo()
     # It is tried again, since the file need not be the cause.
-    assert convert(source, records, CONFIG, 2).converted == 1
+    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 1
 
 
 def test_too_many_bad_videos_stop_it_loudly(folders):
     source, records = folders
     strict = IngestConfig(size=16, labels="folders", max_bad_fraction=0.1)
     with pytest.raises(InputError, match=r"2 of 15 videos are unusable.*max_bad_fraction=0.1.*empty file \(1\).*raise"):
-        convert(source, records, strict, 1)
+        convert(source, records, strict, LocalEngine(1))
     manifest = Manifest.load(str(records))
     assert len(manifest.refused) == 2 and not manifest.complete
     assert list(check_records(manifest)) == []
     with pytest.raises(InputError, match="max_bad_fraction"):
-        convert(source, records, strict, 1)
-    convert(source, records, CONFIG, 1)
+        convert(source, records, strict, LocalEngine(1))
+    convert(source, records, CONFIG, LocalEngine(1))
     is_sound(records)
 
 
@@ -214,7 +216,7 @@ def test_a_disk_that_fills_up_keeps_finished_shards(folders):
     errors = process.communicate(timeout=60)[1].decode()
     assert process.returncode and f"{records} stopped: File too large" in errors
     assert list(check_records(Manifest.load(str(records)))) == []
-    convert(source, records, CONFIG, 2)
+    convert(source, records, CONFIG, LocalEngine(2))
     is_sound(records)
 
 
@@ -222,38 +224,38 @@ def test_too_little_disk_is_noticed_before_the_start(folders, monkeypatch):
     source, records = folders
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 1000))
     with pytest.raises(InputError, match="0 MiB free, the records need about"):
-        convert(source, records, CONFIG, 1)
+        convert(source, records, CONFIG, LocalEngine(1))
     assert not list(records.glob("*.tfrecord"))
 
 
 def test_two_at_once_are_refused(folders):
     source, records = folders
     with Ledger(records, CONFIG), pytest.raises(InputError, match="another program"):
-        convert(source, records, CONFIG, 1)
-    convert(source, records, CONFIG, 1)
+        convert(source, records, CONFIG, LocalEngine(1))
+    convert(source, records, CONFIG, LocalEngine(1))
 
 
 def test_other_settings_are_named(folders):
     source, records = folders
-    convert(source, records, CONFIG, 1)
+    convert(source, records, CONFIG, LocalEngine(1))
     with pytest.raises(InputError, match="made with --size=16, now 32: give the same settings"):
-        convert(source, records, IngestConfig(size=32, labels="folders"), 1)
+        convert(source, records, IngestConfig(size=32, labels="folders"), LocalEngine(1))
     (records / "manifest.json").unlink()
     with pytest.raises(InputError, match="made with --size=16, now 32"):
-        convert(source, records, IngestConfig(size=32, labels="folders"), 1)
+        convert(source, records, IngestConfig(size=32, labels="folders"), LocalEngine(1))
     other_limits = IngestConfig(size=16, labels="folders", shard_mb=1, decode_seconds=9, max_bad_fraction=0.9)
-    assert convert(source, records, other_limits, 1).converted == 0
+    assert convert(source, records, other_limits, LocalEngine(1)).converted == 0
 
 
 def test_folders_that_cannot_be_used(folders):
     source, records = folders
     with pytest.raises(InputError, match="is not a folder"):
-        convert(source / "nowhere", records, CONFIG, 1)
+        convert(source / "nowhere", records, CONFIG, LocalEngine(1))
     (source.parent / "empty").mkdir()
     with pytest.raises(InputError, match="holds no files"):
-        convert(source.parent / "empty", records, CONFIG, 1)
+        convert(source.parent / "empty", records, CONFIG, LocalEngine(1))
     with pytest.raises(InputError, match="lies within"):
-        convert(source, source / "records", CONFIG, 1)
+        convert(source, source / "records", CONFIG, LocalEngine(1))
     assert not records.exists() and not (source / "records").exists()
 
 
@@ -266,20 +268,13 @@ def test_listing(tmp_path):
     assert list_videos(tmp_path) == ["0.txt", "a/1.mp4", "b/2.mp4"]
 
 
-def test_workers_syntax():
-    assert parse_workers("local:3") == 3 and parse_workers("local") >= 1
-    for text in ("local:0", "local:", "local:x", "3", "ray", ""):
-        with pytest.raises(InputError, match="local:2"):
-            parse_workers(text)
-
-
 def test_manifest_has_one_line_a_video(folders):
     source, records = folders
-    convert(source, records, CONFIG, 2)
+    convert(source, records, CONFIG, LocalEngine(2))
     lines = (records / "manifest.json").read_text().splitlines()
     assert [json.loads(line.rstrip(","))["id"] for line in lines if line.startswith('{"id"')] == list_videos(source)
 
 
 def test_pool_without_work_starts_no_process():
-    with Pool(module.Converter, (), [], 4) as pool:
+    with Pool(LocalEngine(4), module.Converter, (), []) as pool:
         assert list(pool.events()) == []

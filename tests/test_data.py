@@ -9,6 +9,7 @@ import tensorflow as tf
 from elo_tf.config import DataConfig, IngestConfig, InputError
 from elo_tf.data import Reader
 from elo_tf.ingest.convert import convert
+from elo_tf.workers import LocalEngine
 from tests import videos
 
 NEEDS = frozenset((segment, modality) for segment in ("now", "next", "other") for modality in ("rgb", "flow", "audio"))
@@ -26,7 +27,7 @@ def records(tmp_path_factory):
         frames = np.broadcast_to(grey, [count, 24, 24, 3])
         videos.write(folder / "videos" / "ab"[index % 2] / f"{index}.mp4", frames, sound=tone)
     config = IngestConfig(size=24, labels="folders", holdout_fraction=0.0)
-    convert(folder / "videos", folder / "records", config, workers=1)
+    convert(folder / "videos", folder / "records", config, LocalEngine(1))
     return str(folder / "records")
 
 

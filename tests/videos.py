@@ -11,6 +11,7 @@ import numpy as np
 
 from elo_tf.config import IngestConfig
 from elo_tf.ingest.convert import convert
+from elo_tf.workers import LocalEngine
 
 RATE = 16000  # Hz, of the sound given to `write`
 
@@ -79,5 +80,5 @@ def noise_records(folder: Path, count: int = 16) -> Path:
         frames = random.integers(0, 255, [12, 6, 6, 3], np.uint8).repeat(4, axis=1).repeat(4, axis=2)
         sound = random.integers(-9000, 9000, 12 * 1280).astype(np.int16)
         write(folder / "videos" / f"{index}.mp4", frames, sound=sound)
-    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), workers=2)
+    convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), LocalEngine(2))
     return folder / "records"

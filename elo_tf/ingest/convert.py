@@ -23,6 +23,7 @@ from elo_tf.ingest.ledger import Ledger
 from elo_tf.ingest.pool import Pool
 from elo_tf.ingest.records import MANIFEST, Manifest, identity, serialize, split_of
 from elo_tf.ingest.shards import ShardWriter
+from elo_tf.workers import Engine
 
 # For the estimate of disk space: measured at 64 pixels and JPEG quality 92; few sources are leaner than 80 kbit/s.
 _BYTES_A_PIXEL = 0.75
@@ -135,7 +136,7 @@ def convert(
     videos: Path,
     records: Path,
     config: IngestConfig,
-    workers: int,
+    engine: Engine,
     progress: Callable[[int, int], None] = lambda done, count: None,
 ) -> Conversion:
     """Converts what is not yet converted.
@@ -147,7 +148,7 @@ def convert(
       videos: Folder of videos.
       records: Folder of records; made if missing.
       config: Settings.
-      workers: Number of processes.
+      engine: Where workers run; they are ended in any case.
       progress: Called with (videos done, videos to do) after each video of this run.
 
     Raises:
@@ -170,7 +171,7 @@ def convert(
         ledger.write_manifest(complete=False)
         complete = False
         try:
-            with Pool(Converter, (videos, ledger.partial, config), todo, workers) as pool:
+            with Pool(engine, Converter, (videos, ledger.partial, config), todo) as pool:
                 _Intake(ledger, config, len(todo), progress).take(pool)
             complete = True
         except OSError as error:

@@ -14,12 +14,9 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
-import os
 import pathlib
-import signal
 import subprocess
 import tempfile
-import threading
 from typing import Dict, Iterator, List, Tuple
 
 import cv2
@@ -30,6 +27,7 @@ from elo_tf import storage
 from elo_tf.config import InputError, WorldConfig
 from elo_tf.ingest import motions, scenes, sounds
 from elo_tf.progress import progress_bar
+from elo_tf.workers import follow_parent
 
 UNLABELLED, LABELLED = "unlabelled", "labelled"
 _SPLITS = (UNLABELLED, LABELLED)
@@ -179,15 +177,8 @@ def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, 
 
 
 def _enter_worker() -> None:
-    """A worker leaves interruptions to the parent, and ends with it, however it ends."""
-
-    def follow():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow, daemon=True).start()
+    follow_parent()
 
 
 def _write(video: Video, config: WorldConfig, directory: pathlib.Path) -> None:

@@ -1,0 +1,100 @@
+"""Workers on the machines of a Ray cluster (an optional extra: pip install "elo_tf[ray]").
+
+A worker is an actor. Ray places it where there is room for its cores and GPUs; it is not started again by Ray, since
+whoever uses the engine knows what was lost with it. Files named by workers must be seen by all machines under the same
+path.
+"""
+
+import collections
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+
+from elo_tf.config import InputError
+from elo_tf.workers import Engine, Handler, LostError, Worker, answer
+
+
+class RayEngine(Engine):
+    """Actors of a cluster.
+
+    Args:
+      address: Of the cluster; `auto` is the one that this machine belongs to.
+      count: Workers at a time; 0 is as many as the cluster has room for now.
+      gpus: That each worker takes; may be a fraction.
+
+    Raises:
+      InputError: Ray is not installed, or there is no cluster at this address, or none with such GPUs.
+    """
+
+    def __init__(self, address: str, count: int, gpus: float):
+        try:
+            import ray
+        except ImportError:
+            raise InputError('--workers=ray needs the package ray: pip install "elo_tf[ray]"') from None
+        self._ray = ray
+        try:
+            ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+        except (ConnectionError, ValueError) as error:
+            raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
+        have = ray.cluster_resources()
+        room = int(have.get("GPU", 0) / gpus) if gpus else int(have.get("CPU", 0))
+        if not room:
+            raise InputError(
+                f"the Ray cluster has {have.get('GPU', 0):g} GPUs; --gpus_per_candidate={gpus:g} is too much"
+            )
+        self.count = count or room
+        self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
+        self._workers: List[RayWorker] = []
+
+    def start(self, build: Callable[..., Handler], arguments: Tuple) -> "RayWorker":
+        self._workers.append(RayWorker(self._ray, self._actor.remote(build, arguments)))
+        return self._workers[-1]
+
+    def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
+        owner: Dict[Any, Worker] = {worker.waiting[0]: worker for worker in workers if worker.waiting}
+        ready, _ = self._ray.wait(list(owner), num_returns=1, timeout=timeout)
+        return [owner[reference] for reference in ready]
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        self._workers = []
+
+
+class RayWorker(Worker):
+    """An actor.
+
+    Attributes:
+      waiting: References of the answers to come, in their order.
+    """
+
+    def __init__(self, ray: Any, actor: Any):
+        self._ray = ray
+        self._actor = actor
+        self.waiting: Deque[Any] = collections.deque([actor.built.remote()])
+
+    def send(self, message: Any) -> None:
+        self.waiting.append(self._actor.answer.remote(message))
+
+    def receive(self) -> Any:
+        try:
+            result, error = self._ray.get(self.waiting.popleft())
+        except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError) as lost:
+            raise LostError(type(lost).__name__) from None
+        if error is not None:
+            raise error
+        return result
+
+    def kill(self) -> None:
+        self._ray.kill(self._actor)
+
+
+class _Actor:
+    """Answers as a local worker does."""
+
+    def __init__(self, build: Callable[..., Handler], arguments: Tuple):
+        self._handler, self._error = answer(lambda given: build(*given), arguments)
+
+    def built(self) -> Tuple[None, Optional[Exception]]:
+        return None, self._error
+
+    def answer(self, message: Any) -> Tuple[Any, Optional[Exception]]:
+        return answer(self._handler, message)

@@ -8,22 +8,23 @@ clusters. A candidate costs its training steps and its scoring, and next to noth
 
 import dataclasses
 import time
-from typing import Callable, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import MODALITIES, check_modalities
+from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.data import Reader, clip_sizes
-from elo_tf.fitness.descriptors import describe
-from elo_tf.fitness.score import Fitness, Scorer
+from elo_tf.fitness.score import Fitness
 from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
 from elo_tf.model import EloModel
 from elo_tf.optimizer import make_optimizer, make_slots, penalty
+from elo_tf.scoring import TowerScorer
 from elo_tf.training_log import TrainingLog
+from elo_tf.trial import Outcome
 
 # How often a diverged candidate is noticed before its end, in steps.
 CHECK_EVERY = 50
@@ -43,21 +44,6 @@ class Settings:
     fitness: FitnessConfig
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What came of a candidate.
-
-    Attributes:
-      fitness: Its score, or why it has none.
-      losses: Last unweighted value of each term; empty if it diverged.
-      seconds: Wall time of each part: `reset`, `data` (waiting for clips), `training`, `scoring`.
-    """
-
-    fitness: Fitness
-    losses: Dict[str, float]
-    seconds: Dict[str, float]
-
-
 class CandidateRunner:
     """Trains and scores losses, one after the other.
 
@@ -66,6 +52,8 @@ class CandidateRunner:
 
     Attributes:
       names: Names of the lambdas, in their order.
+      training: Clips to train on.
+      scoring: What scores the RGB tower, on clips of other videos.
       untrained: Fitness of the RGB tower at its initial weights.
       traces: Graphs traced so far, scoring included; it does not grow with the number of candidates.
 
@@ -83,37 +71,25 @@ class CandidateRunner:
         terms = tasks.select(check_modalities(settings.model.modalities), settings.model.tasks, settings.task)
         sizes = clip_sizes(manifest, settings.data)
         self.model = EloModel(terms, sizes, settings.model.backbone, penalty(settings.train))
-        self.model.compile(optimizer=make_optimizer(settings.train))
+        self._steps = tf.Variable(settings.train.steps, trainable=False, name="steps")
+        self.model.compile(optimizer=make_optimizer(settings.train, self._steps))
         self.names: Tuple[str, ...] = self.model.objective.names
         # Step at which each term was first not finite, or -1.
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
-        self._scorer = Scorer(settings.fitness)
         self._gradient_norms = GradientNorms(self.model)
-        self._open_data(settings)
+        self.training = Reader.open(settings.run.records, "train", self.model.needs, settings.data)
+        self._batches, self._batches_seed = self.training.training(settings.run.seed), settings.run.seed
+        self.scoring = TowerScorer(settings.run, settings.data, settings.fitness)
         self._step = tf.function(self._train_step, autograph=False)
-        self._embed = tf.function(self._embedding, autograph=False, reduce_retracing=True)
+        self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)
         self._build()
-        self._reference = self._cluster_descriptors()
-        self.untrained = self._score(None)
+        self.untrained = self.scoring.score(self._embedding, settings.run.seed, None)
 
     @property
     def traces(self) -> int:
-        return self._traces + self._scorer.traces
-
-    def _open_data(self, settings: Settings) -> None:
-        self.training = Reader.open(settings.run.records, "train", self.model.needs, settings.data)
-        agreeing = MODALITIES[settings.fitness.agree_with].source
-        needs = frozenset({("now", "rgb"), ("now", agreeing)})
-        self.scoring = Reader.open(settings.run.records, "holdout", needs, settings.data)
-        if self.scoring.videos.count < settings.fitness.clusters:
-            raise InputError(
-                f"--clusters={settings.fitness.clusters} is more than the {self.scoring.videos.count} held-out videos "
-                f"of {settings.run.records}; use fewer clusters or more videos"
-            )
-        self._batches = self.training.training(settings.run.seed)
-        self._scoring_batches = self.scoring.scoring(settings.fitness.scoring_clips)
+        return self._traces + self.scoring.traces
 
     def _build(self) -> None:
         """Makes all variables and keeps their first values; traces the training step."""
@@ -134,7 +110,7 @@ class CandidateRunner:
         self._first_bad.assign(tf.where(is_bad & (self._first_bad < 0), step, self._first_bad))
         return values
 
-    def _embedding(self, video):
+    def _embed(self, video):
         self._traces += 1
         return self.model(video, training=False)
 
@@ -159,33 +135,41 @@ class CandidateRunner:
     def run(
         self,
         lambdas: Sequence[float],
-        progress: Callable[[int], None] = lambda steps: None,
+        steps: Optional[int] = None,
+        seed: Optional[int] = None,
         log: Optional[TrainingLog] = None,
-    ) -> "Outcome":
+    ) -> Outcome:
         """Trains one loss from the initial weights and scores it.
 
         Args:
           lambdas: [G] in [0,1], in the order of `names`.
-          progress: Called with the number of steps done since the last call.
+          steps: Length of the training; the settings' where it is not given.
+          seed: Of the order of the clips and of the k-means starts; the search's where it is not given.
           log: Where losses and shares of the gradient are recorded, as often as the settings say.
 
         Returns:
-          Its fitness; infeasible, with the reason, if a term stopped being finite or none of any weight teaches RGB.
+          What came of it; infeasible, with the reason, if a term stopped being finite or none with a weight teaches
+          RGB.
         """
+        steps = self.settings.train.steps if steps is None else steps
+        seed = self.settings.run.seed if seed is None else seed
         begun = time.perf_counter()
         self._reset()
+        self._steps.assign(steps)
         self.model.objective.assign(lambdas)
         seconds = {"reset": time.perf_counter() - begun}
-        reason, losses = self._idle(lambdas), {}
+        reason, diverged, losses = self._idle(lambdas), False, {}
         if reason is None:
-            reason, losses = self._train(seconds, progress, log)
+            reason, losses = self._train(steps, seed, seconds, log)
+            diverged = reason is not None
         begun = time.perf_counter()
         if reason is None:
-            fitness = self._score(self.untrained.diagnostics.get("agreement_adjusted"))
+            untrained = self.untrained.diagnostics.get("agreement_adjusted")
+            fitness = self.scoring.score(self._embedding, seed, untrained)
         else:
             fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})
         seconds["scoring"] = time.perf_counter() - begun
-        return Outcome(fitness, losses, seconds)
+        return Outcome(fitness, diverged, losses, seconds)
 
     def _idle(self, lambdas: Sequence[float]) -> Optional[str]:
         """Why these lambdas leave the RGB tower as it is, or None."""
@@ -194,13 +178,15 @@ class CandidateRunner:
         return "no term that teaches the RGB tower has a weight above 0"
 
     def _train(
-        self, seconds: Dict[str, float], progress, log: Optional[TrainingLog]
+        self, steps: int, seed: int, seconds: Dict[str, float], log: Optional[TrainingLog]
     ) -> Tuple[Optional[str], Dict[str, float]]:
         """Trains; returns why it diverged, or None, and the last unweighted value of each term."""
         seconds.update(data=0.0, training=0.0)
         begun = time.perf_counter()
+        if seed != self._batches_seed:
+            self._batches, self._batches_seed = self.training.training(seed), seed
         batches = iter(self._batches)
-        for step in range(self.settings.train.steps):
+        for step in range(steps):
             clips = next(batches)
             fetched = time.perf_counter()
             values = self._step(clips, tf.constant(step))
@@ -208,10 +194,9 @@ class CandidateRunner:
             seconds["data"] += fetched - begun
             seconds["training"] += ended - fetched
             begun = ended
-            progress(1)
             if log:
                 self._record(log, step, clips, values)
-            if (step + 1) % CHECK_EVERY == 0 or step + 1 == self.settings.train.steps:
+            if (step + 1) % CHECK_EVERY == 0 or step + 1 == steps:
                 reason = self._divergence()
                 if reason:
                     return reason, {}
@@ -235,23 +220,4 @@ class CandidateRunner:
 
     def embed(self) -> np.ndarray:
         """Embeddings of the scoring clips by the RGB tower as it is: [N,D] float32."""
-        return np.concatenate([self._embed(clips["now"]["rgb"]).numpy() for clips in self._scoring_batches])
-
-    def _score(self, untrained_agreement: Optional[float]) -> Fitness:
-        return self._scorer.score(self.embed(), self.settings.run.seed, self._reference, untrained_agreement)
-
-    def _cluster_descriptors(self) -> Optional[np.ndarray]:
-        """Clusters of the scoring clips by plain descriptors of another modality: [R,N], -1 where it is missing.
-
-        None where fewer clips than clusters have that modality: agreement is then neither measured nor asked for.
-        """
-        modality = self.settings.fitness.agree_with
-        batches = [(clips["now"][modality], clips["present"][modality]) for clips in self._scoring_batches]
-        present = np.concatenate([mask.numpy() for _, mask in batches]) > 0
-        if present.sum() < self.settings.fitness.clusters:
-            return None
-        descriptors = describe(modality, np.concatenate([clips.numpy() for clips, _ in batches])[present])
-        assignment = self._scorer.reference(descriptors, self.settings.run.seed)
-        reference = np.full([len(assignment), len(present)], -1, np.int32)
-        reference[:, present] = assignment
-        return reference
+        return self.scoring.embed(self._embedding)

@@ -90,7 +90,7 @@ class RunConfig(Checked):
     records: str = setting("", "folder of records that python -m elo_tf.prepare made")
     run_dir: str = setting("", "folder of the run: settings, journal, results and figures; continued if it exists")
     seed: int = setting(0, "all randomness of the run follows from it", low=0, high=2**31 - 1)
-    threads: int = setting(0, "CPU threads that one operation may use; 0 means all cores", low=0)
+    threads: int = setting(1, "CPU threads of a worker; the last digits of results depend on it", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,12 +187,19 @@ class TrainConfig(Checked):
 class FitnessConfig(Checked):
     """How a trained RGB tower is scored without labels (Sec. 3.2.2)."""
 
-    fitness: str = setting("zipf_scale_free", "what the search minimises", choices=("zipf", "zipf_scale_free"))
+    fitness: str = setting(
+        "zipf_scale_free",
+        "what the search goes by: Eq. 5 as printed, its form free of scale, agreement with another modality, or "
+        "accuracy on --labelled (ELo-weak); all that can be had are recorded",
+        choices=("zipf", "zipf_scale_free", "agreement", "weak"),
+    )
     clusters: int = setting(50, "K of k-means; 50 for HMDB-sized work, 400 for Kinetics", low=2)
     zipf_exponent: float = setting(1.0, "s of the Zipf prior, Eq. 5", low=0)
     restarts: int = setting(20, "R, k-means runs averaged (Sec. 3.2.2: 20)", low=1)
     kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
+    labelled: str = setting("", "records of labelled videos for the weak fitness, of which the training part is used")
+    labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
     agree_with: str = setting(
         "audio", "modality whose plain descriptors RGB clusters must agree with", choices=("audio", "flow")
@@ -203,6 +210,14 @@ class FitnessConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class WorkersConfig(Checked):
+    """Where work is done side by side (`elo_tf.workers`)."""
+
+    workers: str = setting("local", "local (a process a core), local:2, ray (as many as the cluster takes), ray:16")
+    ray_address: str = setting("auto", "of the Ray cluster; auto is the one that this machine belongs to")
+
+
+@dataclasses.dataclass(frozen=True)
 class EvolutionConfig(Checked):
     """The search over λ (Sec. 3.2.3)."""
 
@@ -210,6 +225,13 @@ class EvolutionConfig(Checked):
     generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
     initial_step: float = setting(0.3, "initial standard deviation of CMA-ES, in units of λ", low=1e-6, high=1)
+    rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
+    reduction: float = setting(3.0, "of so many candidates one goes on to a rung so many times as long", low=1.1)
+    rescore: int = setting(5, "best candidates that are trained again, with fresh seeds, to name the winner", low=0)
+    rescore_seeds: int = setting(3, "fresh seeds for each of them", low=1)
+    gpus_per_candidate: float = setting(0.0, "GPUs that a worker of Ray takes; may be a fraction", low=0)
+    retries: int = setting(1, "further attempts at a candidate that diverged, ran out of memory or was lost", low=0)
+    max_failures: float = setting(0.75, "part of a generation that may fail before the search ends", low=0, high=1)
 
 
 def _flag_type(config: Type, field: dataclasses.Field) -> Any:

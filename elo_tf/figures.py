@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from elo_tf import storage
 from elo_tf.clips import MODALITIES
-from elo_tf.history import Generation
+from elo_tf.generation import Generation
 from elo_tf.journal import Journal
 
 _DOTS_PER_INCH = 150

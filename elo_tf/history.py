@@ -6,60 +6,17 @@ cannot come next, so that what was written can be read, and what is read was wri
 
 import dataclasses
 import math
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-VERSION = 1
+from elo_tf.generation import Finalists, Generation, Result
+from elo_tf.rungs import Rungs
 
+VERSION = 2
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What came of a candidate.
-
-    Attributes:
-      value: Fitness, to be minimised; None where the candidate is infeasible.
-      reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation of the value over its restarts; None without a value.
-      restarts: k-means runs behind the value.
-      diagnostics: Whatever else was measured, finite.
-      seconds: Wall time of training and scoring.
-    """
-
-    value: Optional[float]
-    reason: Optional[str]
-    deviation: Optional[float]
-    restarts: int
-    diagnostics: Mapping[str, float]
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Generation:
-    """Candidates that were asked for together.
-
-    Attributes:
-      index: Number of the generation, from 0.
-      candidates: [n], numbers of its candidates, running through the whole search.
-      lambdas: [n,G] float64 in [0,1].
-      results: [n], None for a candidate without a result so far.
-    """
-
-    index: int
-    candidates: Tuple[int, ...]
-    lambdas: np.ndarray
-    results: Tuple[Optional[Result], ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether all candidates have a result."""
-        return all(result is not None for result in self.results)
-
-    def fitness(self) -> Optional[np.ndarray]:
-        """[n] float64 with inf where a candidate is infeasible; None while the generation is not complete."""
-        if not self.complete:
-            return None
-        return np.array([math.inf if result.value is None else result.value for result in self.results])
+# A run of a candidate: its number, its training steps, and the seed of the order of its clips.
+Run = Tuple[int, int, int]
 
 
 class History:
@@ -74,7 +31,8 @@ class History:
         self.header: Dict[str, Any] = {}
         self.notes: Dict[str, Any] = {}
         self._asked: List[Tuple[Tuple[int, ...], np.ndarray]] = []
-        self._told: Dict[int, Result] = {}
+        self._finalists: Optional[Tuple[Tuple[int, ...], np.ndarray, Tuple[int, ...], int]] = None
+        self._told: Dict[Run, Result] = {}
         self._candidates = 0
 
     @property
@@ -82,12 +40,39 @@ class History:
         """Names of the λ, [G]."""
         return tuple(self.header["names"])
 
+    @property
+    def rungs(self) -> Rungs:
+        """How long candidates are trained."""
+        settings = self.header["settings"]
+        return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
+
     def generations(self) -> List[Generation]:
         """All that was asked, with the results so far."""
-        return [
-            Generation(index, candidates, lambdas.copy(), tuple(self._told.get(number) for number in candidates))
-            for index, (candidates, lambdas) in enumerate(self._asked)
-        ]
+        return [self._generation(index) for index in range(len(self._asked))]
+
+    def last(self) -> Optional[Generation]:
+        """The generation asked for last."""
+        return self._generation(len(self._asked) - 1) if self._asked else None
+
+    def _generation(self, index: int) -> Generation:
+        candidates, lambdas = self._asked[index]
+        rungs, seed = self.rungs, self.header["seed"]
+        keys = [[(number, steps, seed) for steps in rungs.steps] for number in candidates]
+        runs = tuple(tuple(self._told[key] for key in own if key in self._told) for own in keys)
+        return Generation(index, candidates, lambdas.copy(), runs, rungs)
+
+    def finalists(self) -> Optional[Finalists]:
+        """Those named last, with the results so far; None before."""
+        if self._finalists is None:
+            return None
+        candidates, lambdas, seeds, generations = self._finalists
+        steps = self.rungs.steps[-1]
+        runs = tuple(tuple(self._told.get((number, steps, seed)) for seed in seeds) for number in candidates)
+        return Finalists(candidates, lambdas.copy(), seeds, generations, steps, runs)
+
+    def results(self) -> List[Result]:
+        """Of all runs, in the order in which they ended."""
+        return list(self._told.values())
 
     def next_asked(self, lambdas: np.ndarray) -> Dict[str, Any]:
         """The record of a new generation, [n,G] λ, whose candidates go on from the last."""
@@ -99,6 +84,17 @@ class History:
             "candidates": candidates,
             "lambdas": lambdas.tolist(),
         }
+
+    def next_finalists(
+        self, candidates: Sequence[Optional[int]], lambdas: np.ndarray, seeds: Sequence[int]
+    ) -> Dict[str, Any]:
+        """The record of finalists; None in place of a number stands for a candidate that is new."""
+        numbers, following = [], self._candidates
+        for candidate in candidates:
+            numbers.append(following if candidate is None else candidate)
+            following += candidate is None
+        lambdas = np.asarray(lambdas, np.float64).tolist()
+        return {"record": "finalists", "candidates": numbers, "lambdas": lambdas, "seeds": list(seeds)}
 
     def check(self, record: Mapping[str, Any]) -> None:
         """Raises `ValueError` (or `KeyError`, `TypeError` on what is no record) where a record cannot come next."""
@@ -115,33 +111,63 @@ class History:
                 raise ValueError(f"note {record['name']!r} is there already, or has no value")
         elif kind == "asked":
             self._check_asked(record)
+        elif kind == "finalists":
+            self._check_finalists(record)
         elif kind == "told":
             self._check_told(record)
         else:
             raise ValueError(f"{kind!r} is no kind of record")
 
-    def _check_asked(self, record: Dict[str, Any]) -> None:
-        lambdas = np.array(record["lambdas"], np.float64)
+    def _check_asked(self, record: Mapping[str, Any]) -> None:
         if record["generation"] != len(self._asked):
             raise ValueError(f"generation {record['generation']} does not follow {len(self._asked) - 1}")
+        self._check_lambdas(record)
+        if record["candidates"] != list(range(self._candidates, self._candidates + len(record["lambdas"]))):
+            raise ValueError(f"candidates do not go on from {self._candidates}")
+
+    def _check_lambdas(self, record: Mapping[str, Any]) -> None:
+        lambdas = np.array(record["lambdas"], np.float64)
         if lambdas.ndim != 2 or not len(lambdas) or lambdas.shape[1] != len(self.names):
             raise ValueError(f"λ of shape {lambdas.shape} for {len(self.names)} names")
         if not ((lambdas >= 0) & (lambdas <= 1)).all():
             raise ValueError("a λ is outside of [0,1]")
-        if record["candidates"] != list(range(self._candidates, self._candidates + len(lambdas))):
-            raise ValueError(f"candidates do not go on from {self._candidates}")
+        if len(lambdas) != len(record["candidates"]):
+            raise ValueError(f"{len(lambdas)} λ vectors for {len(record['candidates'])} candidates")
 
-    def _check_told(self, record: Dict[str, Any]) -> None:
+    def _check_finalists(self, record: Mapping[str, Any]) -> None:
+        self._check_lambdas(record)
+        new = [number for number in record["candidates"] if number >= self._candidates]
+        if new != list(range(self._candidates, self._candidates + len(new))) or min(record["candidates"]) < 0:
+            raise ValueError(f"finalists {record['candidates']} do not go on from {self._candidates}")
+        seeds = record["seeds"]
+        if not seeds or len(set(seeds)) < len(seeds) or self.header["seed"] in seeds:
+            raise ValueError(f"seeds {seeds} are not fresh")
+
+    def _check_told(self, record: Mapping[str, Any]) -> None:
         candidate, result = record["candidate"], _result(record)
         if not isinstance(candidate, int) or not 0 <= candidate < self._candidates:
             raise ValueError(f"candidate {candidate} was not asked for")
-        if candidate in self._told:
+        if (candidate, result.steps, result.seed) in self._told:
             raise ValueError(f"candidate {candidate} has a result already")
         if (result.value is None) != bool(result.reason) or (result.value is None) != (result.deviation is None):
             raise ValueError(f"candidate {candidate} needs either a value and its deviation or a reason")
         for number in (result.value or 0.0, result.deviation or 0.0, result.seconds, *result.diagnostics.values()):
             if not math.isfinite(number):
                 raise ValueError(f"candidate {candidate} has a number that is not finite")
+        if result.seed == self.header["seed"]:
+            generation = self._generation_of(candidate)
+            due = generation.due() if generation else []
+            if (candidate, result.steps) not in [(generation.candidates[place], steps) for place, steps in due]:
+                raise ValueError(f"candidate {candidate} was not to be trained for {result.steps} steps")
+        elif not self._finalists or candidate not in self._finalists[0] or result.seed not in self._finalists[2]:
+            raise ValueError(f"candidate {candidate} was not to be trained with seed {result.seed}")
+
+    def _generation_of(self, candidate: int) -> Optional[Generation]:
+        """The generation of a candidate, looked for from the last."""
+        for index in reversed(range(len(self._asked))):
+            if candidate in self._asked[index][0]:
+                return self._generation(index)
+        return None
 
     def apply(self, record: Dict[str, Any]) -> None:
         """Takes a record that was checked."""
@@ -150,11 +176,16 @@ class History:
             self.header = {name: value for name, value in record.items() if name not in ("record", "version")}
         elif kind == "note":
             self.notes[record["name"]] = record["value"]
-        elif kind == "asked":
-            self._asked.append((tuple(record["candidates"]), np.array(record["lambdas"], np.float64)))
-            self._candidates += len(record["candidates"])
+        elif kind == "told":
+            result = _result(record)
+            self._told[record["candidate"], result.steps, result.seed] = result
         else:
-            self._told[record["candidate"]] = _result(record)
+            candidates, lambdas = tuple(record["candidates"]), np.array(record["lambdas"], np.float64)
+            if kind == "asked":
+                self._asked.append((candidates, lambdas))
+            else:
+                self._finalists = candidates, lambdas, tuple(record["seeds"]), len(self._asked)
+            self._candidates = max(self._candidates, max(candidates) + 1)
 
 
 def _result(record: Mapping[str, Any]) -> Result:

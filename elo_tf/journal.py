@@ -3,10 +3,11 @@
 One JSON object a line. A generation is one line, so that it is recorded whole or not at all, and it is on disk before
 any of its candidates runs:
 
-    {"record": "header", "version": 1, "seed": 0, "settings": {...}, "names": [...], "schema": "...", "packages": {...}}
+    {"record": "header", "version": 2, "seed": 0, "settings": {...}, "names": [...], "schema": "...", "packages": {...}}
     {"record": "note", "name": "untrained_agreement", "value": 0.25}
     {"record": "asked", "generation": 0, "candidates": [0, 1], "lambdas": [[0.5, 0.1], [0.2, 0.9]]}
-    {"record": "told", "candidate": 1, "value": 0.31, "reason": null, "deviation": 0.01, "restarts": 20, ...}
+    {"record": "told", "candidate": 1, "steps": 6000, "seed": 0, "value": 0.31, "reason": null, "deviation": 0.01, ...}
+    {"record": "finalists", "candidates": [1, 2], "lambdas": [[0.2, 0.9], [0.3, 0.3]], "seeds": [1001, 1002]}
 
 λ stand in the order of `names`. Floats are written with as many digits as bring the same bits back. A line is written
 and synchronised before the call returns. A search that was killed in mid-write leaves a line without its end, which is
@@ -17,12 +18,14 @@ import dataclasses
 import fcntl
 import json
 import os
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from elo_tf.config import InputError
-from elo_tf.history import VERSION, Generation, History, Result
+from elo_tf.generation import Finalists, Generation, Result
+from elo_tf.history import VERSION, History
+from elo_tf.rungs import Rungs
 
 _ABSENT = object()
 
@@ -61,7 +64,7 @@ class Journal:
         try:
             _lock(descriptor, path)
             journal._load(cut=True)
-            if journal.header and not journal.generations() and not journal.notes:
+            if journal.header and not journal.last() and not journal.notes:
                 # Nothing came of it yet: what stopped that search at its start is perhaps mended by other settings.
                 os.ftruncate(descriptor, 0)
                 journal._history = History()
@@ -112,6 +115,11 @@ class Journal:
         return self._history.names
 
     @property
+    def rungs(self) -> Rungs:
+        """How long candidates are trained."""
+        return self._history.rungs
+
+    @property
     def notes(self) -> Dict[str, Any]:
         """Facts that were measured once for the whole search, by name."""
         return dict(self._history.notes)
@@ -119,6 +127,18 @@ class Journal:
     def generations(self) -> List[Generation]:
         """All that was asked, with the results so far."""
         return self._history.generations()
+
+    def last(self) -> Optional[Generation]:
+        """The generation asked for last; None before the first."""
+        return self._history.last()
+
+    def finalists(self) -> Optional[Finalists]:
+        """Those named last, with the results so far; None before."""
+        return self._history.finalists()
+
+    def results(self) -> List[Result]:
+        """Of all runs, in the order in which they ended."""
+        return self._history.results()
 
     def note(self, name: str, value: Any) -> None:
         """Records a fact of the whole search, of a JSON type, once."""
@@ -140,11 +160,31 @@ class Journal:
         self._write(record)
         return tuple(record["candidates"])
 
-    def tell(self, candidate: int, result: Result) -> None:
-        """Records the result of a candidate.
+    def name_finalists(
+        self, candidates: Sequence[Optional[int]], lambdas: np.ndarray, seeds: Sequence[int]
+    ) -> Tuple[int, ...]:
+        """Records the candidates among which fresh seeds decide, before any of them runs.
+
+        Args:
+          candidates: [n] numbers; None for a λ vector that was no candidate so far.
+          lambdas: [n,G] in [0,1].
+          seeds: Fresh ones, not that of the search.
+
+        Returns:
+          [n] numbers of the finalists.
 
         Raises:
-          ValueError: the candidate was not asked for or has a result, or a number is not finite.
+          ValueError: there is no such candidate, or a seed is not fresh.
+        """
+        record = self._history.next_finalists(candidates, lambdas, seeds)
+        self._write(record)
+        return tuple(record["candidates"])
+
+    def tell(self, candidate: int, result: Result) -> None:
+        """Records the result of a run of a candidate.
+
+        Raises:
+          ValueError: the run was not asked for or has a result, or a number is not finite.
         """
         self._write({"record": "told", "candidate": candidate, **dataclasses.asdict(result)})
 

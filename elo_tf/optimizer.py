@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from typing import Sequence
+from typing import Sequence, Union
 
 import tensorflow as tf
 
@@ -22,28 +22,29 @@ class WarmupCosine(tf.keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
       peak: Learning rate at the end of the warm-up.
-      steps: Steps of the whole training.
+      steps: Steps of the whole training; a variable where trainings of several lengths share a graph.
       warmup_steps: Those of the warm-up.
     """
 
-    def __init__(self, peak: float, steps: int, warmup_steps: int):
+    def __init__(self, peak: float, steps: Union[int, tf.Variable], warmup_steps: int):
         self.peak = peak
         self.steps = steps
-        self.warmup_steps = min(warmup_steps, steps)
+        self.warmup_steps = warmup_steps
 
     def __call__(self, step):
-        step = tf.cast(step, tf.float32)
-        rising = (step + 1.0) / max(1, self.warmup_steps)
-        done = tf.clip_by_value((step - self.warmup_steps) / max(1, self.steps - self.warmup_steps), 0.0, 1.0)
+        step, steps = tf.cast(step, tf.float32), tf.cast(self.steps, tf.float32)
+        warmup = tf.minimum(float(self.warmup_steps), steps)
+        rising = (step + 1.0) / tf.maximum(1.0, warmup)
+        done = tf.clip_by_value((step - warmup) / tf.maximum(1.0, steps - warmup), 0.0, 1.0)
         falling = 0.5 * (1.0 + tf.cos(math.pi * done))
-        return self.peak * tf.where(step < self.warmup_steps, rising, falling)
+        return self.peak * tf.where(step < warmup, rising, falling)
 
     def get_config(self):
-        return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps}
+        return {"peak": self.peak, "steps": int(self.steps), "warmup_steps": self.warmup_steps}
 
 
-def make_optimizer(config: TrainConfig) -> tf.keras.optimizers.Optimizer:
-    """The optimiser that the settings name.
+def make_optimizer(config: TrainConfig, steps: Union[int, tf.Variable, None] = None) -> tf.keras.optimizers.Optimizer:
+    """The optimiser that the settings name; `steps` is the length of the training where that is not the settings'.
 
     The classes of `optimizers.legacy` update a variable with one fused kernel, the others with about thirty small
     ones; with the 270 small variables of four `tiny` towers that is a third of the step and half of the graph.
@@ -52,12 +53,13 @@ def make_optimizer(config: TrainConfig) -> tf.keras.optimizers.Optimizer:
     is small: the weights of a tower that nothing teaches shrink by the learning rate in every step, and nearly so do
     those of one whose terms pull weakly.
     """
-    rate = WarmupCosine(config.learning_rate, config.steps, config.warmup_steps)
+    steps = config.steps if steps is None else steps
+    rate = WarmupCosine(config.learning_rate, steps, config.warmup_steps)
     if config.optimizer == "sgd":
         return tf.keras.optimizers.legacy.SGD(rate, momentum=config.momentum)
     if not config.weight_decay:
         return tf.keras.optimizers.legacy.Adam(rate)
-    decay = WarmupCosine(config.learning_rate * config.weight_decay, config.steps, config.warmup_steps)
+    decay = WarmupCosine(config.learning_rate * config.weight_decay, steps, config.warmup_steps)
     return tfa.optimizers.AdamW(decay, rate, exclude_from_weight_decay=[ALL_BUT_KERNELS])
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from elo_tf import command_line
-from elo_tf.config import IngestConfig, InputError, WorldConfig, from_flags
+from elo_tf.config import IngestConfig, InputError, WorkersConfig, WorldConfig, from_flags
 from elo_tf.ingest.convert import Conversion, convert, refusals
 from elo_tf.ingest.ledger import lock
 from elo_tf.ingest.records import MANIFEST, SPLITS, Manifest, check_records
@@ -28,10 +28,6 @@ from elo_tf.workers import Engine, LocalEngine, cores, parse
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; with --world, where to render (RECORDS/../videos)")
 _RECORDS = flags.DEFINE_string("records", None, "folder of records")
-_WORKERS = flags.DEFINE_string(
-    "workers", "local", "where to convert: local (a process a core), local:2, ray (as many as fit), ray:16"
-)
-_RAY_ADDRESS = flags.DEFINE_string("ray_address", "auto", "of the Ray cluster; auto is the one this machine is in")
 _VALIDATE = flags.DEFINE_bool("validate", False, "read finished records back and check them, convert nothing")
 
 _PARTS = ("unlabelled", "labelled")
@@ -40,12 +36,13 @@ _LABELLED_HOLDOUT = 0.5  # train and test set of the labelled part
 
 def main() -> None:
     config, world = from_flags(IngestConfig), from_flags(WorldConfig)
-    engine = parse(_WORKERS.value, _RAY_ADDRESS.value)
     if not _RECORDS.value:
         raise InputError("--records is missing; name the folder of records")
     records = Path(_RECORDS.value)
     if _VALIDATE.value:
         return validate(records)
+    where = from_flags(WorkersConfig)
+    engine = parse(where.workers, where.ray_address)
     if world.world:
         return prepare_world(config, world, records, engine)
     if not _VIDEOS.value:
@@ -129,4 +126,4 @@ def validate(records: Path) -> None:
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [IngestConfig, WorldConfig])
+    command_line.run(main, __doc__, [IngestConfig, WorldConfig, WorkersConfig])

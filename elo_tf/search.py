@@ -7,25 +7,20 @@ interrupted, by whatever, continues when the command is given again: no finished
 """
 
 import dataclasses
-import gc
 import hashlib
 import json
-import math
 import os
 import pathlib
 import platform
 import shutil
-import sys
-import time
 from importlib import metadata
 from typing import Any, Dict, Tuple
 
-import numpy as np
 from absl import flags
-from tqdm import tqdm
 
 from elo_tf import command_line, config, figures, tasks
-from elo_tf.candidate import CandidateRunner, Outcome, Settings
+from elo_tf.candidate import Settings
+from elo_tf.candidate_worker import About, CandidateWorker
 from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import (
     DataConfig,
@@ -36,27 +31,29 @@ from elo_tf.config import (
     RunConfig,
     TaskConfig,
     TrainConfig,
+    WorkersConfig,
 )
+from elo_tf.crew import Crew
 from elo_tf.evolution import base
-from elo_tf.findings import best_result, findings
-from elo_tf.history import Result
+from elo_tf.findings import findings, winner
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
 from elo_tf.model import EloModel
-from elo_tf.objective import save_loss, schema_hash
-from elo_tf.progress import progress_bar
+from elo_tf.objective import schema_hash
+from elo_tf.rounds import UNTRAINED, Search
+from elo_tf.search_log import SearchLog
 from elo_tf.storage import write_text
-from elo_tf.training_log import TrainingLog
+from elo_tf.workers import parse
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
 # Flags that may change when a search is continued: where it lies, how long it goes on, what is recorded of it.
-MAY_DIFFER = ("records", "run_dir", "generations", "log_every", "share_every")
+MAY_DIFFER = (
+    "records", "run_dir", "labelled", "generations", "rescore", "rescore_seeds", "log_every", "share_every",
+    "gpus_per_candidate", "max_failures",
+)  # fmt: skip
 
 LEAST_FREE_BYTES = 64 * 2**20
-
-# Name of the journal's note of the units of the terms.
-UNITS = "loss_units"
 
 _LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
 
@@ -64,24 +61,50 @@ _LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the g
 def main() -> None:
     """Runs or continues a search, as the flags say."""
     run, data, model, task, train, fitness, evolution = configs = tuple(config.from_flags(kind) for kind in CONFIGS)
+    workers = config.from_flags(WorkersConfig)
     if _LIST_LOSSES.value:
         list_losses(data, model, task)
         return
     directory = _run_directory(run)
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
-    header = _header(run.seed, configs, [term.name for term in terms], manifest)
+    names = tuple(term.name for term in terms)
+    header = _header(run.seed, configs, names, manifest)
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
-        write_text(directory / "flags.txt", config.to_lines(*configs))
-        search = Search(journal, evolution, directory)
+        write_text(directory / "flags.txt", config.to_lines(*configs, workers))
+        strategy = _strategy(evolution, len(names), run.seed)
+        search = Search(journal, evolution, directory, strategy)
         if search.is_left():
-            _limit_threads(run.threads)
-            print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
-            runner = CandidateRunner(Settings(run, data, model, task, train, fitness))
-            # The graphs stay until the end: looking through them for garbage costs half a second each time.
-            gc.freeze()
-            search.run(runner)
-        search.finish({term.name: term.code for term in terms})
+            settings = Settings(run, data, model, task, train, fitness)
+            engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
+            with Crew(engine, CandidateWorker, (settings,), evolution.retries) as crew:
+                print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
+                about = crew.call("about")
+                if UNTRAINED not in journal.notes:
+                    journal.note(UNTRAINED, about.untrained)
+                trainings, done = search.trainings(), len(journal.results())
+                announce(about, names, crew, trainings, done)
+                log = SearchLog(directory / "tensorboard", evolution.generations, trainings, done, run.seed)
+                search.run(crew, log)
+        finish(journal, directory, {term.name: term.code for term in terms})
+
+
+def _strategy(evolution: EvolutionConfig, dimensions: int, seed: int) -> base.Strategy:
+    """The strategy that the settings name.
+
+    Raises:
+      InputError: there is none of this name, or a setting is impossible for it.
+    """
+    try:
+        return base.create(
+            evolution.strategy,
+            dimensions=dimensions,
+            seed=seed,
+            population=evolution.population,
+            initial_step=evolution.initial_step,
+        )
+    except ValueError as error:
+        raise InputError(f"--strategy={evolution.strategy}: {error}") from None
 
 
 def list_losses(data: DataConfig, model: ModelConfig, task: TaskConfig) -> None:
@@ -112,15 +135,6 @@ def _run_directory(run: RunConfig) -> pathlib.Path:
     return directory
 
 
-def _limit_threads(threads: int) -> None:
-    """Fixes the arithmetic: how many threads share a sum, and no operation whose result depends on the moment."""
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads or os.cpu_count())
-    tf.config.threading.set_inter_op_parallelism_threads(threads or os.cpu_count())
-    tf.config.experimental.enable_op_determinism()
-
-
 def _header(seed: int, configs: Tuple[Any, ...], names: Tuple[str, ...], manifest: Manifest) -> Dict[str, Any]:
     """What a search depends on, for the first line of its journal."""
     settings = {}
@@ -140,160 +154,39 @@ def _header(seed: int, configs: Tuple[Any, ...], names: Tuple[str, ...], manifes
     }
 
 
-class Search:
-    """Ask, run, tell, until the rounds are done; the journal is its only state.
+def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, done: int) -> None:
+    """Prints what the search is about to do."""
+    videos = ", ".join(f"{count} {purpose}" for purpose, count in about.videos.items())
+    print(f"{len(names)} lambdas; videos: {videos}; {trainings} trainings, {done} already done; {crew.size} workers")
+    for purpose, count in about.excluded.items():
+        if count:
+            print(f"{count} videos {purpose} are too short for the clips asked for and left out")
+    scores = ("zipf", "zipf_scale_free", "agreement_adjusted", "weak")
+    shown = [f"{name} {about.untrained[name]:.3f}" for name in scores if name in about.untrained]
+    print(f"untrained tower: {', '.join(shown)}", flush=True)
+
+
+def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> None:
+    """Writes the figures and prints the findings.
 
     Args:
-      journal: Open; what it holds is replayed, not repeated.
-      evolution: Settings of the strategy.
-      directory: The run directory.
+      journal: Of the search.
+      directory: Of the run.
+      codes: Name of each term -> its short form.
+
+    Raises:
+      InputError: no candidate was feasible.
     """
-
-    def __init__(self, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path):
-        self.journal = journal
-        self.evolution = evolution
-        self.directory = directory
-        try:
-            self.strategy = base.create(
-                evolution.strategy,
-                dimensions=len(journal.names),
-                seed=journal.header["seed"],
-                population=evolution.population,
-                initial_step=evolution.initial_step,
-            )
-            base.replay(self.strategy, [(each.lambdas, each.fitness()) for each in journal.generations()])
-        except ValueError as error:
-            raise InputError(f"--strategy={evolution.strategy} in {directory}: {error}") from None
-
-    def is_left(self) -> bool:
-        """Whether candidates are still to be run."""
-        generations = self.journal.generations()
-        if generations and not generations[-1].complete:
-            return True
-        return len(generations) < self.evolution.generations and not self.strategy.stop()
-
-    def run(self, runner: CandidateRunner) -> None:
-        """Runs what is missing."""
-        results = [result for generation in self.journal.generations() for result in generation.results]
-        done = sum(result is not None for result in results)
-        self._announce(runner, done)
-        self._agree_on_units(runner)
-        total = self.evolution.generations * self.strategy.population
-        steps = runner.settings.train.steps
-        with progress_bar(total * steps, "step", done * steps) as bar:
-            while self.is_left():
-                self._run_generation(runner, bar)
-        for reason in self.strategy.stop():
-            print(f"The strategy stopped: {reason}")
-
-    def _announce(self, runner: CandidateRunner, done: int) -> None:
-        print(
-            f"{len(runner.names)} lambdas, {runner.training.videos.count} videos to train on, "
-            f"{runner.scoring.videos.count} to score on; {self.evolution.generations} generations of "
-            f"{self.strategy.population} candidates of {runner.settings.train.steps} steps, {done} already done"
+    (directory / "figures").mkdir(exist_ok=True)
+    if winner(journal) is None:
+        results = journal.results()
+        raise InputError(
+            f"none of {len(results)} candidates was feasible, so there is no evolved loss; first reason: "
+            f"{results[0].reason}; try more --steps or another --learning_rate"
         )
-        for part, reader in (("training", runner.training), ("scoring", runner.scoring)):
-            if reader.excluded:
-                print(f"{reader.excluded} {part} videos are too short for the clips asked for and left out")
-        measured = runner.untrained.diagnostics
-        shown = [name for name in ("zipf", "zipf_scale_free", "agreement_adjusted") if name in measured]
-        print(f"untrained tower: {', '.join(f'{name} {measured[name]:.3f}' for name in shown)}", flush=True)
-
-    def _agree_on_units(self, runner: CandidateRunner) -> None:
-        """Measures the units of the terms once a search; afterwards they are those of its journal."""
-        if runner.settings.task.loss_units == "gradient":
-            if UNITS not in self.journal.notes:
-                self.journal.note(UNITS, runner.measure_units())
-            runner.assign_units(self.journal.notes[UNITS])
-
-    def _run_generation(self, runner: CandidateRunner, bar: tqdm) -> None:
-        """Runs the candidates of one generation that have no result yet."""
-        generations = self.journal.generations()
-        if not generations or generations[-1].complete:
-            self.journal.ask(self.strategy.ask())
-        generation = self.journal.generations()[-1]
-        for candidate, lambdas, result in zip(generation.candidates, generation.lambdas, generation.results):
-            if result is None:
-                self._run_candidate(runner, candidate, lambdas, bar)
-        generation = self.journal.generations()[-1]
-        self.strategy.tell(generation.lambdas, generation.fitness())
-        if all(result.value is None for result in generation.results):
-            bar.write(
-                f"Generation {generation.index}: no candidate is feasible; the first: {generation.results[0].reason}",
-                file=sys.stderr,
-            )
-        self._save_best()
-
-    def _run_candidate(self, runner: CandidateRunner, candidate: int, lambdas: np.ndarray, bar: tqdm) -> None:
-        begun, before = time.perf_counter(), bar.n
-        log = None
-        if runner.settings.train.log_every or runner.settings.train.share_every:
-            log = TrainingLog(
-                self.directory / "tensorboard" / f"{candidate:05d}",
-                dict(zip(self.journal.names, lambdas)),
-                warn=lambda message: bar.write(f"candidate {candidate}, {message}", file=sys.stderr),
-            )
-        outcome = runner.run(lambdas, bar.update, log)
-        if log:
-            log.close()
-        # A candidate that diverged has not used all of its steps.
-        bar.update(before + runner.settings.train.steps - bar.n)
-        self.journal.tell(candidate, _result(outcome, time.perf_counter() - begun))
-        best = best_result(self.journal.generations())
-        bar.set_postfix_str(f"best {best[2].value:.4f}" if best else "none feasible")
-
-    def _save_best(self) -> None:
-        best = best_result(self.journal.generations())
-        if best:
-            generation, place, result = best
-            results = [result for each in self.journal.generations() for result in each.results if result]
-            about = {
-                "strategy": self.evolution.strategy,
-                "fitness": {
-                    "name": self.journal.header["settings"]["fitness"],
-                    "value": result.value,
-                    "deviation": result.deviation,
-                    "restarts": result.restarts,
-                },
-                "candidate": generation.candidates[place],
-                "generation": generation.index,
-                "evaluations": len(results),
-                "infeasible": sum(each.value is None for each in results),
-                "seconds": round(sum(each.seconds for each in results), 1),
-            }
-            path = self.directory / "evolved_loss.json"
-            save_loss(path, self.journal.names, generation.lambdas[place], about, self.journal.notes.get(UNITS))
-
-    def finish(self, codes: Dict[str, str]) -> None:
-        """Writes the figures and prints the findings.
-
-        Args:
-          codes: Name of each term -> its short form.
-
-        Raises:
-          InputError: no candidate was feasible.
-        """
-        (self.directory / "figures").mkdir(exist_ok=True)
-        generations = self.journal.generations()
-        best = best_result(generations)
-        if best is None:
-            reasons = sorted({result.reason for each in generations for result in each.results})
-            raise InputError(
-                f"none of {sum(len(each.results) for each in generations)} candidates was feasible, so there is no "
-                f"evolved loss; first reason: {reasons[0]}; try more --steps or another --learning_rate"
-            )
-        figures.draw_all(self.journal, str(self.directory / "figures"), codes)
-        print(findings(self.journal, codes, self.directory))
-
-
-def _result(outcome: Outcome, seconds: float) -> Result:
-    """An outcome as the journal takes it."""
-    fitness = outcome.fitness
-    extra = {f"loss/{name}": value for name, value in outcome.losses.items() if math.isfinite(value)}
-    extra.update({f"seconds/{name}": value for name, value in outcome.seconds.items()})
-    diagnostics = {**fitness.diagnostics, **extra}
-    return Result(fitness.value, fitness.reason, fitness.deviation, fitness.restarts, diagnostics, seconds)
+    figures.draw_all(journal, str(directory / "figures"), codes)
+    print(findings(journal, codes, directory))
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, CONFIGS)
+    command_line.run(main, __doc__, (*CONFIGS, WorkersConfig))

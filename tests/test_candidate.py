@@ -120,13 +120,13 @@ def test_units_make_terms_equal_at_the_start(settings):
 
 def test_training_and_scoring_videos_are_disjoint(runner):
     trained = {int(video) for clips in runner.training.training(0).take(12) for video in clips["video"]}
-    scored = {int(video) for clips in runner.scoring.scoring(100) for video in clips["video"]}
+    scored = {int(video) for clips in runner.scoring.reader.scoring(100) for video in clips["video"]}
     assert trained and scored and not trained & scored
 
 
 def test_reference_ignores_videos_without_sound(runner):
-    assert runner._reference.shape == (3, len(runner.embed()))
-    assert (runner._reference >= 0).all()
+    assert runner.scoring.reference.shape == (3, len(runner.embed()))
+    assert (runner.scoring.reference >= 0).all()
     assert "agreement" in runner.untrained.diagnostics
 
 
@@ -143,3 +143,14 @@ def test_unfinished_records(settings, tmp_path):
     manifest.write_text(manifest.read_text().replace('"complete": true', '"complete": false'))
     with pytest.raises(InputError, match="is unfinished; run python -m elo_tf.prepare again"):
         CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=str(tmp_path))))
+
+
+def test_length_and_seed_of_a_training(runner):
+    full = runner.run([0.5, 0.5, 0.5])
+    short = runner.run([0.5, 0.5, 0.5], steps=2)
+    other = runner.run([0.5, 0.5, 0.5], seed=9)
+    assert len({str(outcome.losses) for outcome in (full, short, other)}) == 3
+    # Two steps at the learning rates of a training of two steps, whatever was trained before.
+    again = runner.run([0.5, 0.5, 0.5], steps=2)
+    assert (again.fitness, again.losses) == (short.fitness, short.losses)
+    assert runner.run([0.5, 0.5, 0.5]).losses == full.losses

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 from elo_tf import figures
-from elo_tf.history import Result
+from elo_tf.generation import Result
 from elo_tf.journal import Journal
 
 CODES = {
@@ -25,14 +25,14 @@ BEST = 7
 def write(path, rounds=3, population=4, failed=(), told=None):
     """A journal whose candidates get 1 - number / 100, the best of them 0.125."""
     generator = np.random.default_rng(0)
-    with Journal.open(str(path), {"seed": 0, "settings": {"fitness": "zipf"}, "names": NAMES}) as journal:
+    with Journal.open(str(path), {"seed": 0, "settings": {"fitness": "zipf", "steps": 9}, "names": NAMES}) as journal:
         for _ in range(rounds):
             for number in journal.ask(generator.random((population, len(NAMES)))):
                 if told is not None and number >= told:
                     continue
                 value = 0.125 if number == BEST else 1 - number / 100
-                result = Result(value, None, 0.01, 20, {}, 1.0)
-                journal.tell(number, Result(None, "dead", None, 20, {}, 1.0) if number in failed else result)
+                result = Result(9, 0, value, None, 0.01, 20, {}, 1.0)
+                journal.tell(number, Result(9, 0, None, "dead", None, 20, {}, 1.0) if number in failed else result)
     return Journal.read(str(path))
 
 

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.history import Result
+from elo_tf.generation import Result
 from elo_tf.journal import Journal
 
 HEADER = {
     "seed": 3,
-    "settings": {"clusters": 50, "modalities": ("rgb", "flow"), "generations": 10},
+    "settings": {"steps": 9, "clusters": 50, "modalities": ("rgb", "flow"), "generations": 10},
     "names": ["rgb/shuffle", "rgb-flow/embed", "flow/distill/stage3"],
     "schema": "ab12",
     "packages": {"numpy": "1.26.4", "cma": "4.5.0"},
 }
-RESULT = Result(0.1 + 0.2, None, 1e-17, 20, {"zipf": 1 / 3}, 12.5)
+RESULT = Result(9, 3, 0.1 + 0.2, None, 1e-17, 20, {"zipf": 1 / 3}, 12.5)
 ROOT = pathlib.Path(__file__).parents[1]
-FAILED = Result(None, "collapsed: mean deviation 0 is below 0.001", None, 20, {}, 3.25)
+FAILED = Result(9, 3, None, "collapsed: mean deviation 0 is below 0.001", None, 20, {}, 3.25)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_each_generation_is_on_disk_as_one_line_when_ask_returns(path):
     "change, message",
     [
         ({"settings": {**HEADER["settings"], "clusters": 100}}, "clusters: was 50, now 100"),
-        ({"settings": {"clusters": 50, "modalities": ("rgb", "flow")}}, "generations: was 10, now absent"),
+        ({"settings": {"steps": 9, "clusters": 50, "modalities": ("rgb", "flow")}}, "generations: was 10, now absent"),
         ({"settings": {**HEADER["settings"], "extra": 1}}, "extra: was absent, now 1"),
         ({"seed": 4}, "seed: was 3, now 4"),
         ({"schema": "cd34"}, "schema: was ab12, now cd34"),
@@ -183,7 +183,7 @@ def test_torn_anywhere_it_is_readable_and_goes_on(path):
     "number, damage",
     [
         (1, lambda line: line[:40]),
-        (1, lambda line: line.replace('"version": 1', '"version": 2')),
+        (1, lambda line: line.replace('"version": 2', '"version": 1')),
         (1, lambda line: line.replace("header", "note")),
         (3, lambda line: line.replace("asked", "esked")),
         (3, lambda line: line.replace('"generation": 0', '"generation": 1')),
@@ -233,10 +233,13 @@ def test_no_journal_to_read(path):
     [
         (lambda journal: journal.tell(0, RESULT), "has a result already"),
         (lambda journal: journal.tell(8, RESULT), "was not asked for"),
-        (lambda journal: journal.tell(4, Result(float("nan"), None, 0.0, 20, {}, 1.0)), "not JSON compliant"),
-        (lambda journal: journal.tell(4, Result(0.1, None, 0.0, 20, {"a": float("inf")}, 1.0)), "not JSON compliant"),
-        (lambda journal: journal.tell(4, Result(None, None, None, 20, {}, 1.0)), "either a value"),
-        (lambda journal: journal.tell(4, Result(0.1, "why", 0.1, 20, {}, 1.0)), "either a value"),
+        (lambda journal: journal.tell(4, Result(9, 3, float("nan"), None, 0.0, 20, {}, 1.0)), "not JSON compliant"),
+        (
+            lambda journal: journal.tell(4, Result(9, 3, 0.1, None, 0.0, 20, {"a": float("inf")}, 1.0)),
+            "not JSON compliant",
+        ),
+        (lambda journal: journal.tell(4, Result(9, 3, None, None, None, 20, {}, 1.0)), "either a value"),
+        (lambda journal: journal.tell(4, Result(9, 3, 0.1, "why", 0.1, 20, {}, 1.0)), "either a value"),
         (lambda journal: journal.ask(np.zeros((2, 4))), "for 3 names"),
         (lambda journal: journal.ask(np.full((2, 3), 1.5)), "outside"),
         (lambda journal: journal.note("untrained_agreement", 0.3), "there already"),
@@ -285,19 +288,19 @@ def test_a_full_disk_leaves_a_readable_journal_that_goes_on(path, room):
 WRITER = """
 import sys
 import numpy as np
-from elo_tf.history import Result
+from elo_tf.generation import Result
 from elo_tf.journal import Journal
 journal = Journal.open(sys.argv[1], {header!r})
 generator = np.random.default_rng(len(journal.generations()))
 for generation in journal.generations():
     for candidate, result in zip(generation.candidates, generation.results):
         if result is None:
-            journal.tell(candidate, Result(candidate / 7, None, 0.0, 20, {{}}, 1.0))
+            journal.tell(candidate, Result(9, 3, candidate / 7, None, 0.0, 20, {{}}, 1.0))
             print("told", candidate, flush=True)
 while True:
     for candidate in journal.ask(generator.random((5, 3))):
         print("asked", candidate, flush=True)
-        journal.tell(candidate, Result(candidate / 7, None, 0.0, 20, {{}}, 1.0))
+        journal.tell(candidate, Result(9, 3, candidate / 7, None, 0.0, 20, {{}}, 1.0))
         print("told", candidate, flush=True)
 """
 

@@ -33,7 +33,7 @@ def scorer():
 
 @pytest.fixture(scope="module")
 def reference(scorer):
-    return scorer.reference(DESCRIPTORS, seed=5)
+    return scorer.cluster(DESCRIPTORS, seed=5)
 
 
 def test_value_is_the_mean_over_the_restarts_of_the_chosen_score(scorer, reference):

@@ -1,5 +1,7 @@
 """The TensorBoard record: what it holds, read back from the file, and the warning of a term that holds all."""
 
+import math
+
 import pytest
 import tensorflow as tf
 
@@ -7,13 +9,14 @@ from elo_tf.training_log import TrainingLog
 
 
 def scalars(folder):
-    """tag -> [(step, value)] of the event files of a folder."""
+    """tag -> [(step, value)] of the event files of a folder; NaN for what is no number."""
     found = {}
     for path in sorted(folder.glob("events*")):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
-                found.setdefault(value.tag, []).append((event.step, float(tf.make_ndarray(value.tensor))))
+                array = tf.make_ndarray(value.tensor)
+                found.setdefault(value.tag, []).append((event.step, float(array) if array.size == 1 else math.nan))
     return found
 
 

@@ -3,6 +3,7 @@
 features [N,D] ─┬─ k-means ───────────────────> p(c) ─> KL to Zipf   literal score
                 └─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score
                                         └─────> mutual information with the reference   agreement ─> health gate
+labelled [N',D] ── normalise ─ k-means ───────> accuracy             ELo-weak
 """
 
 import dataclasses
@@ -11,8 +12,8 @@ from typing import Dict, NamedTuple, Optional
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.config import FitnessConfig
-from elo_tf.fitness import agreement, health, zipf
+from elo_tf.config import FitnessConfig, InputError
+from elo_tf.fitness import agreement, health, weak, zipf
 from elo_tf.kmeans import KMeans, check_clusters, kmeans
 
 
@@ -33,6 +34,23 @@ class Fitness:
     deviation: Optional[float]
     restarts: int
     diagnostics: Dict[str, float]
+
+
+# Name of a fitness -> the diagnostic that it is, and whether more of it is better.
+_CHOICES = {
+    "zipf": ("zipf", False),
+    "zipf_scale_free": ("zipf_scale_free", False),
+    "agreement": ("agreement_adjusted", True),
+    "weak": ("weak", True),
+}
+
+
+class Labelled(NamedTuple):
+    """Embeddings of labelled clips: features [N',D], labels [N'], and the video [N'] that each is of."""
+
+    features: np.ndarray
+    labels: np.ndarray
+    videos: np.ndarray
 
 
 class _Measured(NamedTuple):
@@ -60,17 +78,23 @@ class Scorer:
         seed: int,
         reference: Optional[np.ndarray] = None,
         untrained_agreement: Optional[float] = None,
+        labelled: Optional[Labelled] = None,
     ) -> Fitness:
         """Scores one candidate.
 
         Args:
           features: [N,D], embeddings of the scoring clips.
           seed: Of the k-means starts; the same for all candidates that are compared.
-          reference: [N] or [R,N], clusters of another modality's descriptors (`reference`), -1 where a video lacks it.
+          reference: [N] or [R,N], clusters of another modality's descriptors (`cluster`), -1 where a video lacks it.
           untrained_agreement: `diagnostics["agreement_adjusted"]` of the untrained tower, for the health gate.
+          labelled: For the weak fitness.
+
+        Returns:
+          Its fitness. Of what is the better the more of it there is, agreement and accuracy, the value is what is
+          missing to 1.
 
         Raises:
-          InputError: there are fewer videos than clusters.
+          InputError: there are fewer videos than clusters, or what the fitness needs was not given.
         """
         features = np.asarray(features, np.float32)
         check_clusters(len(features), self._config.clusters)
@@ -82,6 +106,9 @@ class Scorer:
         if reference is not None:
             scores["agreement"] = agreement.normalised_mutual_information(measured.normalised, reference)
             scores["agreement_adjusted"] = agreement.adjusted_mutual_information(measured.normalised, reference)
+        if labelled is not None:
+            clusters = self.cluster(labelled.features, seed)
+            scores["weak"] = weak.accuracy(clusters, labelled.labels, labelled.videos)
         diagnostics = _diagnostics(features, scores)
         if not np.isfinite(list(diagnostics.values())).all():
             finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
@@ -91,13 +118,15 @@ class Scorer:
         )
         if reason:
             return self._infeasible(reason, diagnostics)
-        chosen = self._config.fitness
-        return Fitness(
-            diagnostics[chosen], None, diagnostics[f"{chosen}_deviation"], self._config.restarts, diagnostics
-        )
+        name, more_is_better = _CHOICES[self._config.fitness]
+        if name not in diagnostics:
+            missing = "--labelled" if name == "weak" else f"enough scoring clips with {self._config.agree_with}"
+            raise InputError(f"--fitness={self._config.fitness} needs {missing}")
+        value = 1.0 - diagnostics[name] if more_is_better else diagnostics[name]
+        return Fitness(value, None, diagnostics[f"{name}_deviation"], self._config.restarts, diagnostics)
 
-    def reference(self, descriptors: np.ndarray, seed: int) -> np.ndarray:
-        """Clusters of another modality's descriptors, to be given to `score`.
+    def cluster(self, descriptors: np.ndarray, seed: int) -> np.ndarray:
+        """Clusters of normalised features: of another modality's descriptors, to be given to `score`.
 
         Args:
           descriptors: [N,D'], finite.

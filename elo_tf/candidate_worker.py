@@ -1,0 +1,82 @@
+"""What runs in a worker of a search: one `CandidateRunner`, built once, and what it is asked for."""
+
+import dataclasses
+import gc
+import pathlib
+from typing import Any, Dict, List, Tuple
+
+import tensorflow as tf
+
+from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.training_log import TrainingLog
+from elo_tf.trial import Outcome, Trial
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a search says of itself at its start.
+
+    Attributes:
+      videos: Number of videos to train on, to score on, and labelled.
+      excluded: Of each of them, those that are too short for the clips asked for.
+      untrained: Diagnostics of the untrained RGB tower.
+    """
+
+    videos: Dict[str, int]
+    excluded: Dict[str, int]
+    untrained: Dict[str, float]
+
+
+class CandidateWorker:
+    """What runs in a worker of a search (`elo_tf.crew`): answers (name of a method, arguments).
+
+    Args:
+      settings: The search's.
+    """
+
+    def __init__(self, settings: Settings):
+        _fix_arithmetic(settings.run.threads)
+        self._runner = CandidateRunner(settings)
+        # The graphs stay until the end: looking through them for garbage costs half a second each time.
+        gc.freeze()
+
+    def __call__(self, message: Tuple[str, Tuple]) -> Any:
+        method, arguments = message
+        return {"about": self.about, "measure_units": self.measure_units, "run": self.run}[method](*arguments)
+
+    def about(self) -> About:
+        """The facts of the search."""
+        readers = {"to train on": self._runner.training, "to score on": self._runner.scoring.reader}
+        if self._runner.scoring.labelled:
+            readers["with labels"] = self._runner.scoring.labelled
+        return About(
+            {name: reader.videos.count for name, reader in readers.items()},
+            {name: reader.excluded for name, reader in readers.items()},
+            self._runner.untrained.diagnostics,
+        )
+
+    def measure_units(self) -> Dict[str, float]:
+        """The unit of each term at the initial weights, by name."""
+        return self._runner.measure_units()
+
+    def run(self, trial: Trial) -> Outcome:
+        """Runs a trial."""
+        train = self._runner.settings.train
+        if trial.units is not None:
+            self._runner.assign_units(trial.units)
+        if not (trial.log and (train.log_every or train.share_every)):
+            return self._runner.run(trial.lambdas, trial.steps, trial.order_seed)
+        warnings: List[str] = []
+        log = TrainingLog(pathlib.Path(trial.log), dict(zip(self._runner.names, trial.lambdas)), warnings.append)
+        outcome = self._runner.run(trial.lambdas, trial.steps, trial.order_seed, log)
+        log.close()
+        return dataclasses.replace(outcome, warnings=tuple(warnings))
+
+
+def _fix_arithmetic(threads: int) -> None:
+    """Fixes how many threads share a sum, and allows no operation whose result depends on the moment."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+    for device in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(device, True)  # Other workers may share it.

@@ -1,0 +1,175 @@
+"""The workers of a search: trials are dealt out to them, and tried again where they fail.
+
+    trials ──> free worker ──> outcome ──> result
+                  ├─ died, out of memory ──> a new worker, the same trial
+                  └─ diverged ─────────────> the same trial with its clips in another order
+
+What comes of a trial depends on the trial alone: not on the number of workers, nor on which of them had it, nor on
+what happened to the others.
+"""
+
+import collections
+import dataclasses
+import time
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from elo_tf.config import InputError
+from elo_tf.generation import Result
+from elo_tf.trial import Outcome, Trial, failure, result_of
+from elo_tf.workers import Engine, Handler, HandlerError, LostError, Worker
+
+# Workers that may be lost one after the other before they are ready.
+_MAX_FALSE_STARTS = 3
+
+
+@dataclasses.dataclass
+class _Task:
+    """A trial on its way, and how often it came to nothing: diverged, or lost with its worker."""
+
+    trial: Trial
+    diverged: int = 0
+    lost: int = 0
+
+    @property
+    def attempts(self) -> int:
+        return self.diverged + self.lost
+
+
+@dataclasses.dataclass(eq=False)
+class _Member:
+    """A worker, whether it has started, what it works on, and since when."""
+
+    worker: Worker
+    ready: bool = False
+    task: Optional[_Task] = None
+    begun: float = 0.0
+
+
+class Crew:
+    """Workers that stay for a whole search; a context manager that ends them.
+
+    Args:
+      engine: Where they run, and how many.
+      build: Makes the handler of a worker, importable by its name. It answers (name of a method, arguments), and
+        ("run", (trial,)) with an `Outcome`.
+      arguments: Of `build`.
+      retries: Further attempts at a trial that diverges, and at one that is lost.
+    """
+
+    def __init__(self, engine: Engine, build: Callable[..., Handler], arguments: Tuple, retries: int):
+        self._engine = engine
+        self._build = build
+        self._arguments = arguments
+        self._retries = retries
+        self._members: List[_Member] = []
+        self._false_starts = 0
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._engine.close()
+
+    @property
+    def size(self) -> int:
+        """Workers at a time."""
+        return self._engine.count
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """What a method of the handler answers, in any worker; not to be used while trials run.
+
+        Raises:
+          InputError, OSError, HandlerError: as the handler raised it.
+        """
+        while True:
+            self._fill(1)
+            free = [member for member in self._members if member.ready]
+            if not free:
+                for member in self._answering():
+                    self._start(member)
+                continue
+            free[0].worker.send((method, arguments))
+            try:
+                return free[0].worker.receive()
+            except LostError:
+                self._members.remove(free[0])
+
+    def run(self, trials: Sequence[Trial]) -> Iterator[Tuple[Trial, Result, Tuple[str, ...]]]:
+        """Runs trials side by side; yields each with its result and warnings as it ends.
+
+        Raises:
+          InputError: workers keep dying before they are ready, or the input is bad.
+          OSError: a worker cannot read or write.
+        """
+        todo = collections.deque(_Task(trial) for trial in trials)
+        left = len(todo)
+        while left:
+            self._fill(min(self._engine.count, left))
+            self._deal(todo)
+            for member in self._answering():
+                if not member.ready:
+                    self._start(member)
+                    continue
+                task, result, warnings = self._collect(member)
+                if result is None:
+                    todo.appendleft(task)
+                    continue
+                left -= 1
+                yield task.trial, result, warnings
+
+    def _fill(self, count: int) -> None:
+        while len(self._members) < count:
+            self._members.append(_Member(self._engine.start(self._build, self._arguments)))
+
+    def _deal(self, todo: Deque[_Task]) -> None:
+        for member in self._members:
+            if todo and member.ready and member.task is None:
+                member.task, member.begun = todo.popleft(), time.perf_counter()
+                trial = dataclasses.replace(member.task.trial, attempt=member.task.diverged)
+                member.worker.send(("run", (trial,)))
+
+    def _answering(self) -> List[_Member]:
+        """Waits for members with something to say: that they have started, or what became of their task."""
+        awaited: Dict[Worker, _Member] = {
+            member.worker: member for member in self._members if member.task or not member.ready
+        }
+        return [awaited[worker] for worker in self._engine.wait(list(awaited))]
+
+    def _start(self, member: _Member) -> None:
+        """Takes the first answer of a worker."""
+        try:
+            member.worker.receive()
+        except LostError as lost:
+            self._members.remove(member)
+            self._false_starts += 1
+            if self._false_starts == _MAX_FALSE_STARTS:
+                raise InputError(
+                    f"{_MAX_FALSE_STARTS} workers died while they started ({lost}); is there memory for "
+                    f"{self._engine.count} of them? Use fewer --workers"
+                ) from None
+        else:
+            member.ready, self._false_starts = True, 0
+
+    def _collect(self, member: _Member) -> Tuple[_Task, Optional[Result], Tuple[str, ...]]:
+        """What came of a member's task; no result where it is to be tried again."""
+        task, seconds = member.task, time.perf_counter() - member.begun
+        member.task = None
+        try:
+            outcome: Outcome = member.worker.receive()
+        except LostError as lost:
+            self._members.remove(member)
+            reason = f"worker lost ({lost})"
+        except HandlerError as error:
+            # Out of memory, or a defect: the state of this worker is not to be trusted.
+            self._members.remove(member)
+            member.worker.kill()
+            reason = str(error)
+        else:
+            if not outcome.diverged or task.diverged == self._retries:
+                return task, result_of(task.trial, outcome, seconds, task.attempts + 1), outcome.warnings
+            task.diverged += 1
+            return task, None, ()
+        task.lost += 1
+        if task.lost > self._retries:
+            return task, failure(task.trial, reason, seconds, task.attempts), ()
+        return task, None, ()

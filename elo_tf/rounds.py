@@ -1,0 +1,186 @@
+"""The search itself: ask, run, tell, round after round; then fresh seeds decide among the best (Sec. 3.2.3).
+
+strategy ── lambdas ──> journal ──> crew ──> journal ── fitness ──> strategy
+                                      └ best few, fresh seeds ──> winner ──> evolved_loss.json
+"""
+
+import pathlib
+from typing import List, Optional, Sequence
+
+import numpy as np
+
+from elo_tf.config import EvolutionConfig, InputError
+from elo_tf.crew import Crew
+from elo_tf.evolution import base
+from elo_tf.findings import ranking, winner
+from elo_tf.generation import Generation
+from elo_tf.journal import Journal
+from elo_tf.objective import save_loss
+from elo_tf.search_log import SearchLog
+from elo_tf.trial import Trial
+
+# Names of the journal's notes.
+UNITS, UNTRAINED = "loss_units", "untrained"
+
+# Added to the search's seed for the fresh ones: no search uses seeds so far apart.
+_FRESH = 100_003
+
+
+class Search:
+    """One search; the journal is its only state.
+
+    Args:
+      journal: Open; what it holds is replayed, not repeated.
+      evolution: Settings of the strategy.
+      directory: The run directory.
+      strategy: New, of the settings and the seed of the journal's header.
+
+    Raises:
+      InputError: the strategy does not ask for what the journal records.
+    """
+
+    def __init__(self, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path, strategy: base.Strategy):
+        self.journal = journal
+        self.evolution = evolution
+        self.directory = directory
+        self.strategy = strategy
+        rounds = [(generation.lambdas, generation.fitness()) for generation in journal.generations()]
+        try:
+            base.replay(strategy, rounds)
+        except ValueError as error:
+            raise InputError(f"--strategy={evolution.strategy} in {directory}: {error}") from None
+
+    def is_left(self) -> bool:
+        """Whether candidates are still to be run."""
+        finalists = self.journal.finalists()
+        return self._rounds_left() or self._lacks_finalists() or bool(finalists and finalists.due())
+
+    def _rounds_left(self) -> bool:
+        last = self.journal.last()
+        if last and not last.complete:
+            return True
+        return (last.index + 1 if last else 0) < self.evolution.generations and not self.strategy.stop()
+
+    def _lacks_finalists(self) -> bool:
+        """Whether finalists are to be named: there are none yet, or the search has gone on since."""
+        if not self.evolution.rescore:
+            return False
+        finalists, generations = self.journal.finalists(), self.journal.generations()
+        named = finalists.generations if finalists else 0
+        return named < len(generations) and bool(ranking(generations))
+
+    def trainings(self) -> int:
+        """Trainings of the whole search, as far as one knows beforehand."""
+        rungs = self.journal.rungs.trainings(self.strategy.population)
+        fresh = (self.evolution.rescore + 1) * self.evolution.rescore_seeds if self.evolution.rescore else 0
+        return self.evolution.generations * rungs + fresh
+
+    def run(self, crew: Crew, log: SearchLog) -> None:
+        """Runs what is missing.
+
+        Raises:
+          InputError: too many candidates of a generation failed.
+        """
+        self._agree_on_units(crew)
+        with log:
+            while self._rounds_left():
+                self._run_generation(crew, log)
+            if self._lacks_finalists():
+                self._name_finalists()
+            self._run_finalists(crew, log)
+        self._save()
+        for reason in self.strategy.stop():
+            print(f"The strategy stopped: {reason}")
+
+    def _agree_on_units(self, crew: Crew) -> None:
+        """Measures the units of the terms once a search; afterwards they are those of its journal."""
+        if self.journal.header["settings"]["loss_units"] == "gradient" and UNITS not in self.journal.notes:
+            self.journal.note(UNITS, crew.call("measure_units"))
+
+    def _run_generation(self, crew: Crew, log: SearchLog) -> None:
+        """Runs what a generation lacks, rung after rung."""
+        generation = self.journal.last()
+        if not generation or generation.complete:
+            self.journal.ask(self.strategy.ask())
+            generation = self.journal.last()
+        while not generation.complete:
+            trials = [
+                self._trial(generation.candidates[place], generation.lambdas[place], steps)
+                for place, steps in generation.due()
+            ]
+            self._run_trials(trials, crew, log)
+            generation = self.journal.last()
+        self.strategy.tell(generation.lambdas, generation.fitness())
+        log.generation(generation, ranking(self.journal.generations()))
+        self._save()
+        self._check_failures(generation)
+
+    def _run_trials(self, trials: Sequence[Trial], crew: Crew, log: SearchLog) -> None:
+        for trial, result, warnings in crew.run(trials):
+            self.journal.tell(trial.candidate, result)
+            log.candidate(trial, result, self.journal.names)
+            for warning in warnings:
+                log.warn(f"candidate {trial.candidate}, {warning}")
+
+    def _trial(self, candidate: int, lambdas: np.ndarray, steps: int, seed: Optional[int] = None) -> Trial:
+        is_search = seed is None
+        seed = self.journal.header["seed"] if is_search else seed
+        units = self.journal.notes.get(UNITS)
+        folder = self.directory / "tensorboard" / f"{candidate:05d}"
+        return Trial(candidate, tuple(lambdas), steps, seed, units=units, log=str(folder) if is_search else None)
+
+    def _check_failures(self, generation: Generation) -> None:
+        reasons = [result.reason for result in generation.results if result.failed]
+        if len(reasons) > self.evolution.max_failures * len(generation.candidates):
+            raise InputError(
+                f"{len(reasons)} of {len(generation.candidates)} candidates of generation {generation.index} failed, "
+                f"more than --max_failures={self.evolution.max_failures:g} allows; the first: {reasons[0]}. Mend the "
+                "cause, or raise the limit, and give the same command again"
+            )
+
+    def _name_finalists(self) -> None:
+        """The best of the search and the strategy's favourite."""
+        best = ranking(self.journal.generations())[: self.evolution.rescore]
+        numbers: List[Optional[int]] = [each.candidate for each in best]
+        vectors = [each.lambdas for each in best]
+        favourite = self.strategy.mean()
+        if not any(np.array_equal(favourite, vector) for vector in vectors):
+            numbers.append(None)
+            vectors.append(favourite)
+        seed = self.journal.header["seed"]
+        seeds = [(seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds)]
+        self.journal.name_finalists(numbers, np.array(vectors), seeds)
+
+    def _run_finalists(self, crew: Crew, log: SearchLog) -> None:
+        finalists = self.journal.finalists()
+        if finalists:
+            trials = [
+                self._trial(finalists.candidates[place], finalists.lambdas[place], finalists.steps, seed)
+                for place, seed in finalists.due()
+            ]
+            self._run_trials(trials, crew, log)
+
+    def _save(self) -> None:
+        """Writes the loss that is the winner so far."""
+        won = winner(self.journal)
+        if won is None:
+            return
+        results = self.journal.results()
+        about = {
+            "strategy": self.evolution.strategy,
+            "fitness": {
+                "name": self.journal.header["settings"]["fitness"],
+                "value": won.value,
+                "deviation": won.deviation,
+                "trainings": won.trainings,
+                "restarts": won.restarts,
+            },
+            "candidate": won.candidate,
+            "generation": won.generation,
+            "evaluations": len(results),
+            "infeasible": sum(result.value is None for result in results),
+            "training_steps": sum(result.steps for result in results),
+            "seconds": round(sum(result.seconds for result in results), 1),
+        }
+        path = self.directory / "evolved_loss.json"
+        save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(UNITS))

@@ -1,0 +1,129 @@
+"""What a search shows while it runs: a table that grows by a line a generation, and RUN_DIR/tensorboard."""
+
+import pathlib
+import sys
+import time
+from typing import Dict, List, Optional, Sequence
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+
+from elo_tf.findings import Scored, ties
+from elo_tf.generation import Generation, Result
+from elo_tf.progress import progress_bar
+from elo_tf.trial import Trial
+
+_COLUMNS = ("generation", "best", "s.e.", "ties", "mean", "s.d.", "infeasible", "trainings/h", "left")
+_WIDTHS = (10, 9, 8, 5, 9, 8, 11, 12, 9)
+
+
+class SearchLog:
+    """The table over a progress bar; scalars and hyper-parameters for TensorBoard. A context manager.
+
+    Args:
+      directory: Folder for TensorBoard.
+      generations: How many there will be.
+      trainings: How many the whole search takes, as far as one knows.
+      done: Those done before.
+      seed: Of the search: trainings with others do not count as candidates in TensorBoard.
+    """
+
+    def __init__(self, directory: pathlib.Path, generations: int, trainings: int, done: int, seed: int):
+        self._directory = directory
+        self._generations = generations
+        self._left = trainings - done
+        self._seed = seed
+        self._bar = progress_bar(trainings, "training", done)
+        self._begun = time.perf_counter()
+        self._finished = 0
+        self._has_header = False
+        self._writer: Optional[tf.summary.SummaryWriter] = None
+
+    def __enter__(self) -> "SearchLog":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+        if self._writer:
+            self._writer.close()
+
+    def warn(self, message: str) -> None:
+        """Shows a line on stderr, above the bar."""
+        self._bar.write(message, file=sys.stderr)
+
+    def candidate(self, trial: Trial, result: Result, names: Sequence[str]) -> None:
+        """A training has ended."""
+        self._finished += 1
+        self._bar.update(1)
+        if result.failed:
+            self.warn(f"candidate {trial.candidate} failed after {result.attempts} attempts: {result.reason}")
+        if trial.seed == self._seed:
+            self._record(trial, result, names)
+
+    def _record(self, trial: Trial, result: Result, names: Sequence[str]) -> None:
+        """One run in TensorBoard: the lambdas as hyper-parameters, scores as metrics."""
+        writer = tf.summary.create_file_writer(str(self._directory / f"{trial.candidate:05d}"))
+        values = dict(result.diagnostics)
+        if result.value is not None:
+            values["fitness"] = result.value
+        with writer.as_default(step=trial.steps):
+            hparams.hparams(dict(zip(names, trial.lambdas)), trial_id=f"{trial.candidate:05d}")
+            for name, value in values.items():
+                if not name.startswith(("seconds/", "loss/")):
+                    tf.summary.scalar(f"candidate/{name}", value)
+        writer.close()
+
+    def generation(self, generation: Generation, ranking: List[Scored]) -> None:
+        """A generation has ended.
+
+        Args:
+          generation: Complete.
+          ranking: Of the whole search so far.
+        """
+        row = self._row(generation, ranking)
+        if not self._has_header:
+            self._bar.write(_line(_COLUMNS))
+            self._has_header = True
+        shown = [str(row[name]) if isinstance(row[name], (int, str)) else f"{row[name]:.4f}" for name in _COLUMNS]
+        self._bar.write(_line(["-" if text == "nan" else text for text in shown]))
+        if not ranking or all(result.value is None for result in generation.results):
+            reason = generation.results[0].reason
+            self.warn(f"generation {generation.index}: no candidate is feasible; the first: {reason}")
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self._directory / "search"))
+        with self._writer.as_default(step=generation.index):
+            for name in ("best", "mean", "s.d.", "infeasible", "trainings/h"):
+                if np.isfinite(row[name]):
+                    tf.summary.scalar(f"search/{name}", row[name])
+
+    def _row(self, generation: Generation, ranking: List[Scored]) -> Dict[str, object]:
+        values = np.array([result.value for result in generation.results if result.value is not None])
+        best = ranking[0].result if ranking else None
+        rate = self._finished / (time.perf_counter() - self._begun)
+        left = (self._left - self._finished) / rate if rate else float("nan")
+        return {
+            "generation": f"{generation.index + 1}/{self._generations}",
+            "best": best.value if best else float("nan"),
+            "s.e.": best.error if best else float("nan"),
+            "ties": sum(ties([each.result for each in ranking])) - 1 if best else 0,
+            "mean": float(values.mean()) if len(values) else float("nan"),
+            "s.d.": float(values.std()) if len(values) else float("nan"),
+            "infeasible": sum(result.value is None for result in generation.results),
+            "trainings/h": round(3600 * rate),
+            "left": _duration(left),
+        }
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS))
+
+
+def _duration(seconds: float) -> str:
+    """`2 d 5 h`, `1 h 05 m` or `42 s`, whichever says it."""
+    if seconds < 90:
+        return f"{max(0, seconds):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 2880:
+        return f"{minutes // 60} h {minutes % 60:02d} m" if minutes >= 60 else f"{minutes} m"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

@@ -142,7 +142,7 @@ class Crew:
         except LostError as lost:
             self._members.remove(member)
             self._false_starts += 1
-            if self._false_starts == _MAX_FALSE_STARTS:
+            if self._false_starts >= _MAX_FALSE_STARTS:
                 raise InputError(
                     f"{_MAX_FALSE_STARTS} workers died while they started ({lost}); is there memory for "
                     f"{self._engine.count} of them? Use fewer --workers"

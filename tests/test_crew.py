@@ -1,0 +1,119 @@
+"""The crew with real workers: what comes of a trial does not depend on them, and what fails is tried again."""
+
+import os
+import pathlib
+import time
+
+import pytest
+
+from elo_tf.config import InputError
+from elo_tf.crew import Crew
+from elo_tf.fitness.score import Fitness
+from elo_tf.trial import Outcome, Trial
+from elo_tf.workers import LocalEngine
+
+
+class Handler:
+    """Scores a trial by arithmetic. The first of its lambdas says what else happens, as often as the second says."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        if (self.folder / "stillborn").exists():
+            os._exit(3)
+
+    def __call__(self, message):
+        method, arguments = message
+        return os.getpid() if method == "pid" else self.run(*arguments)
+
+    def run(self, trial):
+        with open(self.folder / f"{trial.candidate}", "a") as file:
+            file.write("x")
+        tries = (self.folder / f"{trial.candidate}").stat().st_size
+        kind, times = trial.lambdas[:2]
+        if kind == 0.1 and tries <= times:
+            os._exit(9)
+        if kind == 0.2 and tries <= times:
+            raise MemoryError("no room for 3 GiB")
+        if kind == 0.3 and trial.attempt < times:
+            return Outcome(Fitness(None, "not finite: rgb/shuffle at step 3", None, 2, {}), True, {}, {})
+        if kind == 0.4:
+            raise OSError(28, "No space left on device")
+        time.sleep(0.01)
+        value = trial.candidate / 7 + trial.steps + trial.order_seed
+        return Outcome(
+            Fitness(value, None, 0.5, 2, {"zipf": value}), False, {"a": float("inf"), "b": 1.0}, {"data": 1.0}
+        )
+
+
+@pytest.fixture
+def crew(tmp_path):
+    with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=1) as crew:
+        yield crew
+
+
+def trials(*lambdas, seed=0):
+    return [Trial(candidate, own, 5, seed) for candidate, own in enumerate(lambdas)]
+
+
+def results(crew, *lambdas, seed=0):
+    return {trial.candidate: result for trial, result, _ in crew.run(trials(*lambdas, seed=seed))}
+
+
+PLAIN = (0.5, 0.5)
+
+
+def test_same_results_for_any_number_of_workers(tmp_path):
+    found = []
+    for count in (1, 3):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        with Crew(LocalEngine(count), Handler, (str(folder),), retries=0) as crew:
+            found.append({number: result.value for number, result in results(crew, *[PLAIN] * 9).items()})
+            assert len(crew._members) == count
+    assert found[0] == found[1] and sorted(found[0]) == list(range(9))
+
+
+def test_a_result_holds_what_the_outcome_said(crew):
+    result = results(crew, PLAIN, seed=4)[0]
+    assert (result.value, result.deviation, result.restarts, result.steps, result.seed) == (9.0, 0.5, 2, 5, 4)
+    # What is not finite is left out: a journal has numbers only.
+    assert result.diagnostics == {"zipf": 9.0, "loss/b": 1.0, "seconds/data": 1.0}
+    assert (result.attempts, result.failed, result.reason) == (1, False, None) and result.seconds > 0
+
+
+@pytest.mark.parametrize(
+    "kind, reason", [(0.1, "worker lost (exit status 9)"), (0.2, "MemoryError: no room for 3 GiB")]
+)
+def test_a_lost_trial_is_tried_again_and_the_others_do_not_notice(crew, kind, reason):
+    found = results(crew, PLAIN, (kind, 1), PLAIN, (kind, 2), PLAIN)
+    assert [found[number].value for number in (0, 2, 4)] == [number / 7 + 5 for number in (0, 2, 4)]
+    # Tried again it is what it would have been.
+    assert found[1].value == 1 / 7 + 5 and found[1].attempts == 2
+    assert (found[3].value, found[3].reason, found[3].failed, found[3].attempts) == (None, reason, True, 2)
+
+
+def test_a_diverged_trial_sees_its_clips_in_another_order(crew):
+    found = results(crew, (0.3, 1), (0.3, 2))
+    assert found[0].value == 5 + Trial(0, PLAIN, 5, 0, attempt=1).order_seed != 5
+    assert found[0].seed == 0 and found[0].attempts == 2 and not found[0].failed
+    assert found[1].reason == "not finite: rgb/shuffle at step 3" and found[1].failed and found[1].attempts == 2
+
+
+def test_a_full_disk_ends_it(crew):
+    with pytest.raises(OSError, match="No space left"):
+        results(crew, PLAIN, (0.4, 0))
+
+
+def test_workers_that_die_at_their_start_end_it(tmp_path):
+    (tmp_path / "stillborn").touch()
+    with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=1) as crew:
+        with pytest.raises(InputError, match=r"3 workers died while they started \(exit status 3\).*--workers"):
+            results(crew, PLAIN)
+        with pytest.raises(InputError, match="workers died"):
+            crew.call("pid")
+
+
+def test_workers_stay_between_calls(crew):
+    pid = crew.call("pid")
+    results(crew, *[PLAIN] * 4)
+    assert pid in {crew.call("pid") for _ in range(3)}

@@ -18,7 +18,7 @@ import shutil
 import sys
 import time
 from importlib import metadata
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 from absl import flags
@@ -43,15 +43,16 @@ from elo_tf.history import Result
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
 from elo_tf.model import EloModel
-from elo_tf.objective import save_loss, schema_hash
+from elo_tf.objective import load_loss, save_loss, schema_hash
 from elo_tf.progress import progress_bar
 from elo_tf.storage import write_text
 from elo_tf.training_log import TrainingLog
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
-# Flags that may change when a search is continued: where it lies, how long it goes on, what is recorded of it.
-MAY_DIFFER = ("records", "run_dir", "generations", "log_every", "share_every")
+# Flags that may change when a search is continued: where things lie (the header has hashes of their contents), how
+# long it goes on, what is recorded of it.
+MAY_DIFFER = ("records", "run_dir", "lambda_files", "generations", "log_every", "share_every")
 
 LEAST_FREE_BYTES = 64 * 2**20
 
@@ -70,10 +71,12 @@ def main() -> None:
     directory = _run_directory(run)
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
-    header = _header(run.seed, configs, [term.name for term in terms], manifest)
+    names = [term.name for term in terms]
+    vectors = _fixed_vectors(evolution, names, task.loss_units)
+    header = {**_header(run.seed, configs, names, manifest), "lambda_files_hash": _hash(vectors)}
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
         write_text(directory / "flags.txt", config.to_lines(*configs))
-        search = Search(journal, evolution, directory)
+        search = Search(journal, evolution, directory, vectors)
         if search.is_left():
             _limit_threads(run.threads)
             print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
@@ -128,16 +131,38 @@ def _header(seed: int, configs: Tuple[Any, ...], names: Tuple[str, ...], manifes
         settings.update(dataclasses.asdict(values))
     settings.pop("seed")
     videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
-    content = json.dumps([manifest.settings, manifest.sample_rate, videos], sort_keys=True)
     packages = ("tensorflow", "keras", "tensorflow-io", "tensorflow-addons", "cma", "numpy")
     return {
         "seed": seed,
         "names": list(names),
         "schema": schema_hash(names),
-        "records_hash": hashlib.sha256(content.encode()).hexdigest()[:16],
+        "records_hash": _hash([manifest.settings, manifest.sample_rate, videos]),
         "settings": settings,
         "packages": {**{name: metadata.version(name) for name in packages}, "python": platform.python_version()},
     }
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _fixed_vectors(
+    evolution: EvolutionConfig, names: Sequence[str], loss_units: str
+) -> Optional[Tuple[Tuple[float, ...], ...]]:
+    """The λ of `--lambda_files`, [n][G] in the order of the names; None for a strategy that finds its own.
+
+    Raises:
+      InputError: files and strategy do not go together, or a file is missing, for other terms or in other units.
+    """
+    files = evolution.lambda_files
+    if (evolution.strategy == "fixed") != bool(files):
+        raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
+    losses = [load_loss(pathlib.Path(path), names) for path in files]
+    for path, loss in zip(files, losses):
+        units = "value" if loss.units is None else "gradient"
+        if units != loss_units:
+            raise InputError(f"{path} has lambdas for --loss_units={units}, and this search has {loss_units}")
+    return tuple(tuple(loss.lambdas.tolist()) for loss in losses) or None
 
 
 class Search:
@@ -147,9 +172,16 @@ class Search:
       journal: Open; what it holds is replayed, not repeated.
       evolution: Settings of the strategy.
       directory: The run directory.
+      vectors: What the strategy "fixed" evaluates, [n][G]; None for the others.
     """
 
-    def __init__(self, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path):
+    def __init__(
+        self,
+        journal: Journal,
+        evolution: EvolutionConfig,
+        directory: pathlib.Path,
+        vectors: Optional[Tuple[Tuple[float, ...], ...]] = None,
+    ):
         self.journal = journal
         self.evolution = evolution
         self.directory = directory
@@ -158,8 +190,9 @@ class Search:
                 evolution.strategy,
                 dimensions=len(journal.names),
                 seed=journal.header["seed"],
-                population=evolution.population,
-                initial_step=evolution.initial_step,
+                settings=base.Settings(
+                    evolution.population, evolution.initial_step, evolution.pool, evolution.tournament_size, vectors
+                ),
             )
             base.replay(self.strategy, [(each.lambdas, each.fitness()) for each in journal.generations()])
         except ValueError as error:
@@ -178,7 +211,7 @@ class Search:
         done = sum(result is not None for result in results)
         self._announce(runner, done)
         self._agree_on_units(runner)
-        total = self.evolution.generations * self.strategy.population
+        total = min(self.evolution.generations * self.strategy.population, self.strategy.limit)
         steps = runner.settings.train.steps
         with progress_bar(total * steps, "step", done * steps) as bar:
             while self.is_left():
@@ -189,7 +222,7 @@ class Search:
     def _announce(self, runner: CandidateRunner, done: int) -> None:
         print(
             f"{len(runner.names)} lambdas, {runner.training.videos.count} videos to train on, "
-            f"{runner.scoring.videos.count} to score on; {self.evolution.generations} generations of "
+            f"{runner.scoring.videos.count} to score on; up to {self.evolution.generations} generations of "
             f"{self.strategy.population} candidates of {runner.settings.train.steps} steps, {done} already done"
         )
         for part, reader in (("training", runner.training), ("scoring", runner.scoring)):

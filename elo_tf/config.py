@@ -221,10 +221,15 @@ class WorkersConfig(Checked):
 class EvolutionConfig(Checked):
     """The search over λ (Sec. 3.2.3)."""
 
-    strategy: str = setting("cma_es", "search strategy: the name of a file in elo_tf/evolution")
+    strategy: str = setting("cma_es", "searcher of elo_tf/evolution: cma_es, tournament, random, grid or fixed")
     generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
-    initial_step: float = setting(0.3, "initial standard deviation of CMA-ES, in units of λ", low=1e-6, high=1)
+    initial_step: float = setting(0.3, "cma_es: initial standard deviation, in units of λ", low=1e-6, high=1)
+    pool: int = setting(100, "tournament: losses that can become parents; the oldest leaves", low=1)
+    tournament_size: int = setting(
+        25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1
+    )
+    lambda_files: Tuple[str, ...] = setting((), "fixed: list of loss files (evolved_loss.json) to evaluate, in order")
     rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
     reduction: float = setting(3.0, "of so many candidates one goes on to a rung so many times as long", low=1.1)
     rescore: int = setting(5, "best candidates that are trained again, with fresh seeds, to name the winner", low=0)

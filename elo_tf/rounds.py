@@ -4,6 +4,7 @@ strategy ── lambdas ──> journal ──> crew ──> journal ── fitn
                                       └ best few, fresh seeds ──> winner ──> evolved_loss.json
 """
 
+import math
 import pathlib
 from typing import List, Optional, Sequence
 
@@ -73,7 +74,8 @@ class Search:
         """Trainings of the whole search, as far as one knows beforehand."""
         rungs = self.journal.rungs.trainings(self.strategy.population)
         fresh = (self.evolution.rescore + 1) * self.evolution.rescore_seeds if self.evolution.rescore else 0
-        return self.evolution.generations * rungs + fresh
+        rounds = min(self.evolution.generations, self.strategy.limit / self.strategy.population)
+        return math.ceil(rounds * rungs) + fresh
 
     def run(self, crew: Crew, log: SearchLog) -> None:
         """Runs what is missing.

@@ -34,7 +34,6 @@ from elo_tf.config import (
     WorkersConfig,
 )
 from elo_tf.crew import Crew
-from elo_tf.evolution import base
 from elo_tf.findings import findings, winner
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
@@ -43,14 +42,16 @@ from elo_tf.objective import schema_hash
 from elo_tf.rounds import UNTRAINED, Search
 from elo_tf.search_log import SearchLog
 from elo_tf.storage import write_text
+from elo_tf.strategy import fixed_vectors, make_strategy
 from elo_tf.workers import parse
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
-# Flags that may change when a search is continued: where it lies, how long it goes on, what is recorded of it.
+# Flags that may change when a search is continued: where things lie (the header has hashes of their contents), how
+# long it goes on, what is recorded of it.
 MAY_DIFFER = (
-    "records", "run_dir", "labelled", "generations", "rescore", "rescore_seeds", "log_every", "share_every",
-    "gpus_per_candidate", "max_failures",
+    "records", "run_dir", "labelled", "lambda_files", "generations", "rescore", "rescore_seeds", "log_every",
+    "share_every", "gpus_per_candidate", "max_failures",
 )  # fmt: skip
 
 LEAST_FREE_BYTES = 64 * 2**20
@@ -69,11 +70,11 @@ def main() -> None:
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
     names = tuple(term.name for term in terms)
-    header = _header(run.seed, configs, names, manifest)
+    vectors = fixed_vectors(evolution, names, task.loss_units)
+    header = {**_header(run.seed, configs, names, manifest), "lambda_files_hash": _hash(vectors)}
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
         write_text(directory / "flags.txt", config.to_lines(*configs, workers))
-        strategy = _strategy(evolution, len(names), run.seed)
-        search = Search(journal, evolution, directory, strategy)
+        search = Search(journal, evolution, directory, make_strategy(evolution, len(names), run.seed, vectors))
         if search.is_left():
             settings = Settings(run, data, model, task, train, fitness)
             engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
@@ -87,24 +88,6 @@ def main() -> None:
                 log = SearchLog(directory / "tensorboard", evolution.generations, trainings, done, run.seed)
                 search.run(crew, log)
         finish(journal, directory, {term.name: term.code for term in terms})
-
-
-def _strategy(evolution: EvolutionConfig, dimensions: int, seed: int) -> base.Strategy:
-    """The strategy that the settings name.
-
-    Raises:
-      InputError: there is none of this name, or a setting is impossible for it.
-    """
-    try:
-        return base.create(
-            evolution.strategy,
-            dimensions=dimensions,
-            seed=seed,
-            population=evolution.population,
-            initial_step=evolution.initial_step,
-        )
-    except ValueError as error:
-        raise InputError(f"--strategy={evolution.strategy}: {error}") from None
 
 
 def list_losses(data: DataConfig, model: ModelConfig, task: TaskConfig) -> None:
@@ -142,16 +125,19 @@ def _header(seed: int, configs: Tuple[Any, ...], names: Tuple[str, ...], manifes
         settings.update(dataclasses.asdict(values))
     settings.pop("seed")
     videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
-    content = json.dumps([manifest.settings, manifest.sample_rate, videos], sort_keys=True)
     packages = ("tensorflow", "keras", "tensorflow-io", "tensorflow-addons", "cma", "numpy")
     return {
         "seed": seed,
         "names": list(names),
         "schema": schema_hash(names),
-        "records_hash": hashlib.sha256(content.encode()).hexdigest()[:16],
+        "records_hash": _hash([manifest.settings, manifest.sample_rate, videos]),
         "settings": settings,
         "packages": {**{name: metadata.version(name) for name in packages}, "python": platform.python_version()},
     }
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, done: int) -> None:

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from elo_tf.objective import load_loss
+from elo_tf.objective import load_loss, save_loss
 from tests import videos
 from tests.test_training_log import scalars
 
@@ -178,6 +178,11 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--tasks=grey/colorize"], "'grey/colorize' matches no term; known with these modalities: paper, fast, rgb/"),
         (["--tasks=rgb/shuffle", "--shuffle_frames=9"], "--shuffle_frames=9 of --frames=4 cannot change places"),
         (["--strategy=annealing"], "'annealing' is unknown; choose from cma_es"),
+        (["--strategy=fixed"], "--strategy=fixed with 0 --lambda_files; 'fixed' alone takes them"),
+        (["--lambda_files=a.json,b.json"], "--strategy=cma_es with 2 --lambda_files; 'fixed' alone takes them"),
+        (["--strategy=fixed", "--lambda_files=/nowhere.json"], "loss file /nowhere.json does not exist"),
+        (["--strategy=tournament", "--pool=9"], "a tournament of 25 cannot be drawn from a pool of 9"),
+        (["--tournament_size=0"], "--tournament_size=0 is less than 1, its limit"),
         (["--clusters=40"], "--clusters=40 is more than the"),
         (["extra"], "'extra' is not a flag"),
     ],
@@ -187,6 +192,47 @@ def test_bad_input_is_one_line(records, tmp_path, flags, message):
     lines = [line for line in errors.splitlines() if line.strip()]
     assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), errors
     assert message in lines[0]
+
+
+TERMS = ("rgb/shuffle", "rgb/reconstruct", "rgb-audio/embed")
+
+
+@pytest.mark.parametrize(
+    "names, units, message",
+    [
+        (("rgb/shuffle", "flow/shuffle"), None, "is for other terms"),
+        (TERMS, dict.fromkeys(TERMS, 2.0), "has lambdas for --loss_units=gradient, and this search has value"),
+    ],
+)
+def test_a_loss_file_of_another_genome_is_one_line(records, tmp_path, names, units, message):
+    save_loss(tmp_path / "loss.json", names, [0.5] * len(names), {}, units)
+    flags = ["--strategy=fixed", f"--lambda_files={tmp_path}/loss.json"]
+    code, _, errors = finish(start(records, tmp_path / "run", *flags))
+    assert code == 2 and len(errors.splitlines()) == 1 and message in errors
+
+
+def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path):
+    def write(folder, losses):
+        """The flags for these losses, {name: lambda} each, written to files of the folder."""
+        folder.mkdir(exist_ok=True)
+        for index, loss in enumerate(losses):
+            save_loss(folder / f"{index}.json", list(loss), list(loss.values()), {"fitness": index})
+        paths = ",".join(str(folder / f"{index}.json") for index in range(len(losses)))
+        return ["--strategy=fixed", "--population=2", "--generations=9", f"--lambda_files={paths}"]
+
+    losses = [dict(zip(TERMS, lambdas)) for lambdas in ((0.1, 0.2, 0.3), (1.0, 0.0, 0.0), (0.0, 0.5, 1 / 3))]
+    code, output, errors = finish(start(records, tmp_path / "run", *write(tmp_path / "losses", losses)))
+    assert code == 0 and "The strategy stopped: all 3 vectors have been told" in output, errors
+    lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    asked = [line["lambdas"] for line in lines if line["record"] == "asked"]
+    assert [len(lambdas) for lambdas in asked] == [2, 1]
+    assert sum(asked, []) == [[loss[name] for name in lines[0]["names"]] for loss in losses]
+    # The same losses may lie elsewhere; others may not take their place.
+    code, _, errors = finish(start(records, tmp_path / "run", *write(tmp_path / "moved", losses)))
+    assert code == 0, errors
+    losses[1]["rgb/shuffle"] = 0.9
+    code, _, errors = finish(start(records, tmp_path / "run", *write(tmp_path / "losses", losses)))
+    assert code == 2 and "was begun otherwise (lambda_files_hash: was" in errors and len(errors.splitlines()) == 1
 
 
 def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):

@@ -1,6 +1,6 @@
-"""The contract of a searcher, and the registry of searchers.
+"""The contract of a searcher, its settings, and the registry of searchers.
 
-    strategy = base.create("cma_es", dimensions=G, seed=0)
+    strategy = base.create("cma_es", dimensions=G, seed=0, settings=base.Settings(population=20))
     while not strategy.stop():
         vectors = strategy.ask()              # [population, G], in [0,1]
         strategy.tell(vectors, [f(v) for v in vectors])
@@ -10,7 +10,9 @@ was told, so that replaying a recorded history (`replay`) rebuilds it exactly; n
 """
 
 import abc
+import dataclasses
 import importlib
+import math
 import pkgutil
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Type
 
@@ -19,20 +21,64 @@ import numpy as np
 _REGISTRY: Dict[str, Type["Strategy"]] = {}
 
 
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a search can be told beforehand; each strategy reads what concerns it.
+
+    Attributes:
+      population: Vectors a round; 0 means 4 + ⌊3 ln G⌋, the default of CMA-ES, for every strategy: its rounds then
+        compare, and several vectors of one round can be scored side by side.
+      initial_step: CMA-ES: typical length of the first steps away from the middle, in units of λ, in (0,1].
+      pool: Tournament: vectors that can become parents, at least 1. 100 and a `tournament_size` of 25 are those of
+        Real et al., Regularized Evolution for Image Classifier Architecture Search (2019); the paper names none.
+      tournament_size: Tournament: vectors that are drawn to find one parent, from 1 to `pool`.
+      vectors: Fixed list: the vectors to evaluate, [n][G] in [0,1]; None for every other strategy.
+
+    Raises:
+      ValueError: a number is out of its range.
+    """
+
+    population: int = 0
+    initial_step: float = 0.3
+    pool: int = 100
+    tournament_size: int = 25
+    vectors: Optional[Tuple[Tuple[float, ...], ...]] = None
+
+    def __post_init__(self):
+        for name, least in (("population", 0), ("pool", 1), ("tournament_size", 1)):
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 < self.initial_step <= 1:
+            raise ValueError(f"initial_step must be in (0,1], not {self.initial_step}")
+
+
+DEFAULTS = Settings()
+
+
 class Strategy(abc.ABC):
     """A searcher that minimises a function on [0,1]^G, one round after the other.
 
     A subclass gives its `name` in the class statement, `class CmaEs(Strategy, known_as="cma_es")`, and is registered by
-    it. (Python 3.9 and 3.10 do not allow the word `name` there.)
+    it. (Python 3.9 and 3.10 do not allow the word `name` there.) It has to say what it asks for (`_propose`); whether
+    it is its turn, and whether what it is told belongs to what it asked for, is checked here.
 
     Args:
       dimensions: G, at least 1.
       seed: Any integer >= 0; equal seeds give equal searches. The global NumPy generator is neither read nor changed.
-      population: Vectors a round; 0 takes the strategy's own default.
-      initial_step: Typical length of the first steps away from the middle, in units of λ.
+      settings: What the search is told beforehand.
+
+    Attributes:
+      dimensions: G.
+      settings: As given.
+      population: Vectors in a round; a last round may have fewer.
+      limit: Vectors that it can ask for in all; infinite unless they come to an end.
+
+    Raises:
+      ValueError: the settings are impossible for this strategy or for G.
     """
 
     name: str
+    limit: float = math.inf
 
     def __init_subclass__(cls, known_as: str, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -41,26 +87,35 @@ class Strategy(abc.ABC):
             raise ValueError(f"strategy {known_as!r} of {cls.__module__} is already taken by {owner.__module__}")
         cls.name = known_as
 
-    @abc.abstractmethod
-    def __init__(self, dimensions: int, seed: int, population: int = 0, initial_step: float = 0.3): ...
+    def __init__(self, dimensions: int, seed: int, settings: Settings = DEFAULTS):
+        if dimensions < 1:
+            raise ValueError(f"a search needs at least one weight, not {dimensions}")
+        self.dimensions = dimensions
+        self.settings = settings
+        self.population = settings.population or 4 + math.floor(3 * math.log(dimensions))
+        self._waiting: Optional[np.ndarray] = None
+        self._told = 0
+        self._best, self._lowest = np.full(dimensions, 0.5), math.inf
 
-    @property
-    @abc.abstractmethod
-    def population(self) -> int:
-        """Vectors in a round."""
-
-    @abc.abstractmethod
     def ask(self, n: Optional[int] = None) -> np.ndarray:
-        """The vectors of the next round, [n,G] float64 in [0,1].
+        """The vectors of the next round, [n,G] float64 in [0,1]; fewer than n where the last of `limit` come.
 
         Args:
-          n: How many; `population` where it is not given.
+          n: How many, at least 1; `population` where it is not given.
 
         Raises:
-          ValueError: the strategy cannot ask for n vectors, or has not been told about those it asked for before.
+          ValueError: the strategy cannot ask for n vectors, has none left, or has not been told about those it asked
+            for before.
         """
+        if n is not None and n < 1:
+            raise ValueError(f"a round has at least one vector, not {n}")
+        if self._waiting is not None:
+            raise ValueError("the last round has not been told")
+        if self._told >= self.limit:
+            raise ValueError(f"there is nothing left to ask for: {self.stop()[0]}")
+        self._waiting = self._propose(int(min(n or self.population, self.limit - self._told)))
+        return self._waiting.copy()
 
-    @abc.abstractmethod
     def tell(self, vectors: np.ndarray, fitness: Sequence[float]) -> None:
         """Takes the results of a whole round.
 
@@ -71,26 +126,49 @@ class Strategy(abc.ABC):
         Raises:
           ValueError: the vectors are not those that were asked for, or a fitness is NaN or -inf.
         """
+        if self._waiting is None or not np.array_equal(vectors, self._waiting):
+            raise ValueError("these are not the vectors that were asked for")
+        fitness = np.asarray(fitness, np.float64)
+        if fitness.shape != (len(self._waiting),) or np.isnan(fitness).any() or (fitness == -np.inf).any():
+            raise ValueError(f"fitness must be {len(self._waiting)} numbers or inf, not {fitness}")
+        lowest = int(np.argmin(fitness))
+        if fitness[lowest] < self._lowest:
+            self._best, self._lowest = self._waiting[lowest], fitness[lowest]
+        self._learn(self._waiting, fitness)
+        self._told += len(fitness)
+        self._waiting = None
 
-    @abc.abstractmethod
     def stop(self) -> List[str]:
         """Why the search is over; empty while it goes on."""
+        return [f"all {self.limit} vectors have been told"] if self._told >= self.limit else []
+
+    def mean(self) -> np.ndarray:
+        """The vector that the strategy presently favours, [G] float64 in [0,1].
+
+        Without a model it is the best that was told, the earliest where several are equal; 0.5 in every λ before any
+        was feasible.
+        """
+        return self._best.copy()
 
     @abc.abstractmethod
-    def mean(self) -> np.ndarray:
-        """The vector that the strategy presently favours, [G] float64 in [0,1]."""
+    def _propose(self, n: int) -> np.ndarray:
+        """The next n vectors, [n,G] float64 in [0,1]; it is this strategy's turn, and there are as many left."""
+
+    def _learn(self, vectors: np.ndarray, fitness: np.ndarray) -> None:
+        """Takes a round that was checked: [n,G], and [n] finite or inf. A strategy that does not adapt needs none."""
+        return None
 
 
-def create(name: str, **settings) -> Strategy:
-    """A new strategy by its registered name.
+def create(name: str, dimensions: int, seed: int, settings: Settings = DEFAULTS) -> Strategy:
+    """A new strategy by its registered name; see `Strategy` for the arguments.
 
     Raises:
-      ValueError: the name is unknown; the message lists those that are known.
+      ValueError: the name is unknown (the message lists those that are known), or the settings are impossible.
     """
     known = strategies()
     if name not in known:
         raise ValueError(f"strategy {name!r} is unknown; choose from {', '.join(known)}")
-    return known[name](**settings)
+    return known[name](dimensions, seed, settings)
 
 
 def strategies() -> Dict[str, Type[Strategy]]:

@@ -10,7 +10,7 @@ Departures from the defaults of `cma`, because a candidate is a training run who
 """
 
 import math
-from typing import List, Optional, Sequence
+from typing import List, Sequence
 
 import cma
 import numpy as np
@@ -39,54 +39,39 @@ _OFF = {
 class CmaEs(base.Strategy, known_as="cma_es"):
     """Covariance matrix adaptation; starts from 0.5 in every λ. See `base.Strategy` for the arguments.
 
-    Bounds are kept by a smooth periodic transformation of an unbounded search space. The default population is
-    4 + ⌊3 ln G⌋, 15 at G = 42.
+    Bounds are kept by a smooth periodic transformation of an unbounded search space. Every round has `population`
+    vectors, 15 at G = 42 by default.
 
     Raises:
       ValueError: a population of 1 or 2, from which `cma` cannot select.
     """
 
-    def __init__(self, dimensions: int, seed: int, population: int = 0, initial_step: float = 0.3):
-        if dimensions < 1:
-            raise ValueError(f"a search needs at least one weight, not {dimensions}")
-        if population in (1, 2):
-            raise ValueError(f"a population of {population} is too small; give at least 3, or 0 for the default")
-        self._dimensions = dimensions
-        self._population = population or 4 + math.floor(3 * math.log(dimensions))
+    def __init__(self, dimensions: int, seed: int, settings: base.Settings = base.DEFAULTS):
+        super().__init__(dimensions, seed, settings)
+        if self.population < 3:
+            raise ValueError(f"a population of {self.population} is too small; give at least 3, or 0 for the default")
         options = {
             **_OFF,
             "bounds": [0, 1],
             "BoundaryHandler": cma.BoundTransform,
-            "popsize": self._population,
+            "popsize": self.population,
             "tolx": _SMALLEST_STEP,
             "seed": np.nan,
             "randn": np.random.RandomState(seed).randn,
         }
         # cma has no one-dimensional search: a single λ gets a second coordinate that nothing depends on.
-        self._cma = cma.CMAEvolutionStrategy([0.5] * max(dimensions, 2), initial_step, options)
-        self._waiting: Optional[List[np.ndarray]] = None
+        self._cma = cma.CMAEvolutionStrategy([0.5] * max(dimensions, 2), settings.initial_step, options)
+        self._generation: List[np.ndarray] = []
 
-    @property
-    def population(self) -> int:
-        return self._population
+    def _propose(self, n: int) -> np.ndarray:
+        if n != self.population:
+            raise ValueError(f"a generation has {self.population} vectors, not {n}")
+        self._generation = self._cma.ask()
+        return self._visible(self._generation)
 
-    def ask(self, n: Optional[int] = None) -> np.ndarray:
-        if n not in (None, self._population):
-            raise ValueError(f"a generation has {self._population} vectors, not {n}")
-        if self._waiting is not None:
-            raise ValueError("the last generation has not been told")
-        self._waiting = self._cma.ask()
-        return self._visible(self._waiting)
-
-    def tell(self, vectors: np.ndarray, fitness: Sequence[float]) -> None:
-        if self._waiting is None or not np.array_equal(vectors, self._visible(self._waiting)):
-            raise ValueError("these are not the vectors that were asked for")
-        fitness = np.asarray(fitness, np.float64)
-        if fitness.shape != (self._population,) or np.isnan(fitness).any() or (fitness == -np.inf).any():
-            raise ValueError(f"fitness must be {self._population} numbers or inf, not {fitness}")
+    def _learn(self, vectors: np.ndarray, fitness: np.ndarray) -> None:
         ranks = np.unique(fitness, return_inverse=True)[1]
-        self._cma.tell(self._waiting, ranks.astype(np.float64).tolist())
-        self._waiting = None
+        self._cma.tell(self._generation, ranks.astype(np.float64).tolist())
 
     def stop(self) -> List[str]:
         return sorted(self._cma.stop()) if self._waiting is None else []
@@ -95,4 +80,4 @@ class CmaEs(base.Strategy, known_as="cma_es"):
         return self._visible([self._cma.result.xfavorite])[0]
 
     def _visible(self, vectors: Sequence[np.ndarray]) -> np.ndarray:
-        return np.array(vectors, np.float64)[:, : self._dimensions]
+        return np.array(vectors, np.float64)[:, : self.dimensions]

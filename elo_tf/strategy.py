@@ -1,0 +1,49 @@
+"""The strategy that the settings of a search name."""
+
+import pathlib
+from typing import Optional, Sequence, Tuple
+
+from elo_tf.config import EvolutionConfig, InputError
+from elo_tf.evolution import base
+from elo_tf.objective import load_loss
+
+# [n][G], what the strategy `fixed` evaluates.
+Vectors = Optional[Tuple[Tuple[float, ...], ...]]
+
+
+def make_strategy(evolution: EvolutionConfig, dimensions: int, seed: int, vectors: Vectors = None) -> base.Strategy:
+    """The strategy, new.
+
+    Args:
+      evolution: Its name and its settings.
+      dimensions: G.
+      seed: Of the search.
+      vectors: Of `fixed_vectors`.
+
+    Raises:
+      InputError: there is no strategy of this name, or a setting is impossible for it.
+    """
+    try:
+        settings = base.Settings(
+            evolution.population, evolution.initial_step, evolution.pool, evolution.tournament_size, vectors
+        )
+        return base.create(evolution.strategy, dimensions=dimensions, seed=seed, settings=settings)
+    except ValueError as error:
+        raise InputError(f"--strategy={evolution.strategy}: {error}") from None
+
+
+def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: str) -> Vectors:
+    """The λ of `--lambda_files`, in the order of the names; None for a strategy that finds its own.
+
+    Raises:
+      InputError: files and strategy do not go together, or a file is missing, for other terms or in other units.
+    """
+    files = evolution.lambda_files
+    if (evolution.strategy == "fixed") != bool(files):
+        raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
+    losses = [load_loss(pathlib.Path(path), names) for path in files]
+    for path, loss in zip(files, losses):
+        units = "value" if loss.units is None else "gradient"
+        if units != loss_units:
+            raise InputError(f"{path} has lambdas for --loss_units={units}, and this search has {loss_units}")
+    return tuple(tuple(loss.lambdas.tolist()) for loss in losses) or None

@@ -17,10 +17,11 @@ from elo_tf import tasks
 from elo_tf.clips import MODALITIES, check_modalities
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.data import Reader, clip_sizes
+from elo_tf.exhibit import Exhibit, make
 from elo_tf.fitness.descriptors import describe
 from elo_tf.fitness.score import Fitness, Scorer
 from elo_tf.gradients import GradientNorms
-from elo_tf.ingest.records import Manifest
+from elo_tf.ingest.records import Manifest, identity
 from elo_tf.model import EloModel
 from elo_tf.optimizer import make_optimizer, make_slots, penalty
 from elo_tf.training_log import TrainingLog
@@ -236,6 +237,16 @@ class CandidateRunner:
     def embed(self) -> np.ndarray:
         """Embeddings of the scoring clips by the RGB tower as it is: [N,D] float32."""
         return np.concatenate([self._embed(clips["now"]["rgb"]).numpy() for clips in self._scoring_batches])
+
+    def exhibit(self) -> Exhibit:
+        """What the clusters of the RGB tower look like, as it is after `run`."""
+        ids = {identity(line["id"])[0]: line["id"] for line in self.scoring.manifest.usable}
+        clips = (
+            (clips["now"]["rgb"].numpy(), [ids[index] for index in clips["video"].numpy().tolist()])
+            for clips in self._scoring_batches
+        )
+        lambdas = self.model.objective.lambdas.numpy()
+        return make(lambdas, self.embed(), clips, self.settings.fitness, self.settings.run.seed)
 
     def _score(self, untrained_agreement: Optional[float]) -> Fitness:
         return self._scorer.score(self.embed(), self.settings.run.seed, self._reference, untrained_agreement)

@@ -1,9 +1,11 @@
 """Evolves the loss: searches the lambdas of Eq. 1 by the score of the RGB tower that each loss trains (Sec. 3.2).
 
     python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --records=DIR --run_dir=DIR
+    python -m elo_tf.search --report=RUN_DIR
 
-RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json and figures/. A search that was
-interrupted, by whatever, continues when the command is given again: no finished candidate runs twice.
+RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json, figures/, clusters.npz and
+report.html. A search that was interrupted, by whatever, continues when the command is given again: no finished
+candidate runs twice. The second command draws figures and report anew, also while the search runs.
 """
 
 import dataclasses
@@ -24,7 +26,7 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from elo_tf import command_line, config, figures, tasks
+from elo_tf import command_line, config, exhibit, report, tasks
 from elo_tf.candidate import CandidateRunner, Outcome, Settings
 from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import (
@@ -59,10 +61,14 @@ LEAST_FREE_BYTES = 64 * 2**20
 UNITS = "loss_units"
 
 _LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
+_REPORT = flags.DEFINE_string("report", None, "run directory whose figures and report are drawn anew; no other flag")
 
 
 def main() -> None:
     """Runs or continues a search, as the flags say."""
+    if _REPORT.value:
+        print(report.redraw(_REPORT.value))
+        return
     run, data, model, task, train, fitness, evolution = configs = tuple(config.from_flags(kind) for kind in CONFIGS)
     if _LIST_LOSSES.value:
         list_losses(data, model, task)
@@ -74,7 +80,7 @@ def main() -> None:
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
         write_text(directory / "flags.txt", config.to_lines(*configs))
         search = Search(journal, evolution, directory)
-        if search.is_left():
+        if search.is_left() or search.lacks_exhibit():
             _limit_threads(run.threads)
             print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
             runner = CandidateRunner(Settings(run, data, model, task, train, fitness))
@@ -178,6 +184,8 @@ class Search:
         done = sum(result is not None for result in results)
         self._announce(runner, done)
         self._agree_on_units(runner)
+        if report.UNTRAINED not in self.journal.notes:
+            self.journal.note(report.UNTRAINED, runner.untrained.diagnostics)
         total = self.evolution.generations * self.strategy.population
         steps = runner.settings.train.steps
         with progress_bar(total * steps, "step", done * steps) as bar:
@@ -185,6 +193,20 @@ class Search:
                 self._run_generation(runner, bar)
         for reason in self.strategy.stop():
             print(f"The strategy stopped: {reason}")
+        if self.lacks_exhibit():
+            self._exhibit_best(runner)
+
+    def lacks_exhibit(self) -> bool:
+        """Whether there is a best candidate whose clusters are not on disk."""
+        best = best_result(self.journal.generations())
+        return best is not None and not exhibit.shows(self.directory / exhibit.FILE, best[0].lambdas[best[1]])
+
+    def _exhibit_best(self, runner: CandidateRunner) -> None:
+        """Saves what the clusters of the best candidate look like; it runs once more, as no weights were kept."""
+        generation, place, _ = best_result(self.journal.generations())
+        print(f"Running the best candidate, {generation.candidates[place]}, again for the report ...", flush=True)
+        runner.run(generation.lambdas[place])
+        runner.exhibit().save(self.directory / exhibit.FILE)
 
     def _announce(self, runner: CandidateRunner, done: int) -> None:
         print(
@@ -265,7 +287,7 @@ class Search:
             save_loss(path, self.journal.names, generation.lambdas[place], about, self.journal.notes.get(UNITS))
 
     def finish(self, codes: Dict[str, str]) -> None:
-        """Writes the figures and prints the findings.
+        """Writes the figures and the report, and prints the findings.
 
         Args:
           codes: Name of each term -> its short form.
@@ -273,7 +295,7 @@ class Search:
         Raises:
           InputError: no candidate was feasible.
         """
-        (self.directory / "figures").mkdir(exist_ok=True)
+        report.write(self.journal, codes, self.directory)
         generations = self.journal.generations()
         best = best_result(generations)
         if best is None:
@@ -282,7 +304,6 @@ class Search:
                 f"none of {sum(len(each.results) for each in generations)} candidates was feasible, so there is no "
                 f"evolved loss; first reason: {reasons[0]}; try more --steps or another --learning_rate"
             )
-        figures.draw_all(self.journal, str(self.directory / "figures"), codes)
         print(findings(self.journal, codes, self.directory))
 
 

@@ -65,7 +65,7 @@ def test_lambdas_show_the_mean_of_each_round_by_modality(path):
 def test_fitness_shows_every_candidate_and_the_best_so_far(path):
     figure = figures.fitness_over_rounds(write(path).generations(), "zipf")
     (axes,) = figure.axes
-    dots = next(part for part in axes.collections if part.get_label() == "candidate").get_offsets()
+    dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()
     assert len(dots) == 12
     assert len(np.unique(dots[:, 0])) == 12
     np.testing.assert_allclose(dots[BEST], [1.3, 0.125])
@@ -74,12 +74,25 @@ def test_fitness_shows_every_candidate_and_the_best_so_far(path):
     assert "zipf score, nats" in texts(figure)
 
 
+def test_fitness_shows_standard_errors_and_ties(path):
+    with Journal.open(str(path), {"settings": {}, "names": NAMES}) as journal:
+        numbers = journal.ask(np.zeros([3, len(NAMES)]))
+        for number, value in zip(numbers, (0.5, 0.55, 0.9)):
+            journal.tell(number, Result(value, None, 0.2, 25, {}, 1.0))
+        (axes,) = figures.fitness_over_rounds(journal.generations(), "zipf").axes
+    rings = next(part for part in axes.collections if part.get_label() == "the best and its ties").get_offsets()
+    np.testing.assert_allclose(rings[:, 1], [0.5, 0.55])
+    bars = [segment for part in axes.collections if hasattr(part, "get_segments") for segment in part.get_segments()]
+    lengths = [segment[1, 1] - segment[0, 1] for segment in bars]
+    assert np.isclose(lengths, 2 * 0.2 / 5).sum() == 3
+
+
 def test_infeasible_candidates_are_counted_and_not_drawn_as_values(path):
     figure = figures.fitness_over_rounds(write(path, failed=(0, 1, 9)).generations(), "zipf")
     strip, axes = figure.axes
     assert [bar.get_height() for bar in strip.patches] == [2, 0, 1]
     assert {"2", "1", "infeasible"} <= set(texts(figure))
-    dots = next(part for part in axes.collections if part.get_label() == "candidate").get_offsets()
+    dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()
     assert len(dots) == 9
 
 
@@ -137,7 +150,7 @@ def test_files_are_whole_pictures_at_150_dpi_and_nothing_else(path, tmp_path):
     assert [file.name for file in files] == ["lambdas.png", "fitness.png", "best_loss.png"]
     assert sorted(directory.iterdir()) == sorted(files)
     height, width, _ = imread(files[1]).shape
-    assert (width, height) == (7.0 * 150, 4.6 * 150)
+    assert (width, height) == (5.8 * 150, 4.6 * 150)
     assert all(imread(file).std() > 0.02 for file in files)
 
 

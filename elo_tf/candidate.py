@@ -17,6 +17,7 @@ from elo_tf import tasks
 from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.data import Reader, clip_sizes
+from elo_tf.exhibit import Exhibit
 from elo_tf.fitness.score import Fitness
 from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
@@ -221,3 +222,8 @@ class CandidateRunner:
     def embed(self) -> np.ndarray:
         """Embeddings of the scoring clips by the RGB tower as it is: [N,D] float32."""
         return self.scoring.embed(self._embedding)
+
+    def exhibit(self) -> Exhibit:
+        """What the clusters of the RGB tower look like, as it is after `run`."""
+        lambdas = self.model.objective.lambdas.numpy()
+        return self.scoring.exhibit(self._embedding, lambdas, self.settings.run.seed)

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 import tensorflow as tf
 
 from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.exhibit import Exhibit
 from elo_tf.training_log import TrainingLog
 from elo_tf.trial import Outcome, Trial
 
@@ -42,7 +43,8 @@ class CandidateWorker:
 
     def __call__(self, message: Tuple[str, Tuple]) -> Any:
         method, arguments = message
-        return {"about": self.about, "measure_units": self.measure_units, "run": self.run}[method](*arguments)
+        methods = {method.__name__: method for method in (self.about, self.measure_units, self.run, self.exhibit)}
+        return methods[method](*arguments)
 
     def about(self) -> About:
         """The facts of the search."""
@@ -71,6 +73,11 @@ class CandidateWorker:
         outcome = self._runner.run(trial.lambdas, trial.steps, trial.order_seed, log)
         log.close()
         return dataclasses.replace(outcome, warnings=tuple(warnings))
+
+    def exhibit(self, trial: Trial) -> Exhibit:
+        """Runs a trial, and shows what the clusters of its RGB tower look like."""
+        self.run(trial)
+        return self._runner.exhibit()
 
 
 def _fix_arithmetic(threads: int) -> None:

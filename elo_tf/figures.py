@@ -7,7 +7,7 @@ best_loss.png  λ of the best candidate, modality by task, as Fig. 8
 
 import io
 import pathlib
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 from matplotlib import ticker
@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 
 from elo_tf import storage
 from elo_tf.clips import MODALITIES
-from elo_tf.generation import Generation
+from elo_tf.findings import Winner, ties, winner
+from elo_tf.generation import Generation, Result
 from elo_tf.journal import Journal
 
 _DOTS_PER_INCH = 150
@@ -26,15 +27,6 @@ _COLOURS = "viridis"
 _BLUE, _ORANGE, _GREY, _INK = "#0072b2", "#d55e00", "#8a8a8a", "#404040"
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
 _FEW_ROUNDS = 60
-
-
-class _Best(NamedTuple):
-    """The best candidate of a search."""
-
-    candidate: int
-    generation: int
-    value: float
-    lambdas: np.ndarray
 
 
 def draw_all(
@@ -62,9 +54,9 @@ def draw_all(
     figures = {
         "lambdas.png": lambdas_over_rounds(generations, names, codes),
         "fitness.png": fitness_over_rounds(generations, quantity),
-        "best_loss.png": best_loss(generations, names, codes),
+        "best_loss.png": best_loss(winner(journal), names, codes),
     }
-    return [_save(figure, directory / name) for name, figure in figures.items()]
+    return [save(figure, directory / name) for name, figure in figures.items()]
 
 
 def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
@@ -101,24 +93,24 @@ def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str],
 
 
 def fitness_over_rounds(generations: Sequence[Generation], quantity: str) -> Figure:
-    """Every candidate a dot, the best so far a line, mean and standard deviation of each round.
+    """Every candidate a dot with its standard error, the best so far a line, mean and s.d. of each round.
 
-    Candidates of one round are spread sideways, so that equal values stay visible side by side. Infeasible ones have
-    no value: a strip along the top edge has their number in each round.
+    Candidates of one round are spread sideways, so that equal values stay visible side by side. Those that cannot be
+    told from the best have a ring. Infeasible ones have no value: a strip along the top edge has their number.
     """
     told = [[result for result in generation.results if result] for generation in generations]
-    values = [np.array([result.value for result in results if result.value is not None]) for results in told]
+    feasible = [[result for result in results if result.value is not None] for results in told]
     failed = [sum(result.value is None for result in results) for results in told]
-    figure = Figure(figsize=(7.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(5.8, 4.6), layout="constrained")
     if any(failed):
         strip, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 8])
         _draw_infeasible(strip, failed)
     else:
         axes = figure.add_subplot()
-    if any(map(len, values)):
-        _draw_candidates(axes, values)
-        _draw_summary(axes, values)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    if any(feasible):
+        _draw_candidates(axes, feasible)
+        _draw_summary(axes, [np.array([result.value for result in results]) for results in feasible])
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     else:
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=_GREY)
@@ -131,9 +123,8 @@ def fitness_over_rounds(generations: Sequence[Generation], quantity: str) -> Fig
     return figure
 
 
-def best_loss(generations: Sequence[Generation], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
-    """λ of the best candidate so far, a modality a row and a task a column (Fig. 8)."""
-    best = _best(generations)
+def best_loss(best: Optional[Winner], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+    """λ of the winner so far, a modality a row and a task a column (Fig. 8)."""
     parts = [name.split("/", 1) for name in names]
     rows = list(dict.fromkeys(modality for modality, _ in parts))
     columns = sorted({task for _, task in parts})
@@ -160,7 +151,7 @@ def best_loss(generations: Sequence[Generation], names: Sequence[str], codes: Ma
     figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label("λ", rotation=0)
     title = "No feasible candidate so far"
     if best:
-        title = f"Best loss: candidate {best.candidate} of round {best.generation}, fitness {best.value:.4g}"
+        title = f"Best loss: candidate {best.candidate}, fitness {best.value:.4g}"
     figure.suptitle(title, fontsize=11)
     return figure
 
@@ -174,23 +165,21 @@ def _groups(names: Sequence[str]) -> Dict[str, List[int]]:
     return {title: members for title, members in groups.items() if members}
 
 
-def _best(generations: Sequence[Generation]) -> Optional[_Best]:
-    """The candidate of the lowest value, the first of equals; None where no candidate has a value."""
-    best = None
-    for generation in generations:
-        for candidate, lambdas, result in zip(generation.candidates, generation.lambdas, generation.results):
-            if result and result.value is not None and (best is None or result.value < best.value):
-                best = _Best(candidate, generation.index, result.value, lambdas)
-    return best
-
-
-def _draw_candidates(axes: Axes, values: Sequence[np.ndarray]) -> None:
+def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[Result]]) -> None:
     """A dot a candidate, in the order of the round and spread over 0.6 of its width."""
-    sideways = [np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(len(own)) for own in values]
+    sideways = [np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(len(own)) for own in feasible]
     rounds = np.concatenate([index + offset for index, offset in enumerate(sideways)])
-    size = np.clip(600 / len(values), 4, 26)
+    results = [result for own in feasible for result in own]
+    values = np.array([result.value for result in results])
+    size, few = np.clip(600 / len(feasible), 4, 26), len(feasible) <= _FEW_ROUNDS
     style = {"color": _GREY, "alpha": 0.6, "linewidths": 0, "zorder": 2}
-    axes.scatter(rounds, np.concatenate(values), s=size, label="candidate", **style)
+    axes.scatter(rounds, values, s=size, label="candidate ± s.e." if few else "candidate", **style)
+    if few:
+        errors = [result.error for result in results]
+        axes.errorbar(rounds, values, errors, fmt="none", ecolor=_GREY, elinewidth=0.8, alpha=0.6, zorder=2)
+    tied = ties(results)
+    style = {"facecolors": "none", "edgecolors": _ORANGE, "linewidths": 1.2, "zorder": 5}
+    axes.scatter(rounds[tied], values[tied], s=2.5 * size, label="the best and its ties", **style)
 
 
 def _draw_summary(axes: Axes, values: Sequence[np.ndarray]) -> None:
@@ -220,7 +209,8 @@ def _draw_infeasible(axes: Axes, failed: Sequence[int]) -> None:
     axes.spines[["top", "right"] + (["left"] if few else [])].set_visible(False)
 
 
-def _save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
+def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
+    """Writes a figure as PNG, which appears whole; returns its path."""
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(content, format="png", dpi=_DOTS_PER_INCH)
     storage.write_bytes(path, content.getvalue())

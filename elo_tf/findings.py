@@ -1,33 +1,40 @@
-"""What a search has found: the best candidates, which of them are equal as far as one can tell, and the winner."""
+"""What a search has found, read from its journal: its candidates in order, those that tie, the winner.
 
+A value is the mean of R k-means runs, so that its standard error is s.d. / sqrt(R). That is the noise of the clustering
+alone: the same loss trained from other initial weights differs by more.
+"""
+
+import collections
 import dataclasses
 import math
 import pathlib
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from elo_tf.generation import Generation, Result
 from elo_tf.journal import Journal
 
-# Differences within so many standard errors are ties.
+# Differences below this many standard errors are not told apart.
 TIE_ERRORS = 2.0
 
 
-class Scored(NamedTuple):
-    """A candidate with a fitness after training in full.
+class Ranked(NamedTuple):
+    """A feasible candidate.
 
     Attributes:
-      candidate: Its number.
-      generation: That it was asked for in.
-      lambdas: [G].
-      result: Of the search's seed.
+      candidate: Its number, from 0 through the whole search.
+      round: Generation that it belongs to.
+      lambdas: [G] float64 in [0,1].
+      result: With a value.
+      tie: Whether it ties with the best, as the best does with itself.
     """
 
     candidate: int
-    generation: int
+    round: int
     lambdas: np.ndarray
     result: Result
+    tie: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,108 +43,147 @@ class Winner:
 
     Attributes:
       candidate: Its number.
-      generation: That it was asked for in; None for the strategy's favourite, which was in none.
       lambdas: [G].
-      value: Fitness: mean over the fresh seeds, or of its only training.
-      deviation: Standard deviation over the fresh seeds, or over the restarts of k-means.
-      trainings: How many are behind the value.
-      restarts: k-means runs behind each of them.
+      values: Fitness under each fresh seed, or of its only training.
+      deviation: Of the only training, over its restarts of k-means; None with fresh seeds.
+      restarts: k-means runs behind each value.
     """
 
     candidate: int
-    generation: Optional[int]
     lambdas: np.ndarray
-    value: float
-    deviation: float
-    trainings: int
+    values: Tuple[float, ...]
+    deviation: Optional[float]
     restarts: int
 
+    @property
+    def value(self) -> float:
+        """Mean fitness."""
+        return float(np.mean(self.values))
 
-def ranking(generations: Sequence[Generation]) -> List[Scored]:
-    """All candidates that were trained in full and are feasible, the best first; of equals the earlier."""
-    scored = []
-    for generation in generations:
-        for candidate, lambdas, result in zip(generation.candidates, generation.lambdas, generation.results):
-            if result and result.value is not None and result.steps == generation.rungs.steps[-1]:
-                scored.append(Scored(candidate, generation.index, lambdas, result))
-    return sorted(scored, key=lambda each: each.result.value)
+    @property
+    def error(self) -> float:
+        """Standard error of the mean: over fresh seeds if there are several, else over the restarts of k-means."""
+        if len(self.values) > 1:
+            return float(np.std(self.values, ddof=1) / math.sqrt(len(self.values)))
+        return self.deviation / math.sqrt(self.restarts) if self.deviation is not None else 0.0
+
+    def described(self) -> str:
+        """Its value with the standard error, and what that is over."""
+        over = f"{len(self.values)} fresh seeds" if len(self.values) > 1 else f"{self.restarts} restarts of k-means"
+        return f"{self.value:.4f} +- {self.error:.4f} s.e. over {over}"
 
 
-def ties(results: Sequence[Result]) -> List[bool]:
-    """Which results cannot be told from the best of them.
+def ties(results: Sequence[Optional[Result]]) -> List[int]:
+    """Places of the results that cannot be told from the best, the best among them, ascending.
 
-    Args:
-      results: Feasible.
-
-    Returns:
-      [n], true where the difference to the lowest value is within two standard errors of that difference. The errors
-      are those of the k-means restarts; the luck of a training is not in them.
+    A tie differs from the lowest value by less than two standard errors of the difference, √(s.e.² + s.e.²), or not at
+    all. Results without a value, and missing ones, are no ties.
     """
-    best = min(results, key=lambda result: result.value, default=None)
-    return [result.value - best.value <= TIE_ERRORS * math.hypot(result.error, best.error) for result in results]
+    valued = [(place, result) for place, result in enumerate(results) if result and result.value is not None]
+    if not valued:
+        return []
+    _, best = min(valued, key=lambda each: each[1].value)
+
+    def is_tie(result: Result) -> bool:
+        error = math.hypot(result.error, best.error)
+        return result.value == best.value or result.value - best.value < TIE_ERRORS * error
+
+    return [place for place, result in valued if is_tie(result)]
+
+
+def ranking(generations: Sequence[Generation]) -> List[Ranked]:
+    """The feasible candidates, the lowest value first, the earlier of equals first."""
+    asked = [each for generation in generations for each in _asked(generation)]
+    tied = set(ties([result for *_, result in asked]))
+    feasible = [
+        Ranked(*each, place in tied) for place, each in enumerate(asked) if each[-1] and each[-1].value is not None
+    ]
+    return sorted(feasible, key=lambda each: each.result.value)
+
+
+def _asked(generation: Generation) -> List[Tuple[int, int, np.ndarray, Optional[Result]]]:
+    rounds = [generation.index] * len(generation.candidates)
+    results = [_full(generation, result) for result in generation.results]
+    return list(zip(generation.candidates, rounds, generation.lambdas, results))
+
+
+def _full(generation: Generation, result: Optional[Result]) -> Optional[Result]:
+    """The result, if it is of a training in full: values of shorter ones do not compare with it."""
+    return result if result and result.steps == generation.rungs.steps[-1] else None
 
 
 def winner(journal: Journal) -> Optional[Winner]:
-    """The best of the finalists by their fresh seeds or, where there are none or all are infeasible, of all candidates.
+    """The best of the finalists by their fresh seeds; where there are none, or all are infeasible, of all candidates.
 
     None where no candidate is feasible.
     """
-    scored = ranking(journal.generations())
-    of_candidate = {each.candidate: each for each in scored}
+    ranked = ranking(journal.generations())
     finalists = journal.finalists()
     if finalists and not finalists.due() and np.isfinite(finalists.means()).any():
         place = int(np.argmin(finalists.means()))
-        runs, number = finalists.runs[place], finalists.candidates[place]
-        values = [result.value for result in runs]
-        deviation = float(np.std(values)) if len(values) > 1 else runs[0].deviation
-        generation = of_candidate[number].generation if number in of_candidate else None
-        return Winner(
-            number,
-            generation,
-            finalists.lambdas[place],
-            float(np.mean(values)),
-            deviation,
-            len(values),
-            runs[0].restarts,
-        )
-    if not scored:
+        values = [result.value for result in finalists.runs[place]]
+        number, restarts = finalists.candidates[place], finalists.runs[place][0].restarts
+        return Winner(number, finalists.lambdas[place], tuple(values), None, restarts)
+    if not ranked:
         return None
-    best = scored[0]
-    result = best.result
-    return Winner(best.candidate, best.generation, best.lambdas, result.value, result.deviation, 1, result.restarts)
+    best = ranked[0]
+    return Winner(best.candidate, best.lambdas, (best.result.value,), best.result.deviation, best.result.restarts)
 
 
-def findings(journal: Journal, codes: Dict[str, str], directory: pathlib.Path) -> str:
-    """The end of a search as a short table.
+def reasons(results: Sequence[Optional[Result]]) -> List[Tuple[str, int, str]]:
+    """(kind, count, first reason) of the infeasible results, the most frequent first; a kind ends at the colon."""
+    found: Dict[str, List[str]] = collections.defaultdict(list)
+    for result in results:
+        if result and result.value is None:
+            found[result.reason.split(":")[0]].append(result.reason)
+    return sorted(((kind, len(each), each[0]) for kind, each in found.items()), key=lambda row: -row[1])
 
-    Args:
-      journal: Of a search with a winner.
-      codes: Name of each term -> its short form.
-      directory: Of the run.
-    """
-    generations, results, won = journal.generations(), journal.results(), winner(journal)
-    scored = ranking(generations)
-    candidates = sum(len(generation.candidates) for generation in generations)
-    infeasible = sum(result.value is None for each in generations for result in each.results if result)
-    first = [result.value for result in generations[0].results if result and result.value is not None]
-    order = np.argsort(-won.lambdas, kind="stable")
-    terms = [f"{codes[journal.names[i]]} {won.lambdas[i]:.2f}" for i in order]
-    seconds = sum(each.seconds for each in results)
-    tied = sum(ties([each.result for each in scored])) - 1 if scored else 0
-    fitness = journal.header["settings"]["fitness"]
-    spread = f"over {won.trainings} fresh seeds" if won.trainings > 1 else f"over {won.restarts} restarts of k-means"
-    origin = "the strategy's favourite" if won.generation is None else f"of generation {won.generation}"
-    rows = [
-        ("candidates", f"{candidates} in {len(generations)} generations, {infeasible} infeasible"),
-        ("time", f"{seconds:.0f} s of workers, {seconds / len(results):.1f} s a training"),
-        ("winner", f"candidate {won.candidate}, {origin}"),
-        ("fitness", f"{won.value:.4f} +- {won.deviation:.4f} {spread} ({fitness})"),
-        ("ties", f"{tied} other candidates are within {TIE_ERRORS:g} standard errors of the best of the search"),
-        ("first generation", f"mean {np.mean(first):.4f}" if first else "none feasible"),
+
+def heaviest(lambdas: np.ndarray, names: Sequence[str], codes: Mapping[str, str]) -> List[str]:
+    """The terms of a loss, each as code and λ, the heaviest first."""
+    return [f"{codes.get(names[i], names[i])} {lambdas[i]:.2f}" for i in np.argsort(-lambdas, kind="stable")]
+
+
+def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]:
+    """A search, finished or not, in a few lines of name and value."""
+    generations, trainings = journal.generations(), journal.results()
+    results = [each for generation in generations for each in generation.results]
+    told = [each for each in results if each]
+    count = f"{len(told)} in {len(generations)} generations, {sum(each.value is None for each in told)} infeasible"
+    if len(told) < len(results):
+        count += f", {len(results) - len(told)} without result so far"
+    rows = [("candidates", count)]
+    if trainings:
+        seconds, steps = (sum(getattr(each, name) for each in trainings) for name in ("seconds", "steps"))
+        rows.append(("cost", f"{len(trainings)} trainings, {steps} steps, {seconds:.0f} s of workers"))
+    ranked, won = ranking(generations), winner(journal)
+    if not won:
+        return [*rows, ("best fitness", "no candidate is feasible so far")]
+    quantity = journal.header.get("settings", {}).get("fitness", "fitness")
+    terms = heaviest(won.lambdas, journal.names, codes)
+    if ranked:
+        best, first = ranked[0], [each.value for each in generations[0].results if each and each.value is not None]
+        of_best = f"{best.result.value:.4f} +- {best.result.error:.4f} s.e. ({quantity})"
+        rows += [
+            ("best fitness", f"{of_best}, candidate {best.candidate} of round {best.round}"),
+            ("ties with it", f"{sum(each.tie for each in ranked) - 1} of {len(ranked) - 1} other feasible candidates"),
+            ("first generation", f"mean {np.mean(first):.4f}" if first else "none feasible"),
+        ]
+    return [
+        *rows,
+        ("winner", f"candidate {won.candidate}, {won.described()}"),
         ("heaviest terms", ", ".join(terms[:4])),
         ("lightest terms", ", ".join(terms[-4:])),
+    ]
+
+
+def findings(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -> str:
+    """The end of a search as a short table for the terminal."""
+    rows = [
+        *summary(journal, codes),
         ("loss", str(directory / "evolved_loss.json")),
         ("figures", str(directory / "figures")),
+        ("report", str(directory / "report.html")),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)

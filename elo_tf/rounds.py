@@ -10,6 +10,7 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
+from elo_tf import exhibit
 from elo_tf.config import EvolutionConfig, InputError
 from elo_tf.crew import Crew
 from elo_tf.evolution import base
@@ -20,8 +21,8 @@ from elo_tf.objective import save_loss
 from elo_tf.search_log import SearchLog
 from elo_tf.trial import Trial
 
-# Names of the journal's notes.
-UNITS, UNTRAINED = "loss_units", "untrained"
+# Name of the journal's note of the units of the terms.
+UNITS = "loss_units"
 
 # Added to the search's seed for the fresh ones: no search uses seeds so far apart.
 _FRESH = 100_003
@@ -54,7 +55,12 @@ class Search:
     def is_left(self) -> bool:
         """Whether candidates are still to be run."""
         finalists = self.journal.finalists()
-        return self._rounds_left() or self._lacks_finalists() or bool(finalists and finalists.due())
+        return (
+            self._rounds_left()
+            or self._lacks_finalists()
+            or bool(finalists and finalists.due())
+            or self._lacks_exhibit()
+        )
 
     def _rounds_left(self) -> bool:
         last = self.journal.last()
@@ -69,6 +75,11 @@ class Search:
         finalists, generations = self.journal.finalists(), self.journal.generations()
         named = finalists.generations if finalists else 0
         return named < len(generations) and bool(ranking(generations))
+
+    def _lacks_exhibit(self) -> bool:
+        """Whether there is a winner whose clusters are not on disk."""
+        won = winner(self.journal)
+        return won is not None and not exhibit.shows(self.directory / exhibit.FILE, won.lambdas)
 
     def trainings(self) -> int:
         """Trainings of the whole search, as far as one knows beforehand."""
@@ -91,6 +102,8 @@ class Search:
                 self._name_finalists()
             self._run_finalists(crew, log)
         self._save()
+        if self._lacks_exhibit():
+            self._exhibit_winner(crew)
         for reason in self.strategy.stop():
             print(f"The strategy stopped: {reason}")
 
@@ -162,6 +175,13 @@ class Search:
             ]
             self._run_trials(trials, crew, log)
 
+    def _exhibit_winner(self, crew: Crew) -> None:
+        """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept."""
+        won = winner(self.journal)
+        print(f"Training the winner, candidate {won.candidate}, again for the report ...", flush=True)
+        trial = self._trial(won.candidate, won.lambdas, self.journal.rungs.steps[-1])
+        crew.call("exhibit", trial).save(self.directory / exhibit.FILE)
+
     def _save(self) -> None:
         """Writes the loss that is the winner so far."""
         won = winner(self.journal)
@@ -173,12 +193,11 @@ class Search:
             "fitness": {
                 "name": self.journal.header["settings"]["fitness"],
                 "value": won.value,
-                "deviation": won.deviation,
-                "trainings": won.trainings,
+                "error": won.error,
+                "seeds": len(won.values),
                 "restarts": won.restarts,
             },
             "candidate": won.candidate,
-            "generation": won.generation,
             "evaluations": len(results),
             "infeasible": sum(result.value is None for result in results),
             "training_steps": sum(result.steps for result in results),

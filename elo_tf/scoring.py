@@ -12,8 +12,10 @@ import numpy as np
 from elo_tf.clips import MODALITIES
 from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
 from elo_tf.data import Reader
+from elo_tf.exhibit import Exhibit, make
 from elo_tf.fitness.descriptors import describe
 from elo_tf.fitness.score import Fitness, Labelled, Scorer
+from elo_tf.ingest.records import identity
 
 # Clips [B,T,H,W,3] -> embeddings [B,D].
 Embed = Callable
@@ -70,6 +72,21 @@ class TowerScorer:
     def embed(self, embed: Embed) -> np.ndarray:
         """Embeddings of the scoring clips: [N,D] float32."""
         return np.concatenate([embed(clips["now"]["rgb"]).numpy() for clips in self._batches])
+
+    def exhibit(self, embed: Embed, lambdas: np.ndarray, seed: int) -> Exhibit:
+        """What the clusters of a tower look like.
+
+        Args:
+          embed: The tower.
+          lambdas: [G], the loss that has trained it.
+          seed: Of the k-means starts.
+        """
+        ids = {identity(line["id"])[0]: line["id"] for line in self.reader.manifest.usable}
+        clips = (
+            (clips["now"]["rgb"].numpy(), [ids[index] for index in clips["video"].numpy().tolist()])
+            for clips in self._batches
+        )
+        return make(lambdas, self.embed(embed), clips, self._config, seed)
 
     def _embed_labelled(self, embed: Embed) -> Optional[Labelled]:
         if self._labelled_batches is None:

@@ -1,9 +1,11 @@
 """Evolves the loss: searches the lambdas of Eq. 1 by the score of the RGB tower that each loss trains (Sec. 3.2).
 
     python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --records=DIR --run_dir=DIR
+    python -m elo_tf.search --report=RUN_DIR
 
-RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json and figures/. A search that was
-interrupted, by whatever, continues when the command is given again: no finished candidate runs twice.
+RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json, figures/, clusters.npz,
+tensorboard/ and report.html. A search that was interrupted, by whatever, continues when the command is given again: no
+finished candidate runs twice. The second command draws figures and report anew, also while the search runs.
 """
 
 import dataclasses
@@ -18,7 +20,7 @@ from typing import Any, Dict, Tuple
 
 from absl import flags
 
-from elo_tf import command_line, config, figures, tasks
+from elo_tf import command_line, config, report, tasks
 from elo_tf.candidate import Settings
 from elo_tf.candidate_worker import About, CandidateWorker
 from elo_tf.clips import ClipSizes, check_modalities
@@ -39,7 +41,7 @@ from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
 from elo_tf.model import EloModel
 from elo_tf.objective import schema_hash
-from elo_tf.rounds import UNTRAINED, Search
+from elo_tf.rounds import Search
 from elo_tf.search_log import SearchLog
 from elo_tf.storage import write_text
 from elo_tf.strategy import fixed_vectors, make_strategy
@@ -58,9 +60,14 @@ LEAST_FREE_BYTES = 64 * 2**20
 
 _LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
 
+_REPORT = flags.DEFINE_string("report", None, "run directory whose figures and report are drawn anew; no other flag")
+
 
 def main() -> None:
     """Runs or continues a search, as the flags say."""
+    if _REPORT.value:
+        print(report.redraw(_REPORT.value))
+        return
     run, data, model, task, train, fitness, evolution = configs = tuple(config.from_flags(kind) for kind in CONFIGS)
     workers = config.from_flags(WorkersConfig)
     if _LIST_LOSSES.value:
@@ -81,8 +88,8 @@ def main() -> None:
             with Crew(engine, CandidateWorker, (settings,), evolution.retries) as crew:
                 print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
                 about = crew.call("about")
-                if UNTRAINED not in journal.notes:
-                    journal.note(UNTRAINED, about.untrained)
+                if report.UNTRAINED not in journal.notes:
+                    journal.note(report.UNTRAINED, about.untrained)
                 trainings, done = search.trainings(), len(journal.results())
                 announce(about, names, crew, trainings, done)
                 log = SearchLog(directory / "tensorboard", evolution.generations, trainings, done, run.seed)
@@ -153,7 +160,7 @@ def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, d
 
 
 def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> None:
-    """Writes the figures and prints the findings.
+    """Writes the figures and the report, and prints the findings.
 
     Args:
       journal: Of the search.
@@ -163,14 +170,13 @@ def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> 
     Raises:
       InputError: no candidate was feasible.
     """
-    (directory / "figures").mkdir(exist_ok=True)
+    report.write(journal, codes, directory)
     if winner(journal) is None:
         results = journal.results()
         raise InputError(
             f"none of {len(results)} candidates was feasible, so there is no evolved loss; first reason: "
             f"{results[0].reason}; try more --steps or another --learning_rate"
         )
-    figures.draw_all(journal, str(directory / "figures"), codes)
     print(findings(journal, codes, directory))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
-from elo_tf.findings import Scored, ties
+from elo_tf.findings import Ranked
 from elo_tf.generation import Generation, Result
 from elo_tf.progress import progress_bar
 from elo_tf.trial import Trial
@@ -74,7 +74,7 @@ class SearchLog:
                     tf.summary.scalar(f"candidate/{name}", value)
         writer.close()
 
-    def generation(self, generation: Generation, ranking: List[Scored]) -> None:
+    def generation(self, generation: Generation, ranking: List[Ranked]) -> None:
         """A generation has ended.
 
         Args:
@@ -97,7 +97,7 @@ class SearchLog:
                 if np.isfinite(row[name]):
                     tf.summary.scalar(f"search/{name}", row[name])
 
-    def _row(self, generation: Generation, ranking: List[Scored]) -> Dict[str, object]:
+    def _row(self, generation: Generation, ranking: List[Ranked]) -> Dict[str, object]:
         values = np.array([result.value for result in generation.results if result.value is not None])
         best = ranking[0].result if ranking else None
         rate = self._finished / (time.perf_counter() - self._begun)
@@ -106,7 +106,7 @@ class SearchLog:
             "generation": f"{generation.index + 1}/{self._generations}",
             "best": best.value if best else float("nan"),
             "s.e.": best.error if best else float("nan"),
-            "ties": sum(ties([each.result for each in ranking])) - 1 if best else 0,
+            "ties": sum(each.tie for each in ranking) - 1 if best else 0,
             "mean": float(values.mean()) if len(values) else float("nan"),
             "s.d.": float(values.std()) if len(values) else float("nan"),
             "infeasible": sum(result.value is None for result in generation.results),

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from elo_tf.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
+from elo_tf.ingest.records import identity
 from elo_tf.training_log import TrainingLog
 from tests import videos
 
@@ -122,6 +123,21 @@ def test_training_and_scoring_videos_are_disjoint(runner):
     trained = {int(video) for clips in runner.training.training(0).take(12) for video in clips["video"]}
     scored = {int(video) for clips in runner.scoring.reader.scoring(100) for video in clips["video"]}
     assert trained and scored and not trained & scored
+
+
+def test_the_exhibit_is_of_the_tower_and_its_scoring_clips(runner):
+    runner.run([0.5, 0.25, 1.0])
+    shown = runner.exhibit()
+    assert shown.is_of([0.5, 0.25, 1.0])
+    scored = {}
+    for clips in runner.scoring._batches:
+        for index, frames in zip(clips["video"].numpy(), np.round(255 * clips["now"]["rgb"].numpy())):
+            scored.setdefault(int(index), []).append(frames)
+    ids = {line["id"]: identity(line["id"])[0] for line in runner.scoring.reader.manifest.usable}
+    seen = [(name, strip) for own in zip(shown.names, shown.strips) for name, strip in zip(*own) if name]
+    assert len(seen) >= 5 and shown.strips.shape == (2, 5, 4, 16, 16, 3)
+    for name, strip in seen:
+        assert any((strip == frames).all() for frames in scored[ids[name]])
 
 
 def test_reference_ignores_videos_without_sound(runner):

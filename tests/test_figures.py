@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
 from elo_tf import figures
+from elo_tf.findings import winner
 from elo_tf.generation import Result
 from elo_tf.journal import Journal
 
@@ -65,7 +66,7 @@ def test_lambdas_show_the_mean_of_each_round_by_modality(path):
 def test_fitness_shows_every_candidate_and_the_best_so_far(path):
     figure = figures.fitness_over_rounds(write(path).generations(), "zipf")
     (axes,) = figure.axes
-    dots = next(part for part in axes.collections if part.get_label() == "candidate").get_offsets()
+    dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()
     assert len(dots) == 12
     assert len(np.unique(dots[:, 0])) == 12
     np.testing.assert_allclose(dots[BEST], [1.3, 0.125])
@@ -74,22 +75,35 @@ def test_fitness_shows_every_candidate_and_the_best_so_far(path):
     assert "zipf score, nats" in texts(figure)
 
 
+def test_fitness_shows_standard_errors_and_ties(path):
+    with Journal.open(str(path), {"seed": 0, "settings": {"steps": 9}, "names": NAMES}) as journal:
+        numbers = journal.ask(np.zeros([3, len(NAMES)]))
+        for number, value in zip(numbers, (0.5, 0.55, 0.9)):
+            journal.tell(number, Result(9, 0, value, None, 0.2, 25, {}, 1.0))
+        (axes,) = figures.fitness_over_rounds(journal.generations(), "zipf").axes
+    rings = next(part for part in axes.collections if part.get_label() == "the best and its ties").get_offsets()
+    np.testing.assert_allclose(rings[:, 1], [0.5, 0.55])
+    bars = [segment for part in axes.collections if hasattr(part, "get_segments") for segment in part.get_segments()]
+    lengths = [segment[1, 1] - segment[0, 1] for segment in bars]
+    assert np.isclose(lengths, 2 * 0.2 / 5).sum() == 3
+
+
 def test_infeasible_candidates_are_counted_and_not_drawn_as_values(path):
     figure = figures.fitness_over_rounds(write(path, failed=(0, 1, 9)).generations(), "zipf")
     strip, axes = figure.axes
     assert [bar.get_height() for bar in strip.patches] == [2, 0, 1]
     assert {"2", "1", "infeasible"} <= set(texts(figure))
-    dots = next(part for part in axes.collections if part.get_label() == "candidate").get_offsets()
+    dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()
     assert len(dots) == 9
 
 
 def test_best_loss_shows_the_lambdas_of_the_lowest_value(path):
-    generations = write(path).generations()
-    figure = figures.best_loss(generations, NAMES, CODES)
-    lambdas = generations[1].lambdas[3]
+    journal = write(path)
+    figure = figures.best_loss(winner(journal), NAMES, CODES)
+    lambdas = journal.generations()[1].lambdas[3]
     drawn = texts(figure)
     assert {f"{CODES[name]}\n{value:.2f}" for name, value in zip(NAMES, lambdas)} <= set(drawn)
-    assert "Best loss: candidate 7 of round 1, fitness 0.125" in drawn
+    assert "Best loss: candidate 7, fitness 0.125" in drawn
     (grid,) = [mesh for mesh in meshes(figure) if mesh.shape == (5, 5)]
     np.testing.assert_allclose(np.sort(grid.compressed()), np.sort(lambdas))
 
@@ -97,17 +111,18 @@ def test_best_loss_shows_the_lambdas_of_the_lowest_value(path):
 def test_without_any_value_the_figures_say_so(path):
     generations = write(path, rounds=1, failed=range(4)).generations()
     assert "no candidate has a value so far" in texts(figures.fitness_over_rounds(generations, "zipf"))
-    drawn = texts(figures.best_loss(generations, NAMES, CODES))
+    drawn = texts(figures.best_loss(None, NAMES, CODES))
     assert "No feasible candidate so far" in drawn and "R-S" in drawn
 
 
 @pytest.mark.parametrize("rounds, failed, told", [(1, (), 0), (3, (1,), 6), (70, (1, 2, 80), None)])
 def test_nothing_is_cut_off(path, rounds, failed, told):
-    generations = write(path, rounds, failed=failed, told=told).generations()
+    journal = write(path, rounds, failed=failed, told=told)
+    generations = journal.generations()
     for figure in (
         figures.lambdas_over_rounds(generations, NAMES, CODES),
         figures.fitness_over_rounds(generations, "zipf_scale_free"),
-        figures.best_loss(generations, NAMES, CODES),
+        figures.best_loss(winner(journal), NAMES, CODES),
     ):
         FigureCanvasAgg(figure).draw()
         frame = figure.bbox
@@ -137,7 +152,7 @@ def test_files_are_whole_pictures_at_150_dpi_and_nothing_else(path, tmp_path):
     assert [file.name for file in files] == ["lambdas.png", "fitness.png", "best_loss.png"]
     assert sorted(directory.iterdir()) == sorted(files)
     height, width, _ = imread(files[1]).shape
-    assert (width, height) == (7.0 * 150, 4.6 * 150)
+    assert (width, height) == (5.8 * 150, 4.6 * 150)
     assert all(imread(file).std() > 0.02 for file in files)
 
 

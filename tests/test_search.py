@@ -56,14 +56,14 @@ def test_writes_everything_about_a_run(unbroken):
     run_dir, output = unbroken
     names = {str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file()}
     names = {name for name in names if not name.startswith("tensorboard/")}
-    expected = {"journal.jsonl", "flags.txt", "evolved_loss.json"}
-    figures = {f"figures/{name}.png" for name in ("lambdas", "fitness", "best_loss")}
+    expected = {"journal.jsonl", "flags.txt", "evolved_loss.json", "clusters.npz", "report.html"}
+    figures = {f"figures/{name}.png" for name in ("lambdas", "fitness", "best_loss", "health", "clusters")}
     assert names == expected | figures
     loss = json.loads((run_dir / "evolved_loss.json").read_text())
     assert set(loss["lambdas"]) == {"rgb/reconstruct", "rgb/shuffle", "rgb-audio/embed"}
     assert all(0 <= value <= 1 for value in loss["lambdas"].values())
     # Eight candidates; then the best and the strategy's favourite, each with two fresh seeds.
-    assert loss["evaluations"] == 12 and loss["fitness"]["restarts"] == 3 and loss["fitness"]["trainings"] == 2
+    assert loss["evaluations"] == 12 and loss["fitness"]["restarts"] == 3 and loss["fitness"]["seeds"] == 2
     records = [json.loads(line) for line in (run_dir / "journal.jsonl").read_text().splitlines()]
     [finalists] = [record for record in records if record["record"] == "finalists"]
     told = [record for record in records if record["record"] == "told"]
@@ -88,6 +88,31 @@ def test_tensorboard_has_the_course_and_the_hyper_parameters(unbroken):
         assert "_hparams_/session_start_info" in tags and tags["candidate/zipf"][0][0] == 4
         lowest = min(lowest, tags["candidate/fitness"][0][1])
     assert course["search/best"][-1][1] == pytest.approx(lowest)
+
+
+def test_report_needs_nothing_but_the_run_directory(unbroken, tmp_path):
+    run_dir, _ = unbroken
+    for name in ("journal.jsonl", "clusters.npz"):
+        (tmp_path / name).write_bytes((run_dir / name).read_bytes())
+    command = [sys.executable, "-m", "elo_tf.search", f"--report={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and done.stdout.strip() == str(tmp_path / "report.html"), done.stderr
+    pages = [(path / "report.html").read_text() for path in (run_dir, tmp_path)]
+    assert "Missing" not in pages[0]
+    # All but the folder's name and the time is the same.
+    first, again = (page.splitlines() for page in pages)
+    assert sum(line != other for line, other in zip(first, again)) <= 3 and len(first) == len(again)
+    done = subprocess.run([*command[:-1], "--report=/nowhere"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "/nowhere/journal.jsonl does not exist" in done.stderr
+
+
+def test_clusters_that_a_killed_search_did_not_save_are_made_afterwards(unbroken, records, tmp_path):
+    run_dir, _ = unbroken
+    (tmp_path / "journal.jsonl").write_bytes((run_dir / "journal.jsonl").read_bytes())
+    code, output, errors = finish(start(records, tmp_path))
+    assert code == 0 and "again for the report" in output, errors
+    assert (tmp_path / "clusters.npz").read_bytes() == (run_dir / "clusters.npz").read_bytes()
+    assert (tmp_path / "journal.jsonl").read_bytes() == (run_dir / "journal.jsonl").read_bytes()
 
 
 def test_flags_file_repeats_the_search(unbroken, records, tmp_path):

@@ -1,0 +1,65 @@
+"""Figures of diagnostics and cluster sizes: what they show, with parts that were not measured left out."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from elo_tf import diagnosis
+from elo_tf.fitness.zipf import zipf_prior
+from elo_tf.generation import Generation, Result
+from elo_tf.rungs import Rungs
+
+
+def generations(*rounds):
+    """Each candidate: (value or None, diagnostics), or None without result."""
+    told = [
+        tuple(
+            (Result(9, 0, each[0], None if each[0] else "dead", each[0] and 0.1, 4, each[1], 1.0),) if each else ()
+            for each in own
+        )
+        for own in rounds
+    ]
+    return [
+        Generation(index, tuple(range(len(own))), np.zeros([len(own), 1]), own, Rungs.of(9, 1, 3.0))
+        for index, own in enumerate(told)
+    ]
+
+
+def texts(figure):
+    FigureCanvasAgg(figure).draw()
+    return [text.get_text() for text in figure.findobj(lambda part: hasattr(part, "get_text")) if text.get_text()]
+
+
+def drawn(axes, label):
+    parts = [part for part in [*axes.collections, *axes.lines] if part.get_label() == label]
+    return parts[0] if parts else None
+
+
+def test_health_shows_every_candidate_that_was_measured():
+    rounds = [
+        [(0.2, {"feature_deviation": 0.5}), (None, {"feature_deviation": 0.01}), (0.3, {"feature_deviation": 0.4})],
+        [(0.2, {"feature_deviation": 0.7}), (None, {}), None],
+    ]
+    untrained = {"feature_deviation": 0.9, "effective_rank": 5.0}
+    figure = diagnosis.health_over_rounds(generations(*rounds), untrained, {"feature_deviation": 0.1})
+    deviation, rank, *_ = figure.axes
+    np.testing.assert_allclose(drawn(deviation, "feasible").get_offsets()[:, 1], [0.5, 0.4, 0.7])
+    np.testing.assert_allclose(drawn(deviation, "infeasible").get_offsets(), [[0.0, 0.01]])
+    np.testing.assert_allclose(drawn(deviation, "median of the round").get_ydata(), [0.4, 0.7])
+    assert set(drawn(deviation, "untrained tower").get_ydata()) == {0.9}
+    assert set(drawn(deviation, "health gate").get_ydata()) == {0.1}
+    assert drawn(rank, "untrained tower") is None
+    assert texts(figure).count("not measured") == 3
+
+
+def test_health_of_a_search_without_results():
+    assert texts(diagnosis.health_over_rounds(generations([None, None]), {}, {})).count("not measured") == 4
+
+
+def test_sizes_are_drawn_against_zipfs_law():
+    sizes = np.array([0.6, 0.3, 0.1, 0.0])
+    figure = diagnosis.sizes_of_clusters(sizes, np.full(4, 0.2), 1.5)
+    (axes,) = figure.axes
+    np.testing.assert_allclose(drawn(axes, "clusters, mean ± s.d.").get_ydata(), sizes)
+    np.testing.assert_allclose(drawn(axes, "Zipf's law, exponent 1.5").get_ydata(), zipf_prior(4, 1.5), rtol=1e-6)
+    assert set(drawn(axes, "all equal (a collapsed tower)").get_ydata()) == {0.25}
+    assert "share of the clips" in texts(figure)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -145,6 +146,29 @@ def test_units_shares_and_the_record_of_each_training(records, tmp_path):
     assert code == 0, errors
     again = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert sum(line["record"] == "note" and line["name"] == "loss_units" for line in again) == 1
+
+
+@pytest.mark.slow
+def test_two_workers_one_of_them_killed_find_the_same(unbroken, records, tmp_path):
+    process = start(records, tmp_path / "run", "--workers=local:2")
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        path = tmp_path / "run" / "journal.jsonl"
+        workers = children(process.pid)
+        if path.exists() and '"asked"' in path.read_text() and len(workers) == 2:
+            os.kill(workers[0], signal.SIGKILL)
+            break
+        time.sleep(0.05)
+    code, _, errors = finish(process)
+    assert code == 0, errors
+    assert found(tmp_path / "run") == found(unbroken[0])
+
+
+def children(pid):
+    """Workers of a search: its child processes, without the one that tracks shared memory."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        pids = [int(text) for text in file.read().split()]
+    return [pid for pid in pids if "spawn_main" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 def test_a_finished_search_runs_nothing_again(unbroken, records):

@@ -6,10 +6,13 @@ path.
 """
 
 import collections
+import socket
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from elo_tf.config import InputError
 from elo_tf.workers import Engine, Handler, LostError, Worker, answer
+
+_REACHABLE_SECONDS = 10.0
 
 
 class RayEngine(Engine):
@@ -31,8 +34,9 @@ class RayEngine(Engine):
             raise InputError('--workers=ray needs the package ray: pip install "elo_tf[ray]"') from None
         self._ray = ray
         try:
+            _check_reachable(address)
             ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
         have = ray.cluster_resources()
         room = int(have.get("GPU", 0) / gpus) if gpus else int(have.get("CPU", 0))
@@ -57,6 +61,13 @@ class RayEngine(Engine):
         for worker in self._workers:
             worker.kill()
         self._workers = []
+
+
+def _check_reachable(address: str) -> None:
+    """Raises `OSError` where nothing listens at `host:port` or `ray://host:port`: Ray itself would try for minutes."""
+    host, colon, port = address.split("://")[-1].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_REACHABLE_SECONDS).close()
 
 
 class RayWorker(Worker):

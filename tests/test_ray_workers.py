@@ -1,0 +1,97 @@
+"""Workers on a real Ray cluster of two nodes on this machine: the same answers, and what a lost node costs."""
+
+import pathlib
+import time
+
+import pytest
+
+from elo_tf import workers
+from elo_tf.config import IngestConfig, InputError
+from elo_tf.crew import Crew
+from elo_tf.ingest.convert import convert
+from elo_tf.ingest.records import Manifest, check_records
+from elo_tf.trial import Trial
+from tests import videos
+from tests.test_crew import PLAIN, Handler
+from tests.test_workers import Arithmetic
+
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+pytestmark = pytest.mark.slow
+ROOT = str(pathlib.Path(__file__).parents[1])
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one core each."""
+    monkeypatch.setenv("PYTHONPATH", ROOT)  # The processes of the cluster import the tests' handlers.
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_answers_errors_and_losses_are_those_of_local_workers(cluster):
+    with workers.parse("ray", cluster.address) as engine:
+        assert engine.count == 2
+        first, second = (engine.start(Arithmetic, (number,)) for number in (6, 8))
+        assert first.receive() is None and second.receive() is None
+        for message in (1, 2, 0, "full"):
+            first.send(message)
+        assert [first.receive(), first.receive()] == [6.0, 3.0]
+        with pytest.raises(workers.HandlerError, match="ZeroDivisionError"):
+            first.receive()
+        with pytest.raises(OSError, match="No space left"):
+            first.receive()
+        assert engine.wait([first], timeout=0.1) == []
+        second.send(2)
+        assert engine.wait([second], timeout=60) == [second] and second.receive() == 4.0
+        second.send("end")
+        with pytest.raises(workers.LostError):
+            second.receive()
+
+
+def test_a_node_that_dies_costs_the_time_of_its_trial(cluster, tmp_path):
+    with Crew(workers.parse("ray", cluster.address), Handler, (str(tmp_path),), retries=1) as crew:
+        found, killed = {}, False
+        for trial, result, _ in crew.run([Trial(number, PLAIN, 5, 0) for number in range(60)]):
+            found[trial.candidate] = result
+            if len(found) >= 10 and not killed:
+                cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
+                killed = True
+    # The node that is left has done the rest, with the same results.
+    assert {number: result.value for number, result in found.items()} == {
+        number: number / 7 + 5 for number in range(60)
+    }
+    assert not any(result.failed for result in found.values())
+
+
+def test_converting_on_a_cluster_that_loses_a_node(cluster, tmp_path):
+    for number in range(24):
+        videos.plain(tmp_path / "videos" / f"{number}.mp4", frames=4 + number % 5, sound=number % 2 == 0)
+    config = IngestConfig(size=16, shard_mb=0.02)
+    killed = []
+
+    def kill_one(done, count):
+        if done >= 4 and not killed:
+            killed.append(done)
+            cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
+
+    engine = workers.parse("ray", cluster.address)
+    conversion = convert(tmp_path / "videos", tmp_path / "records", config, engine, kill_one)
+    manifest = Manifest.load(str(tmp_path / "records"))
+    assert killed and conversion.converted == 24 and manifest.complete and len(manifest.usable) == 24
+    assert list(check_records(manifest)) == []
+
+
+def test_no_cluster_is_one_clear_line():
+    begun = time.monotonic()
+    with pytest.raises(InputError, match="--ray_address=127.0.0.1:1 is no Ray cluster .*Connection refused"):
+        workers.parse("ray", "127.0.0.1:1")
+    with pytest.raises(InputError, match="--ray_address=auto is no Ray cluster"):
+        workers.parse("ray", "auto")
+    assert time.monotonic() - begun < 30

@@ -13,8 +13,8 @@ from experiments.fig9_analysis import FITNESSES, TARGETS, World, pearson, spearm
 # Colour and marker of a kind of loss; colours of Okabe and Ito, told apart with any colour vision.
 KINDS = {"uniform": ("#0072b2", "o"), "sparse": ("#d55e00", "^"), "single": ("#009e73", "s"), "ones": ("#000000", "*")}
 LABELS = {
-    "zipf": "Zipf, literal (nats)",
-    "zipf_scale_free": "Zipf, scale-free (nats)",
+    "zipf": "Zipf, literal (nats, less is better)",
+    "zipf_scale_free": "Zipf, scale-free (nats, less is better)",
     "agreement": "agreement (NMI)",
     "agreement_adjusted": "agreement, adjusted (AMI)",
     "weak": "ELo-weak (accuracy)",
@@ -41,9 +41,9 @@ def scatter(world: World) -> Figure:
             if column == 0:
                 axes.set_ylabel(LABELS[target])
             if row == len(TARGETS) - 1:
-                axes.set_xlabel(LABELS[score] + (" ←" if sign < 0 else " →"))
+                axes.set_xlabel(LABELS[score])
             _untrained(axes, world, score, target)
-    _finish(figure, panels[0, 0], f"Fitness of losses against labels, world {world.name}")
+    _finish(figure, f"Fitness of losses against labels, world {world.name}", with_untrained=True)
     return figure
 
 
@@ -63,13 +63,13 @@ def rankings(world: World) -> Figure:
                 _marks(axes, places[0][chosen], places[1][chosen], colour, marker, hollow)
         limit = len(own) + 1
         axes.plot([0, limit], [0, limit], color=_GREY, linewidth=0.8, linestyle="--", zorder=1)
-        axes.set(xlim=(limit, 0), ylim=(limit, 0), aspect="equal")
+        axes.set(xlim=(1.03 * limit, -0.03 * limit), ylim=(1.03 * limit, -0.03 * limit), aspect="equal")
         axes.set_xlabel(f"rank by {LABELS[score].split(' (')[0]}")
         axes.spines[["top", "right"]].set_visible(False)
         found = spearman(own, score, "true/linear")
         axes.set_title("ρ = {:.2f} [{:.2f}, {:.2f}]".format(*found), fontsize=9)
     panels[0].set_ylabel("rank by 1-layer accuracy")
-    _finish(figure, panels[0], f"Order of losses by fitness and by labels (1 is best), world {world.name}")
+    _finish(figure, f"Order of losses by fitness and by labels (1 is best), world {world.name}", with_untrained=False)
     return figure
 
 
@@ -105,7 +105,7 @@ def _note(axes: Axes, world: World, score: str, target: str) -> None:
     axes.set_title(",  ".join(f"{symbol} = {value:.2f}" for symbol, value in values.items()), fontsize=9)
 
 
-def _finish(figure: Figure, axes: Axes, title: str) -> None:
+def _finish(figure: Figure, title: str, with_untrained: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles: List[Line2D] = [
@@ -117,6 +117,7 @@ def _finish(figure: Figure, axes: Axes, title: str) -> None:
             [], [], linestyle="", marker="o", markerfacecolor="none", markeredgecolor=_GREY, label="stopped by the gate"
         )
     )
-    handles.append(Line2D([], [], linestyle=":", color=_GREY, label="untrained tower (values)"))
+    if with_untrained:
+        handles.append(Line2D([], [], linestyle=":", color=_GREY, label="untrained tower"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=12)

@@ -9,9 +9,10 @@ clusters: the difference is what clusters alone add.
 """
 
 import dataclasses
+import functools
 import json
 import pathlib
-from typing import Dict, Iterator, List, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Tuple, Union
 
 import numpy as np
 import tensorflow as tf
@@ -29,8 +30,6 @@ NORMALISATIONS = {
     "standardise_l2": zipf.normalise,
 }
 SPREADS = ("literal", "within")
-# Traced once for each shape, number of clusters and number of restarts.
-_kmeans = tf.function(kmeans, autograph=False)
 _cluster_distribution = tf.function(zipf.cluster_distribution, autograph=False)
 
 NULLS = ("gaussian", "permuted")
@@ -166,7 +165,7 @@ class Offline:
 
     def _run_kmeans(self, features: tf.Tensor, count: int, seed: int) -> KMeans:
         pair = tf.constant([seed & 0x7FFFFFFF, seed >> 31], tf.int32)
-        return _kmeans(features, count, self._config.restarts, self._config.kmeans_iterations, pair)
+        return _kmeans_graph(count, self._config.restarts, self._config.kmeans_iterations)(features, pair)
 
     def reference(self, modality: str, clusters: int) -> np.ndarray:
         """[R,N] clusters of a modality's descriptors, -1 where a video lacks it."""
@@ -178,6 +177,15 @@ class Offline:
             self._references[key] = np.full([len(found), len(present)], -1, np.int32)
             self._references[key][:, present] = found
         return self._references[key]
+
+
+@functools.cache
+def _kmeans_graph(clusters: int, restarts: int, iterations: int) -> Callable[[tf.Tensor, tf.Tensor], KMeans]:
+    """k-means of (features, seed), traced once for each shape of features."""
+    return tf.function(
+        lambda features, seed: kmeans(features, clusters, restarts, iterations, seed),
+        autograph=False,
+    )
 
 
 def _null(kind: str, features: np.ndarray) -> np.ndarray:

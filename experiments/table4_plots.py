@@ -17,7 +17,12 @@ STYLES = {
     "grid": ("#cc79a7", (0, (1, 1))),
     "random": ("#000000", (0, (4, 1, 1, 1, 1, 1))),
 }
-ROWS = {"fitness": "best fitness so far", "true/kmeans": "its k-means accuracy", "true/linear": "its 1-layer accuracy"}
+LABELS = {"cma_es": "CMA-ES", "cma_es_rungs": "CMA-ES with rungs"}
+ROWS = {
+    "fitness": "best fitness so far",
+    "true/kmeans": "k-means accuracy of the best",
+    "true/linear": "1-layer accuracy of the best",
+}
 _GREY = "#8a8a8a"
 _POINTS = 200
 
@@ -37,8 +42,8 @@ def curves(found: Dict[Tuple[str, str], Sequence[Course]], untrained: Mapping[st
     grid = np.linspace(0, end, _POINTS)
     for (searcher, fitness), own in found.items():
         column = panels[:, fitnesses.index(fitness)]
-        for row, (axes, values) in enumerate(zip(column, _over_seeds(own, grid))):
-            _draw(axes, grid, values, searcher if row == 0 and fitness == fitnesses[0] else None, searcher)
+        for axes, values in zip(column, _over_seeds(own, grid)):
+            _draw(axes, grid, values, searcher)
     for column, fitness in zip(panels.T, fitnesses):
         column[0].set_title(f"search by {fitness.replace('_', ' ')}", fontsize=10)
         column[-1].set_xlabel("training steps")
@@ -55,7 +60,7 @@ def _over_seeds(own: Sequence[Course], grid: np.ndarray) -> List[np.ndarray]:
     return list(np.moveaxis(values, 2, 0))
 
 
-def _draw(axes: Axes, grid: np.ndarray, values: np.ndarray, label, searcher: str) -> None:
+def _draw(axes: Axes, grid: np.ndarray, values: np.ndarray, searcher: str) -> None:
     """Mean and range where all seeds have a value."""
     known = np.isfinite(values).all(axis=0)
     colour, style = STYLES[searcher]
@@ -81,7 +86,7 @@ def _finish(figure: Figure, panels: np.ndarray, found, untrained: Mapping[str, f
                 axes.set_ylim(low.min(), high.max())
     shown = [name for name in STYLES if any(searcher == name for searcher, _ in found)]
     handles = [
-        Line2D([], [], color=STYLES[name][0], linestyle=STYLES[name][1], linewidth=1.8, label=name.replace("_", " "))
+        Line2D([], [], color=STYLES[name][0], linestyle=STYLES[name][1], linewidth=1.8, label=LABELS.get(name, name))
         for name in shown
     ]
     handles.append(Line2D([], [], color=_GREY, linestyle=":", label="untrained tower"))

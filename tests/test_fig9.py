@@ -37,13 +37,14 @@ def test_correlations_are_those_of_scipy(levels):
 
 
 def test_correlations_are_those_of_tensorflow_addons():
-    first, second = (values.astype(np.float32) for values in pairs())
+    # Its metrics sort values into bins of [0,1], so that they need many of these, and agree as far as bins are fine.
+    first, second = ((values - values.min()) / (np.ptp(values) + 1e-3) for values in pairs())
     for metric, statistic in (
-        (tfa.metrics.PearsonsCorrelation(), rank_statistics.pearson),
-        (tfa.metrics.SpearmansRank(), rank_statistics.spearman),
+        (tfa.metrics.PearsonsCorrelation(actual_cutpoints=2000, preds_cutpoints=2000), rank_statistics.pearson),
+        (tfa.metrics.SpearmansRank(actual_cutpoints=2000, preds_cutpoints=2000), rank_statistics.spearman),
     ):
-        metric.update_state(tf.constant(first), tf.constant(second))
-        assert statistic(first, second) == pytest.approx(float(metric.result()), abs=1e-5)
+        metric.update_state(*(tf.constant(values, tf.float32) for values in (first, second)))
+        assert statistic(first, second) == pytest.approx(float(metric.result()), abs=5e-3)
 
 
 def test_no_correlation_with_a_constant():
@@ -121,13 +122,13 @@ def test_variants_of_known_clusters(heaps):
     scores = fitness_variants.evaluate(folder, CONFIG, seed=0)[0]
     own = {name: [each.name for each in variants] for name, variants in fitness_variants.families(CONFIG).items()}
     # Sizes of the heaps are those of Zipf's law at s = 1; heaps have more structure than either null.
-    assert scores[own["s"][0]] == max(scores[name] for name in own["s"]) > -0.1
-    assert scores["zipf raw literal s=1 K=4 R=4"] == pytest.approx(0.0, abs=0.05)
+    exact = "zipf raw literal s=1 K=4 R=4"
+    assert scores[exact] == max(scores[name] for name in own["normalisation, sigma"]) == pytest.approx(0.0, abs=0.01)
     assert min(scores[name] for name in own["null"][1:]) > 0
     audio, plain, flow = (
         f"agreement {name} K=4 R=4" for name in ("audio adjusted", "audio plain", "flow adjusted")
     )  # fmt: skip
-    assert scores[audio] > 0.8 and scores[plain] >= scores[audio] and abs(scores[flow]) < 0.1
+    assert scores[audio] > 0.6 and scores[plain] >= scores[audio] and abs(scores[flow]) < 0.1
     assert set(scores) == {name for names in own.values() for name in names}
     assert (folder / "00000-3-7.json").exists()
 
@@ -227,6 +228,7 @@ def test_the_choice_is_made_on_one_part_and_reported_on_the_other():
     assert "chosen" not in fig9_tables.summarise([synthetic("report")])
 
 
+@pytest.mark.slow
 def test_results_are_written_and_read_again(tmp_path):
     world = synthetic()
     text = fig9.publish(world, tmp_path, {"command": "c"})

@@ -131,8 +131,10 @@ def test_the_truth_is_that_of_the_experiments(settings):
 
     truth = worker._truth(embed)
     train, held_out = protocols.standardise(embed(worker._train.batches), embed(worker._held_out.batches))
-    assert truth["true/linear"] == 1.0 == protocols.linear_accuracy(
-        train, worker._train.labels, held_out, worker._held_out.labels
+    assert (
+        truth["true/linear"]
+        == 1.0
+        == protocols.linear_accuracy(train, worker._train.labels, held_out, worker._held_out.labels)
     )
     assert set(worker._train.labels) == {0, 1} and len(held_out) == len(worker._held_out.labels)
     assert worker._truth(lambda batches: np.full([4, 2], np.nan)) == {}

@@ -13,8 +13,8 @@ open is computed again from the saved embeddings (`fitness_variants`). What has 
 fig9_<world>.md, .json, .png and _ranks.png.
 
 Hardware: 2 cores, one thread a candidate. A world takes 116 trainings of 250 steps of 32 clips. With the 14 terms of
-`fast` a step took 0.64 s on a busy machine, that is about 2.6 hours for a world; 0.36 s and 1.5 hours with nine terms
-and --modalities=rgb,flow,audio. Some minutes for the variants and the rendering come to it.
+`fast` a step took 0.64 s on a busy machine, about 2.6 hours for a world; 0.36 s and 1.5 hours with nine terms,
+without grey. Some minutes for the variants and the rendering come to it.
 Obtained: not run yet.
 """
 

@@ -209,6 +209,8 @@ def evaluate(folder: pathlib.Path, config: FitnessConfig, seed: int) -> Dict[int
 
     Embeddings that are not finite have none, and so have those of a search with fewer clips than clusters.
     """
+    # A graph for each number of clusters is meant, and is not to be warned of.
+    tf.get_logger().setLevel("ERROR")
     offline = Offline(folder, config, seed)
     names = [each.name for family in families(config).values() for each in family]
     found = {}

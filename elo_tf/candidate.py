@@ -8,13 +8,13 @@ clusters. A candidate costs its training steps and its scoring, and next to noth
 
 import dataclasses
 import time
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import check_modalities
+from elo_tf.clips import Clips, check_modalities
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.data import Reader, clip_sizes
 from elo_tf.exhibit import Exhibit
@@ -219,9 +219,9 @@ class CandidateRunner:
         names = [name for name, step in zip(self.names, steps) if step == first]
         return f"not finite: {', '.join(names)} at step {first}"
 
-    def embed(self) -> np.ndarray:
-        """Embeddings of the scoring clips by the RGB tower as it is: [N,D] float32."""
-        return self.scoring.embed(self._embedding)
+    def embed(self, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
+        """Embeddings by the RGB tower as it is, [N,D] float32: of these clips, or of the scoring clips."""
+        return self.scoring.embed(self._embedding, batches)
 
     def exhibit(self) -> Exhibit:
         """What the clusters of the RGB tower look like, as it is after `run`."""

@@ -5,11 +5,11 @@ held-out clips ─┬─ RGB ───────────────> towe
 labelled clips ─── RGB ───────────────> tower ─> features ─┘
 """
 
-from typing import Callable, Optional
+from typing import Callable, Iterable, Optional
 
 import numpy as np
 
-from elo_tf.clips import MODALITIES
+from elo_tf.clips import MODALITIES, Clips
 from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
 from elo_tf.data import Reader
 from elo_tf.exhibit import Exhibit, make
@@ -69,9 +69,10 @@ class TowerScorer:
             self.embed(embed), seed, self.reference, untrained_agreement, self._embed_labelled(embed)
         )
 
-    def embed(self, embed: Embed) -> np.ndarray:
-        """Embeddings of the scoring clips: [N,D] float32."""
-        return np.concatenate([embed(clips["now"]["rgb"]).numpy() for clips in self._batches])
+    def embed(self, embed: Embed, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
+        """Embeddings of these clips, or of the scoring clips: [N,D] float32."""
+        batches = self._batches if batches is None else batches
+        return np.concatenate([embed(clips["now"]["rgb"]).numpy() for clips in batches])
 
     def exhibit(self, embed: Embed, lambdas: np.ndarray, seed: int) -> Exhibit:
         """What the clusters of a tower look like.

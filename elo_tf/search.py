@@ -8,15 +8,10 @@ tensorboard/ and report.html. A search that was interrupted, by whatever, contin
 finished candidate runs twice. The second command draws figures and report anew, also while the search runs.
 """
 
-import dataclasses
-import hashlib
-import json
 import os
 import pathlib
-import platform
 import shutil
-from importlib import metadata
-from typing import Any, Dict, Tuple
+from typing import Dict, Tuple
 
 from absl import flags
 
@@ -37,10 +32,10 @@ from elo_tf.config import (
 )
 from elo_tf.crew import Crew
 from elo_tf.findings import findings, winner
+from elo_tf.header import MAY_DIFFER, make_header
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
 from elo_tf.model import EloModel
-from elo_tf.objective import schema_hash
 from elo_tf.rounds import Search
 from elo_tf.search_log import SearchLog
 from elo_tf.storage import write_text
@@ -48,13 +43,6 @@ from elo_tf.strategy import fixed_vectors, make_strategy
 from elo_tf.workers import parse
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
-
-# Flags that may change when a search is continued: where things lie (the header has hashes of their contents), how
-# long it goes on, what is recorded of it.
-MAY_DIFFER = (
-    "records", "run_dir", "labelled", "lambda_files", "generations", "rescore", "rescore_seeds", "log_every",
-    "share_every", "gpus_per_candidate", "max_failures",
-)  # fmt: skip
 
 LEAST_FREE_BYTES = 64 * 2**20
 
@@ -78,7 +66,7 @@ def main() -> None:
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
-    header = {**_header(run.seed, configs, names, manifest), "lambda_files_hash": _hash(vectors)}
+    header = make_header(run.seed, configs, names, manifest, vectors)
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
         write_text(directory / "flags.txt", config.to_lines(*configs, workers))
         search = Search(journal, evolution, directory, make_strategy(evolution, len(names), run.seed, vectors))
@@ -123,28 +111,6 @@ def _run_directory(run: RunConfig) -> pathlib.Path:
     if free < LEAST_FREE_BYTES:
         raise InputError(f"--run_dir={directory} has {free >> 20} MiB free; make room for {LEAST_FREE_BYTES >> 20} MiB")
     return directory
-
-
-def _header(seed: int, configs: Tuple[Any, ...], names: Tuple[str, ...], manifest: Manifest) -> Dict[str, Any]:
-    """What a search depends on, for the first line of its journal."""
-    settings = {}
-    for values in configs:
-        settings.update(dataclasses.asdict(values))
-    settings.pop("seed")
-    videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
-    packages = ("tensorflow", "keras", "tensorflow-io", "tensorflow-addons", "cma", "numpy")
-    return {
-        "seed": seed,
-        "names": list(names),
-        "schema": schema_hash(names),
-        "records_hash": _hash([manifest.settings, manifest.sample_rate, videos]),
-        "settings": settings,
-        "packages": {**{name: metadata.version(name) for name in packages}, "python": platform.python_version()},
-    }
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, done: int) -> None:

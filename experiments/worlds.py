@@ -1,6 +1,7 @@
 """A rendered world by its short name, `LIST:SEED` or `LIST:SEED:NUISANCE`, such as `main:0` or `third:21:0.2`."""
 
 import pathlib
+from typing import Sequence
 
 from elo_tf.config import IngestConfig, InputError, WorldConfig
 
@@ -9,7 +10,10 @@ LABELLED_PER_CLASS = 120
 INGEST = {
     "unlabelled": IngestConfig(size=36, holdout_fraction=0.0),
     "labelled": IngestConfig(size=36, labels="folders", holdout_fraction=0.5),
+    # The unlabelled part for a search, which scores on a quarter of it.
+    "searched": IngestConfig(size=36, holdout_fraction=0.25),
 }
+PARTS = ("unlabelled", "labelled")
 
 
 def settings(name: str, **counts: int) -> WorldConfig:
@@ -35,13 +39,14 @@ def slug(config: WorldConfig) -> str:
     return f"{config.world_classes}-{config.world_seed}{nuisance}"
 
 
-def prepare(config: WorldConfig, folder: pathlib.Path, processes: int) -> pathlib.Path:
-    """Renders and converts what the folder lacks of a world; returns its records, `unlabelled` and `labelled`."""
+def prepare(config: WorldConfig, folder: pathlib.Path, processes: int, parts: Sequence[str] = PARTS) -> pathlib.Path:
+    """Renders and converts what the folder lacks of a world; returns its records, a folder for each of the parts."""
     from elo_tf.ingest.convert import convert
     from elo_tf.ingest.world import render_world
     from elo_tf.workers import LocalEngine
 
     render_world(config, folder / "videos", processes)
-    for part, ingest in INGEST.items():
-        convert(folder / "videos" / part, folder / "records" / part, ingest, LocalEngine(processes))
+    for part in parts:
+        videos = folder / "videos" / ("unlabelled" if part == "searched" else part)
+        convert(videos, folder / "records" / part, INGEST[part], LocalEngine(processes))
     return folder / "records"

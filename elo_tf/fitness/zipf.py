@@ -29,12 +29,21 @@ def normalise(features: tf.Tensor) -> tf.Tensor:
     Returns:
       [N,D] float32.
     """
+    return unit_length(standardise(features))
+
+
+def standardise(features: tf.Tensor) -> tf.Tensor:
+    """The first half of `normalise`: each dimension to mean 0 and variance 1."""
     centred = features - tf.reduce_mean(features, axis=0)
     deviation = tf.sqrt(tf.reduce_mean(tf.square(centred), axis=0))
     alive = deviation > 1e-6 * tf.reduce_max(tf.abs(features), axis=0)
-    standard = tf.where(alive, centred / tf.where(alive, deviation, 1.0), 0.0)
-    length = tf.norm(standard, axis=1, keepdims=True)
-    return tf.where(length > 0.0, standard / tf.where(length > 0.0, length, 1.0), 0.0)
+    return tf.where(alive, centred / tf.where(alive, deviation, 1.0), 0.0)
+
+
+def unit_length(features: tf.Tensor) -> tf.Tensor:
+    """The second half of `normalise`: each video to length 1."""
+    length = tf.norm(features, axis=1, keepdims=True)
+    return tf.where(length > 0.0, features / tf.where(length > 0.0, length, 1.0), 0.0)
 
 
 def within_cluster_spread(inertia: tf.Tensor, videos: int) -> tf.Tensor:

@@ -1,0 +1,56 @@
+"""The first line of a search's journal: all that the search depends on."""
+
+import dataclasses
+import hashlib
+import json
+import platform
+from importlib import metadata
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+from elo_tf.ingest.records import Manifest
+from elo_tf.objective import schema_hash
+
+# Flags that may change when a search is continued: where things lie (the header has hashes of their contents), how
+# long it goes on, what is recorded of it.
+MAY_DIFFER = (
+    "records", "run_dir", "labelled", "lambda_files", "generations", "rescore", "rescore_seeds", "log_every",
+    "share_every", "gpus_per_candidate", "max_failures",
+)  # fmt: skip
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-io", "tensorflow-addons", "cma", "numpy")
+
+
+def make_header(
+    seed: int,
+    configs: Sequence[Any],
+    names: Sequence[str],
+    manifest: Manifest,
+    vectors: Optional[Tuple[Tuple[float, ...], ...]],
+) -> Dict[str, Any]:
+    """The header of a journal.
+
+    Args:
+      seed: Of the search.
+      configs: Its settings, dataclasses.
+      names: Of the lambdas, [G].
+      manifest: Of the records.
+      vectors: [n][G] that the strategy `fixed` evaluates; None for every other.
+    """
+    settings = {}
+    for values in configs:
+        settings.update(dataclasses.asdict(values))
+    settings.pop("seed")
+    videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
+    return {
+        "seed": seed,
+        "names": list(names),
+        "schema": schema_hash(names),
+        "records_hash": _hash([manifest.settings, manifest.sample_rate, videos]),
+        "settings": settings,
+        "packages": {**{name: metadata.version(name) for name in _PACKAGES}, "python": platform.python_version()},
+        "lambda_files_hash": _hash(vectors),
+    }
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

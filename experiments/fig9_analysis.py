@@ -1,0 +1,168 @@
+"""What the candidates of Fig. 9 say about the fitness, from numbers alone; `fig9_tables` writes it down."""
+
+import dataclasses
+import math
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from experiments import rank_statistics
+from experiments.measured_search import TRUTHS
+
+TARGETS = ("weak", *TRUTHS)
+# Fitness -> 1 where more of it is better, -1 where less is.
+FITNESSES = {"zipf": -1, "zipf_scale_free": -1, "agreement": 1, "agreement_adjusted": 1, "weak": 1}
+PICKED_OF = 16
+MIN_DEVIATIONS = (0.0, 0.001, 0.01, 0.1)
+MARGINS = (-1.0, 0.0, 0.01, 0.02, 0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A loss, what its training gave, and its fitness in all variants.
+
+    Attributes:
+      number: Of the loss; the same under all seeds.
+      kind: How its lambdas were drawn.
+      seed: Of the search.
+      lambdas: [G].
+      reason: Why it is infeasible; None for one that passed the gate.
+      measured: Diagnostics by name, `TRUTHS` among them.
+      variants: Score of each variant, more being better.
+    """
+
+    number: int
+    kind: str
+    seed: int
+    lambdas: Tuple[float, ...]
+    reason: Optional[str]
+    measured: Mapping[str, float]
+    variants: Mapping[str, float]
+
+    def goodness(self, name: str) -> float:
+        """A fitness, a truth or the score of a variant, more being better; NaN where it was not measured."""
+        if name in self.variants:
+            return self.variants[name]
+        return FITNESSES.get(name, 1) * self.measured.get(name, math.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """All that is known of one world.
+
+    Attributes:
+      name: Such as `second:31:0.2`.
+      part: `choose` or `report`.
+      videos: Held-out labelled videos, of which the accuracies are.
+      untrained: Diagnostics of the untrained tower.
+      families: What is varied -> names of the variants, the search's own first.
+      candidates: Those of all seeds; the first seed has all losses.
+    """
+
+    name: str
+    part: str
+    videos: int
+    untrained: Mapping[str, float]
+    families: Mapping[str, Sequence[str]]
+    candidates: Tuple[Candidate, ...]
+
+    @property
+    def first(self) -> List[Candidate]:
+        """The candidates of the first seed that have the truth and a score."""
+        seed = self.candidates[0].seed
+        names = ("zipf", *TRUTHS)
+        return [each for each in self.candidates if each.seed == seed and all(name in each.measured for name in names)]
+
+    @property
+    def chance(self) -> float:
+        """1-layer accuracy above which a tower knows something: the untrained tower's and two standard errors."""
+        accuracy = self.untrained["true/linear"]
+        return accuracy + 2 * math.sqrt(accuracy * (1 - accuracy) / self.videos)
+
+    def groups(self) -> Dict[str, List[Candidate]]:
+        """The sets of candidates that correlations are taken over."""
+        return {
+            "all": self.first,
+            "passed the gate": [each for each in self.first if each.reason is None],
+            "above chance": [each for each in self.first if self.knows(each)],
+        }
+
+    def knows(self, candidate: Candidate) -> bool:
+        """Whether its 1-layer accuracy is above chance."""
+        return candidate.measured["true/linear"] > self.chance
+
+    @classmethod
+    def from_json(cls, content: Dict[str, Any]) -> "World":
+        """What `dataclasses.asdict` has written."""
+        fields = {field.name: content[field.name] for field in dataclasses.fields(cls)}
+        candidates = (Candidate(**{**each, "lambdas": tuple(each["lambdas"])}) for each in fields["candidates"])
+        return cls(**{**fields, "candidates": tuple(candidates)})
+
+
+def _pairs(candidates: Sequence[Candidate], score: str, target: str) -> Tuple[np.ndarray, np.ndarray]:
+    """Both numbers of the candidates that have them."""
+    pairs = np.array([[each.goodness(score), each.goodness(target)] for each in candidates]).reshape(-1, 2)
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    return pairs[:, 0], pairs[:, 1]
+
+
+def pearson(candidates: Sequence[Candidate], score: str, target: str) -> Tuple[float, float, float]:
+    """Pearson's r between a score and what it is held against, and its interval."""
+    return _with_ends(rank_statistics.pearson, candidates, score, target)
+
+
+def spearman(candidates: Sequence[Candidate], score: str, target: str) -> Tuple[float, float, float]:
+    """Spearman's rho between a score and what it is held against, and its interval."""
+    return _with_ends(rank_statistics.spearman, candidates, score, target)
+
+
+def _with_ends(statistic: Callable, candidates: Sequence[Candidate], score: str, target: str):
+    pairs = _pairs(candidates, score, target)
+    return (statistic(*pairs), *rank_statistics.interval(statistic, *pairs))
+
+
+def picked(candidates: Sequence[Candidate], score: str, truth: str) -> float:
+    """Mean truth of the best of `PICKED_OF` by a score; what is infeasible is picked last."""
+    values = [-math.inf if each.reason else each.goodness(score) for each in candidates]
+    scores = np.nan_to_num(values, nan=-math.inf, neginf=-math.inf)
+    return rank_statistics.best_of(PICKED_OF, scores, np.array([each.measured[truth] for each in candidates]))
+
+
+def noise(world: World, score: str) -> Dict[str, float]:
+    """`rank_statistics.noise` of a score over the losses that were trained under several seeds."""
+    groups: Dict[int, List[float]] = {}
+    for each in world.candidates:
+        value = each.goodness(score)
+        if math.isfinite(value):
+            groups.setdefault(each.number, []).append(value)
+    return rank_statistics.noise(list(groups.values()))
+
+
+def gates(world: World) -> List[Dict[str, float]]:
+    """What each pair of thresholds keeps, among candidates above chance and among the others."""
+    rows = []
+    knowing = [world.knows(each) for each in world.first]
+    for deviation in MIN_DEVIATIONS:
+        for margin in MARGINS:
+            limit = world.untrained.get("agreement_adjusted", -math.inf) + margin
+            keeps = [
+                each.measured["feature_deviation"] >= deviation
+                and not each.measured.get("agreement_adjusted", math.inf) <= limit
+                for each in world.first
+            ]
+            kept = [
+                dataclasses.replace(each, reason=None if keep else "gate") for each, keep in zip(world.first, keeps)
+            ]
+            row: Dict[str, float] = {"min_deviation": deviation, "agreement_margin": margin}
+            for name, of in (("above chance", True), ("others", False)):
+                row[f"{name} kept"] = sum(keep for keep, knows in zip(keeps, knowing) if knows == of)
+                row[name] = sum(knows == of for knows in knowing)
+            row["picked"] = picked(kept, "zipf_scale_free", "true/linear")
+            rows.append(row)
+    return rows
+
+
+def mean_rho(found: Sequence[World], name: str) -> float:
+    """Mean over worlds of Spearman's rho of a score with 1-layer accuracy."""
+    values = [rank_statistics.spearman(*_pairs(world.first, name, "true/linear")) for world in found]
+    return float(np.mean(values)) if values else math.nan

@@ -1,0 +1,128 @@
+"""The tables of Fig. 9 as Markdown."""
+
+import math
+from typing import List, Sequence
+
+import numpy as np
+
+from experiments import rank_statistics
+from experiments.fig9_analysis import (
+    FITNESSES,
+    PICKED_OF,
+    TARGETS,
+    Candidate,
+    World,
+    gates,
+    mean_rho,
+    noise,
+    pearson,
+    picked,
+    spearman,
+)
+from experiments.measured_search import TRUTHS
+
+
+def write(world: World) -> str:
+    """All tables of a world as Markdown."""
+    groups, seeds = world.groups(), sorted({each.seed for each in world.candidates})
+    lines = [
+        f"{len(world.candidates)} trainings; of the first of the seeds {', '.join(map(str, seeds))}: "
+        + ", ".join(f"{len(own)} {name}" for name, own in groups.items())
+        + f". Untrained tower: {_number(world.untrained['true/kmeans'])} / {_number(world.untrained['true/linear'])}; "
+        f"above chance is a 1-layer accuracy over {_number(world.chance)}. Signs are such that a good fitness "
+        f"correlates positively; intervals are {rank_statistics.LEVEL:.0%}, over losses.",
+    ]
+    for name, own in groups.items():
+        lines += ["", f"## Correlation, {name} ({len(own)} losses): Pearson r; Spearman rho", ""]
+        lines += _table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in FITNESSES])
+    lines += ["", f"## Best of {PICKED_OF} losses by each fitness", "", *_picks(world)]
+    lines += ["", "## The same losses under other seeds", "", *_noises(world)]
+    lines += ["", "## Variants of the fitness", "", *_variants(world)]
+    head = ["min_deviation", "agreement_margin", "above chance kept", "others kept", "best of 16 by zipf_scale_free"]
+    rows = [
+        [f"{row['min_deviation']:g}", f"{row['agreement_margin']:g}"]
+        + [f"{row[f'{name} kept']} of {row[name]}" for name in ("above chance", "others")]
+        + [_number(row["picked"])]
+        for row in gates(world)
+    ]
+    return "\n".join([*lines, "", "## Gate thresholds", "", *_table(head, rows)]) + "\n"
+
+
+def _cells(candidates: Sequence[Candidate], score: str) -> List[str]:
+    return [
+        "; ".join(_with_interval(statistic(candidates, score, target)) for statistic in (pearson, spearman))
+        if score != target
+        else ""
+        for target in TARGETS
+    ]
+
+
+def _picks(world: World) -> List[str]:
+    rows = [[name, *(_number(picked(world.first, name, truth)) for truth in TRUTHS)] for name in FITNESSES]
+    best = [[f"oracle, {name}", *(_number(picked(world.first, name, truth)) for truth in TRUTHS)] for name in TRUTHS]
+    mean = [_number(np.mean([each.measured[truth] for each in world.first])) for truth in TRUTHS]
+    return _table(["picked by", *TRUTHS], [["chance: mean of all", *mean], *rows, *best])
+
+
+def _noises(world: World) -> List[str]:
+    rows = []
+    for name in (*FITNESSES, *TRUTHS):
+        found = noise(world, name)
+        rows.append([name, *(_number(found[part]) if found else "" for part in ("within", "between", "reliability"))])
+    return _table(["", "s.d. between seeds", "s.d. between losses", "reliability"], rows)
+
+
+def _variants(world: World) -> List[str]:
+    head = [
+        "varied",
+        "variant",
+        "rho, k-means",
+        "rho, 1-layer",
+        "rho, 1-layer, above chance",
+        "best of 16",
+        "reliability",
+    ]
+    rows = []
+    for family, names in world.families.items():
+        for place, name in enumerate(names):
+            found = noise(world, name)
+            rows.append([
+                family, name + (" (the search's own)" if place == 0 else ""),
+                *(_with_interval(spearman(world.first, name, truth)) for truth in TRUTHS),
+                _with_interval(spearman(world.groups()["above chance"], name, "true/linear")),
+                _number(picked(world.first, name, "true/linear")),
+                _number(found["reliability"]) if found else "",
+            ])  # fmt: skip
+    return _table(head, rows)
+
+
+def summarise(found: Sequence[World]) -> str:
+    """Per family: the variant that the worlds of `choose` prefer, and what it is worth on those of `report`."""
+    parts = {part: [world for world in found if world.part == part] for part in ("choose", "report")}
+    lines = [f"{part}: {', '.join(world.name for world in own) or 'no world yet'}" for part, own in parts.items()]
+    lines += ["", "Mean over the worlds of Spearman's rho with 1-layer accuracy.", ""]
+    rows = []
+    for family, names in (found[0].families if found else {}).items():
+        means = {part: [mean_rho(own, name) for name in names] for part, own in parts.items()}
+        chosen = int(np.nanargmax(means["choose"])) if np.isfinite(means["choose"]).any() else None
+        for place, name in enumerate(names):
+            marks = [mark for mark, given in (("own", place == 0), ("chosen", place == chosen)) if given]
+            rows.append([family, name, *(_number(means[part][place]) for part in parts), ", ".join(marks)])
+    lines += _table(["varied", "variant", "choose", "report", ""], rows)
+    rows = [[name, *(_number(mean_rho(own, name)) for own in parts.values())] for name in FITNESSES]
+    return "\n".join([*lines, "", *_table(["fitness in the journal", *parts], rows)]) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> List[str]:
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
+
+
+def _number(value: float) -> str:
+    return "–" if not math.isfinite(value) else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _with_interval(values: Sequence[float]) -> str:
+    """`.87 [.78, .93]`."""
+    shown = ["–" if not math.isfinite(value) else f"{value:.2f}".replace("0.", ".", 1) for value in values]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]" if math.isfinite(values[0]) else shown[0]

@@ -37,7 +37,7 @@ from experiments.fig9_analysis import Candidate, World
 from experiments.search_flags import MeasuredConfig
 
 # Part -> worlds where none are given, and the first seed: of the losses, the weights and the order of the clips.
-PARTS = {"choose": (("main:5:0.2", "third:21:0.2"), 0), "report": (("second:31:0.2", "main:3:0.2"), 1000)}
+PARTS = {"choose": (("main:5:0", "third:21:0"), 0), "report": (("second:31:0", "main:3:0"), 1000)}
 ROUND = 10  # losses in a round of the search
 
 

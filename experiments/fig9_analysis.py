@@ -51,7 +51,7 @@ class World:
     """All that is known of one world.
 
     Attributes:
-      name: Such as `second:31:0.2`.
+      name: Such as `second:31:0`.
       part: `choose` or `report`.
       videos: Held-out labelled videos, of which the accuracies are.
       untrained: Diagnostics of the untrained tower.

@@ -1,6 +1,6 @@
 """What can a search over λ in [0,1] reach, if λ weighs values, and if it weighs gradients (`--loss_units=gradient`)?
 
-    python -m experiments.loss_units --world=second:31:0.2 --seeds=3 --folder=DIR
+    python -m experiments.loss_units --world=second:31:0 --seeds=3 --folder=DIR
     python -m experiments.loss_units --smoke             one small world, one seed, less than a minute; no results
 
 At the initial weights, for each term: its value, the norm of its gradient in the RGB tower, and the share of that
@@ -32,7 +32,7 @@ from experiments import training, worlds
 class UnitsConfig(Checked):
     """The flags of this experiment."""
 
-    world: str = setting("second:31:0.2", "world to measure on, LIST:SEED:NUISANCE")
+    world: str = setting("second:31:0", "world to measure on, LIST:SEED:NUISANCE")
     seeds: int = setting(3, "first weights to measure at", low=1)
     videos: int = setting(2000, "unlabelled videos of the world", low=16)
     folder: str = setting("", "where the world is kept, to be used again")

@@ -9,7 +9,7 @@ Every term alone, on the `tiny` tower and the unlabelled part of a rendered worl
 registry of tasks (`make_rows`): a new task has its row by existing. A run is one (row, seed); what has ended is
 recorded in DIR and does not run again, and the table is written anew after each run. --rows=PATTERNS runs a part.
 
-Hardware: 2 cores (AVX-512); about 4 hours of one core for the 33 rows with a gradient for the RGB tower and three seeds.
+Hardware: 2 cores (AVX-512); 4 hours of one core for the 33 rows that were run (README.md), three seeds each.
 Obtained (k-means / 1-layer, mean of three seeds): untrained .15 / .11, labels .34 / .43, rgb-flow/embed .26 / .44, flow
 distilled into stage 3 .25 / .30, rgb/shuffle .23 / .26, grey distilled into stage 4 .17 / .16; every other term within
 .04 of the untrained tower. experiments/README.md reads it.

@@ -1,7 +1,7 @@
 """Table 4: searchers at equal training steps; and does a search improve true accuracy, or learn to fool its score?
 
-    python -m experiments.table4 --worlds=second:31:0.2 --seeds=3 --budget=66 --folder=DIR
-    python -m experiments.table4 --worlds=second:31:0.2 --seeds=3 --budget=66 --folder=DIR --searchers=cma_es \\
+    python -m experiments.table4 --worlds=second:31:0 --seeds=3 --budget=66 --folder=DIR
+    python -m experiments.table4 --worlds=second:31:0 --seeds=3 --budget=66 --folder=DIR --searchers=cma_es \\
         --fitnesses=zipf,zipf_scale_free,agreement,weak
     python -m experiments.table4 --smoke              two searchers of a few trainings; no results
 
@@ -53,7 +53,7 @@ Journals = Dict[Tuple[str, str], Dict[int, Journal]]
 class Table4Config(Checked):
     """The flags of this experiment."""
 
-    worlds: Tuple[str, ...] = setting(("second:31:0.2",), "worlds to search on, LIST:SEED:NUISANCE")
+    worlds: Tuple[str, ...] = setting(("second:31:0",), "worlds to search on, LIST:SEED:NUISANCE")
     searchers: Tuple[str, ...] = setting(tuple(SEARCHERS), "which searchers")
     fitnesses: Tuple[str, ...] = setting(FITNESSES[:1], f"what each of them searches by: {', '.join(FITNESSES)}")
     seeds: int = setting(3, "searches of each kind", low=1)

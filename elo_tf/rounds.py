@@ -179,7 +179,8 @@ class Search:
         """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept."""
         won = winner(self.journal)
         print(f"Training the winner, candidate {won.candidate}, again for the report ...", flush=True)
-        trial = self._trial(won.candidate, won.lambdas, self.journal.rungs.steps[-1])
+        seed = self.journal.header["seed"]  # Given, so that the training is not recorded a second time.
+        trial = self._trial(won.candidate, won.lambdas, self.journal.rungs.steps[-1], seed)
         crew.call("exhibit", trial).save(self.directory / exhibit.FILE)
 
     def _save(self) -> None:

@@ -45,27 +45,20 @@ class Winner:
       candidate: Its number.
       lambdas: [G].
       values: Fitness under each fresh seed, or of its only training.
-      deviation: Of the only training, over its restarts of k-means; None with fresh seeds.
+      error: Standard error of their mean: over fresh seeds if there are several, else over the restarts of k-means.
       restarts: k-means runs behind each value.
     """
 
     candidate: int
     lambdas: np.ndarray
     values: Tuple[float, ...]
-    deviation: Optional[float]
+    error: float
     restarts: int
 
     @property
     def value(self) -> float:
         """Mean fitness."""
         return float(np.mean(self.values))
-
-    @property
-    def error(self) -> float:
-        """Standard error of the mean: over fresh seeds if there are several, else over the restarts of k-means."""
-        if len(self.values) > 1:
-            return float(np.std(self.values, ddof=1) / math.sqrt(len(self.values)))
-        return self.deviation / math.sqrt(self.restarts) if self.deviation is not None else 0.0
 
     def described(self) -> str:
         """Its value with the standard error, and what that is over."""
@@ -117,17 +110,19 @@ def winner(journal: Journal) -> Optional[Winner]:
 
     None where no candidate is feasible.
     """
-    ranked = ranking(journal.generations())
     finalists = journal.finalists()
     if finalists and not finalists.due() and np.isfinite(finalists.means()).any():
         place = int(np.argmin(finalists.means()))
-        values = [result.value for result in finalists.runs[place]]
-        number, restarts = finalists.candidates[place], finalists.runs[place][0].restarts
-        return Winner(number, finalists.lambdas[place], tuple(values), None, restarts)
-    if not ranked:
-        return None
-    best = ranked[0]
-    return Winner(best.candidate, best.lambdas, (best.result.value,), best.result.deviation, best.result.restarts)
+        return _winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place])
+    ranked = ranking(journal.generations())
+    return _winner(ranked[0].candidate, ranked[0].lambdas, [ranked[0].result]) if ranked else None
+
+
+def _winner(candidate: int, lambdas: np.ndarray, results: Sequence[Result]) -> Winner:
+    """A winner by its results, each with a value."""
+    values = tuple(result.value for result in results)
+    error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else results[0].error
+    return Winner(candidate, lambdas, values, float(error), results[0].restarts)
 
 
 def reasons(results: Sequence[Optional[Result]]) -> List[Tuple[str, int, str]]:

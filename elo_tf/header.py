@@ -35,21 +35,30 @@ def make_header(
       names: Of the lambdas, [G].
       manifest: Of the records.
       vectors: [n][G] that the strategy `fixed` evaluates; None for every other.
+
+    Raises:
+      InputError: the labelled records that the settings name cannot be read.
     """
     settings = {}
     for values in configs:
         settings.update(dataclasses.asdict(values))
     settings.pop("seed")
-    videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
+    labelled = settings.get("labelled")
     return {
         "seed": seed,
         "names": list(names),
         "schema": schema_hash(names),
-        "records_hash": _hash([manifest.settings, manifest.sample_rate, videos]),
+        "records_hash": _records_hash(manifest),
+        "labelled_hash": _records_hash(Manifest.load(labelled)) if labelled else None,
         "settings": settings,
         "packages": {**{name: metadata.version(name) for name in _PACKAGES}, "python": platform.python_version()},
         "lambda_files_hash": _hash(vectors),
     }
+
+
+def _records_hash(manifest: Manifest) -> str:
+    videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
+    return _hash([manifest.settings, manifest.sample_rate, videos])
 
 
 def _hash(content: Any) -> str:

@@ -120,7 +120,7 @@ class Search:
             generation = self.journal.last()
         while not generation.complete:
             trials = [
-                self._trial(generation.candidates[place], generation.lambdas[place], steps)
+                self._trial(generation.candidates[place], generation.lambdas[place], steps, self._seed, recorded=True)
                 for place, steps in generation.due()
             ]
             self._run_trials(trials, crew, log)
@@ -137,12 +137,15 @@ class Search:
             for warning in warnings:
                 log.warn(f"candidate {trial.candidate}, {warning}")
 
-    def _trial(self, candidate: int, lambdas: np.ndarray, steps: int, seed: Optional[int] = None) -> Trial:
-        is_search = seed is None
-        seed = self.journal.header["seed"] if is_search else seed
-        units = self.journal.notes.get(UNITS)
-        folder = self.directory / "tensorboard" / f"{candidate:05d}"
-        return Trial(candidate, tuple(lambdas), steps, seed, units=units, log=str(folder) if is_search else None)
+    @property
+    def _seed(self) -> int:
+        return self.journal.header["seed"]
+
+    def _trial(self, candidate: int, lambdas: np.ndarray, steps: int, seed: int, recorded: bool = False) -> Trial:
+        """A trial; `recorded` in a folder of its own for TensorBoard, one for each length of training."""
+        name = f"{candidate:05d}" if steps == self.journal.rungs.steps[-1] else f"{candidate:05d}-{steps}"
+        log = str(self.directory / "tensorboard" / name) if recorded else None
+        return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log)
 
     def _check_failures(self, generation: Generation) -> None:
         reasons = [result.reason for result in generation.results if result.failed]
@@ -162,8 +165,7 @@ class Search:
         if not any(np.array_equal(favourite, vector) for vector in vectors):
             numbers.append(None)
             vectors.append(favourite)
-        seed = self.journal.header["seed"]
-        seeds = [(seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds)]
+        seeds = [(self._seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds)]
         self.journal.name_finalists(numbers, np.array(vectors), seeds)
 
     def _run_finalists(self, crew: Crew, log: SearchLog) -> None:
@@ -179,8 +181,7 @@ class Search:
         """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept."""
         won = winner(self.journal)
         print(f"Training the winner, candidate {won.candidate}, again for the report ...", flush=True)
-        seed = self.journal.header["seed"]  # Given, so that the training is not recorded a second time.
-        trial = self._trial(won.candidate, won.lambdas, self.journal.rungs.steps[-1], seed)
+        trial = self._trial(won.candidate, won.lambdas, self.journal.rungs.steps[-1], self._seed)
         crew.call("exhibit", trial).save(self.directory / exhibit.FILE)
 
     def _save(self) -> None:

@@ -104,3 +104,10 @@ def test_short_trainings_are_not_ranked(tmp_path):
         assert ranking(journal.generations()) == [] and winner(journal) is None
         journal.tell(1, result(0.3))
         assert [each.candidate for each in ranking(journal.generations())] == [1] and winner(journal).value == 0.3
+
+
+def test_a_single_fresh_seed_has_the_error_of_its_clustering(journal):
+    journal.tell(*journal.ask(np.full([1, 2], 0.5)), result(0.4, 0.1))
+    journal.name_finalists([0], np.full([1, 2], 0.5), [11])
+    journal.tell(0, result(0.3, 0.2, seed=11))
+    assert winner(journal).described() == "0.3000 +- 0.1000 s.e. over 4 restarts of k-means"

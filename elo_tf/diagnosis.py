@@ -1,7 +1,7 @@
 """Figures of what lies behind a fitness: the health of the features, and the sizes of their clusters.
 
 health.png    what the health gate sees, and what is measured besides, over the rounds
-clusters.png  sizes of the clusters of the best candidate, against Zipf's law
+clusters.png  sizes of the clusters of the winner, against Zipf's law
 """
 
 from typing import Dict, List, Mapping, Sequence
@@ -89,7 +89,7 @@ def sizes_of_clusters(sizes: np.ndarray, deviations: np.ndarray, exponent: float
     axes.set_ylabel("share of the clips")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
-    figure.suptitle("Sizes of the clusters of the best candidate", fontsize=11)
+    figure.suptitle("Sizes of the clusters of the winner", fontsize=11)
     return figure
 
 

@@ -58,7 +58,8 @@ def clip_specs(sizes: ClipSizes, batch: int) -> Clips:
 
 def catalogue(model: EloModel) -> List[Entry]:
     """One entry a term, in canonical order. The model is traced, not run."""
-    operations = _operations(model)
+    forward = tf.function(lambda clips: model.compute_losses(clips, training=False), autograph=False)
+    operations = count_operations(forward.get_concrete_function(clip_specs(model.sizes, BATCH)).graph, model)
     towers = {
         modality: operations[tower.name] / sum(BATCH // views.find(view).every for view in model.views[modality])
         for modality, tower in model.towers.items()
@@ -73,10 +74,8 @@ def catalogue(model: EloModel) -> List[Entry]:
     return entries
 
 
-def _operations(model: EloModel) -> Dict[str, float]:
-    """Floating-point operations of one forward pass by the name scope of the tower or term."""
-    forward = tf.function(lambda clips: model.compute_losses(clips, training=False), autograph=False)
-    graph = forward.get_concrete_function(clip_specs(model.sizes, BATCH)).graph
+def count_operations(graph: tf.Graph, model: EloModel) -> Dict[str, float]:
+    """Floating-point operations of a graph of a model by the name of the tower or term; "" is what belongs to none."""
     options = tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
     # The profiler warns of its own use of what TensorFlow deprecates.
     tf.get_logger().setLevel("ERROR")

@@ -239,6 +239,24 @@ class EvolutionConfig(Checked):
     max_failures: float = setting(0.75, "part of a generation that may fail before the search ends", low=0, high=1)
 
 
+@dataclasses.dataclass(frozen=True)
+class BudgetConfig(Checked):
+    """What a run is priced by before it is begun (`elo_tf.budget`)."""
+
+    dry_run: bool = setting(
+        False, "build and check all without running it, print what it takes, and end; needs no data"
+    )
+    devices: int = setting(8, "devices to rent, for the days that the work takes on all of them", low=1)
+    utilisation: float = setting(
+        0.25, "part of a device's peak arithmetic that training reaches; an assumption", low=0.001, high=1
+    )
+    planned_videos: int = setting(2_000_000, "videos that storage is estimated for (Sec. 4: 2 million)", low=1)
+    planned_seconds: float = setting(10.0, "seconds kept of each; not stated in the paper, Kinetics has 10", low=0.1)
+    device_teraflops: float = setting(0.0, "peak rate of a device of your own, 10^12 operations/s; 0 is none", low=0)
+    device_gb: float = setting(32.0, "its memory, GB", low=0.1)
+    device_gbs: float = setting(100.0, "its memory's bandwidth, GB/s", low=0.1)
+
+
 def _flag_type(config: Type, field: dataclasses.Field) -> Any:
     return typing.get_type_hints(config)[field.name]
 

@@ -42,6 +42,10 @@ class Rungs:
         """How many trainings a generation takes if enough of its candidates are feasible."""
         return sum(self._room(rung, candidates) for rung in range(len(self.steps)))
 
+    def training_steps(self, candidates: int) -> int:
+        """How many training steps that is."""
+        return sum(steps * self._room(rung, candidates) for rung, steps in enumerate(self.steps))
+
     def _room(self, rung: int, candidates: int) -> int:
         return math.ceil(candidates / self.reduction**rung)
 

@@ -2,10 +2,12 @@
 
     python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --records=DIR --run_dir=DIR
     python -m elo_tf.search --report=RUN_DIR
+    python -m elo_tf.search --flagfile=experiments/flagfiles/paper_search.flags --dry_run
 
 RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json, figures/, clusters.npz,
 tensorboard/ and report.html. A search that was interrupted, by whatever, continues when the command is given again: no
-finished candidate runs twice. The second command draws figures and report anew, also while the search runs.
+finished candidate runs twice. The second command draws figures and report anew, also while the search runs. The third
+builds and checks everything without running it, and prints what the search would take on rented machines.
 """
 
 import os
@@ -20,6 +22,7 @@ from elo_tf.candidate import Settings
 from elo_tf.candidate_worker import About, CandidateWorker
 from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import (
+    BudgetConfig,
     DataConfig,
     EvolutionConfig,
     FitnessConfig,
@@ -60,6 +63,12 @@ def main() -> None:
     workers = config.from_flags(WorkersConfig)
     if _LIST_LOSSES.value:
         list_losses(data, model, task)
+        return
+    budget = config.from_flags(BudgetConfig)
+    if budget.dry_run:
+        from elo_tf.budget_report import Plan, dry_run
+
+        dry_run(Plan(data, model, task, train, budget, run.records, evolution))
         return
     directory = _run_directory(run)
     manifest = Manifest.load(run.records)
@@ -147,4 +156,4 @@ def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> 
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, (*CONFIGS, WorkersConfig))
+    command_line.run(main, __doc__, (*CONFIGS, WorkersConfig, BudgetConfig))

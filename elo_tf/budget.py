@@ -1,0 +1,218 @@
+"""What a search or a training takes, before machines are rented for it (`--dry_run`).
+
+    settings -> traced step -> parameters, operations, memory    x steps, candidates, generations -> device-hours
+    settings or records -> bytes a frame                         x videos                         -> storage
+
+Nothing is run, read but the records' own sizes, or written.
+"""
+
+import dataclasses
+import math
+from typing import Optional, Tuple
+
+import tensorflow as tf
+
+from elo_tf import tasks
+from elo_tf.accelerators import Work
+from elo_tf.clips import ClipSizes, check_modalities
+from elo_tf.config import (
+    BudgetConfig,
+    DataConfig,
+    EvolutionConfig,
+    IngestConfig,
+    InputError,
+    ModelConfig,
+    TaskConfig,
+    TrainConfig,
+)
+from elo_tf.data import clip_sizes
+from elo_tf.ingest.records import Manifest
+from elo_tf.ingest.shards import DamagedShardError
+from elo_tf.model import EloModel
+from elo_tf.optimizer import penalty
+from elo_tf.record_sizes import RecordSizes, measured, stated
+from elo_tf.rungs import Rungs
+from elo_tf.strategy import fixed_vectors, make_strategy
+from elo_tf.traced_step import TracedStep, trace
+
+# The gradient of a product of matrices is two products of the same size, one for each factor.
+BACKWARD_FACTOR = 3
+# A kept activation is written, read by the next layer and read by the backward pass; its gradient is written and read.
+PASSES_OVER_ACTIVATIONS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be priced.
+
+    Attributes:
+      data, model, task, train, budget: Settings of the run.
+      records: Folder of the records; "" where there are none yet.
+      evolution: Of a search; None if one loss is trained.
+      shared_batch: Whether all devices share the B clips of a step; else each candidate has a device of its own.
+    """
+
+    data: DataConfig
+    model: ModelConfig
+    task: TaskConfig
+    train: TrainConfig
+    budget: BudgetConfig
+    records: str = ""
+    evolution: Optional[EvolutionConfig] = None
+    shared_batch: bool = False
+
+    @property
+    def device_batch(self) -> int:
+        """Clips that a device holds in a step.
+
+        Raises:
+          InputError: the devices cannot share the batch evenly.
+        """
+        if not self.shared_batch:
+            return self.data.batch_size
+        share, rest = divmod(self.data.batch_size, self.budget.devices)
+        if rest or share < 2:
+            raise InputError(
+                f"--batch_size={self.data.batch_size} cannot be shared by --devices={self.budget.devices}: each needs "
+                "the same number of clips, and at least 2"
+            )
+        return share
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How much a search trains.
+
+    Attributes:
+      generations, population: Rounds, and candidates in each.
+      trainings: Number of trainings, those of rungs and of fresh seeds included.
+      steps: Training steps of all of them.
+    """
+
+    generations: int
+    population: int
+    trainings: int
+    steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """The counted figures.
+
+    Attributes:
+      step: As traced for one device.
+      sizes: What the clips measure.
+      slot_bytes: Of the optimiser's variables.
+      records: Bytes a frame.
+      videos, frames: Videos to store, and frames in all of them.
+      counted: Whether those two are the records' own numbers.
+      search: None if one loss is trained.
+    """
+
+    step: TracedStep
+    sizes: ClipSizes
+    slot_bytes: int
+    records: RecordSizes
+    videos: int
+    frames: float
+    counted: bool
+    search: Optional[Search]
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Memory of a device that does not depend on the batch."""
+        return self.step.weight_bytes + self.step.gradient_bytes + self.slot_bytes + self.step.cast_bytes
+
+    @property
+    def bytes_a_clip(self) -> float:
+        """Memory of a device for each clip of the batch."""
+        return (self.step.clip_bytes + self.step.kept_bytes) / self.step.batch
+
+    @property
+    def clip_operations(self) -> float:
+        """Floating-point operations of training, a clip."""
+        return BACKWARD_FACTOR * sum(self.step.forward.values())
+
+    def work(self) -> Work:
+        """One step on one device."""
+        return Work(
+            operations=self.step.batch * self.clip_operations,
+            traffic=PASSES_OVER_ACTIVATIONS * self.step.kept_bytes,
+            memory=self.fixed_bytes + self.step.batch * self.bytes_a_clip,
+        )
+
+
+def make_budget(plan: Plan) -> Budget:
+    """Builds and traces the model, and counts.
+
+    Raises:
+      InputError: settings or records do not fit together.
+    """
+    manifest = Manifest.load(plan.records) if plan.records else None
+    sizes = clip_sizes(manifest, plan.data) if manifest else _planned_sizes(plan.data)
+    terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
+    search = _search(plan, tuple(term.name for term in terms)) if plan.evolution else None
+    records, videos, frames = _storage(plan, manifest, sizes)
+    policy = tf.keras.mixed_precision.global_policy()
+    tf.keras.mixed_precision.set_global_policy(plan.model.precision)
+    try:
+        model = EloModel(terms, sizes, plan.model.backbone, penalty(plan.train))
+        step = trace(model, plan.device_batch)
+    finally:
+        tf.keras.mixed_precision.set_global_policy(policy)
+    slots = slots_a_weight(plan.train) * step.gradient_bytes
+    return Budget(step, sizes, slots, records, videos, frames, manifest is not None, search)
+
+
+def slots_a_weight(train: TrainConfig) -> int:
+    """Numbers that the optimiser keeps for each trainable one: the momentum of sgd, the two moments of adam."""
+    return 2 if train.optimizer == "adam" else int(train.momentum > 0)
+
+
+def _planned_sizes(data: DataConfig) -> ClipSizes:
+    """The clips of records that are still to be made."""
+    size = data.crop_size or 4 * round(IngestConfig.size * 7 / 8 / 4)
+    return ClipSizes(data.frames, data.future_frames, size, data.audio_steps, data.mel_bins)
+
+
+def _storage(plan: Plan, manifest: Optional[Manifest], sizes: ClipSizes) -> Tuple[RecordSizes, int, float]:
+    """Bytes a frame, videos and frames: those of the records, or of a plan of them.
+
+    Raises:
+      InputError: a shard is damaged.
+    """
+    if manifest is None:
+        # A crop is 7/8 of what is stored.
+        ingest = IngestConfig(size=max(16, 8 * math.ceil(sizes.size / 7)), max_seconds=plan.budget.planned_seconds)
+        frames = plan.budget.planned_videos * ingest.max_seconds * ingest.fps
+        return stated(ingest.size, ingest), plan.budget.planned_videos, frames
+    known = {field.name for field in dataclasses.fields(IngestConfig)}
+    ingest = IngestConfig(**{name: value for name, value in manifest.settings.items() if name in known})
+    try:
+        records = measured(manifest) or stated(ingest.size, ingest)
+    except (DamagedShardError, OSError) as error:
+        raise InputError(f"--records={plan.records} cannot be measured: {error}; run elo_tf.prepare again") from None
+    return records, len(manifest.usable), float(sum(video["frames"] for video in manifest.usable))
+
+
+def _search(plan: Plan, names: Tuple[str, ...]) -> Search:
+    """How much the search trains, as far as one knows beforehand.
+
+    Raises:
+      InputError: the settings of strategy or rungs are impossible.
+    """
+    evolution, steps = plan.evolution, plan.train.steps
+    strategy = make_strategy(evolution, len(names), 0, fixed_vectors(evolution, names, plan.task.loss_units))
+    try:
+        rungs = Rungs.of(steps, evolution.rungs, evolution.reduction)
+    except ValueError as error:
+        raise InputError(f"--rungs={evolution.rungs}: {error}") from None
+    limit = strategy.limit / strategy.population
+    rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)
+    fresh = (evolution.rescore + 1) * evolution.rescore_seeds if evolution.rescore else 0
+    return Search(
+        generations=rounds,
+        population=strategy.population,
+        trainings=rounds * rungs.trainings(strategy.population) + fresh,
+        steps=rounds * rungs.training_steps(strategy.population) + fresh * steps,
+    )

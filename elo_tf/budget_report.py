@@ -55,7 +55,7 @@ def _parts(budget: Budget) -> List[str]:
         rows.append(_part(name if name == HEADS else f"{name} tower", parameters, runs, step.forward[name]))
     rows.append(_part("all", sum(step.parameters.values()), "", sum(step.forward.values())))
     kept = f"Kept in the end: the RGB tower, {_count(step.parameters['rgb'])} parameters"
-    alone = f", {_count(step.forward['rgb'] / step.runs['rgb'])} FLOPs a clip" if step.runs["rgb"] else ""
+    alone = f", {_count(step.forward['rgb'] / step.runs['rgb'])}FLOPs a clip" if step.runs["rgb"] else ""
     return [
         "PARAMETERS AND ARITHMETIC",
         *_columns(rows),
@@ -111,16 +111,21 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
     own, precision = plan.budget, plan.model.precision
     devices = with_own(own.device_teraflops, own.device_gb, own.device_gbs)
     kind = "candidate" if budget.search else "training"
-    rows = [("", "peak TFLOP/s", "fits", "largest batch", "step", "waits for", f"a {kind}", "all", "wall-clock")]
+    rows = [
+        ("", "peak TFLOP/s", "fits", "largest batch", "step", "waits for", "clips/s", f"a {kind}", "all", "wall-clock")
+    ]
     rows += [_device(plan, budget, device) for device in devices]
+    if not budget.search:
+        rows = [(*row[:-2], row[-1]) for row in rows]  # All is the one training.
+    more_devices = ", or more --devices to share it" if plan.shared_batch else ""
     lines = [
-        f"TIME, {_count(budget.work().operations)} FLOPs a step and device, at {own.utilisation:.0%} of the peak rate "
+        f"TIME, {_count(budget.work().operations)}FLOPs a step and device, at {own.utilisation:.0%} of the peak rate "
         "(--utilisation, an assumption)",
         *_columns(rows),
-        f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Hours are of one device, times devices;",
-        f"wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its arithmetic and",
-        f"{PASSES_OVER_ACTIVATIONS} passes over its activations in memory. Waiting for data, exchange of gradients and scoring "
-        "come on top.",
+        f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Hours are of one device, times",
+        f"devices; wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its",
+        f"arithmetic and {PASSES_OVER_ACTIVATIONS} passes over its activations in memory. Waiting for data, exchange",
+        f"of gradients and scoring come on top. Where it does not fit: a smaller --batch_size{more_devices}.",
     ]
     if budget.search:
         search = budget.search
@@ -148,6 +153,7 @@ def _device(plan: Plan, budget: Budget, device: Accelerator) -> Sequence[str]:
         str(largest_batch(device, budget.fixed_bytes, budget.bytes_a_clip)),
         f"{1e3 * made.seconds:.3g} ms" if made.seconds < 1 else f"{made.seconds:.2f} s",
         made.limit,
+        f"{budget.step.batch / made.seconds:,.1f}",
         _duration(training),
         _duration(total),
         _duration(total / own.devices, days=True),
@@ -166,7 +172,7 @@ def _paper(plan: Plan, budget: Budget) -> List[str]:
         search,
         f"the final training, 64 GPUs x 3 days: {PAPER_TRAINING_HOURS:,} GPU-hours for 100 epochs of 2 million clips,",
         f"  {rate:.1f} clips/s a GPU; with the model and the clips above that would be "
-        f"{_count(rate * budget.clip_operations)} FLOP/s a GPU",
+        f"{_count(rate * budget.clip_operations)}FLOP/s a GPU",
     ]
     if budget.search is None:
         clips = plan.train.steps * plan.data.batch_size

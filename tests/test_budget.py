@@ -1,0 +1,192 @@
+"""The budget of a run: arithmetic by hand, measured records, and the page that users read."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from elo_tf.accelerators import Accelerator, estimate
+from elo_tf.budget import BACKWARD_FACTOR, Plan, make_budget
+from elo_tf.budget_report import dry_run, text
+from elo_tf.config import (
+    BudgetConfig,
+    DataConfig,
+    EvolutionConfig,
+    FitnessConfig,
+    InputError,
+    ModelConfig,
+    RunConfig,
+    TaskConfig,
+    TrainConfig,
+)
+from elo_tf.ingest.records import Manifest
+from elo_tf.record_sizes import measured
+from tests import videos
+from tests.test_backbone import expected_weights
+
+FLAGFILES = Path("experiments/flagfiles")
+SEARCH = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig, BudgetConfig)
+# The final training has neither a fitness nor a search.
+FINAL = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, BudgetConfig)
+
+SMALL = Plan(
+    DataConfig(frames=8, crop_size=16, batch_size=4),
+    ModelConfig(modalities=("rgb",), tasks=("rgb/shuffle", "rgb/backward")),
+    TaskConfig(),
+    TrainConfig(steps=90),
+    BudgetConfig(planned_videos=1000, planned_seconds=4.0, devices=2),
+)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return make_budget(SMALL)
+
+
+def settings(file, configs):
+    """The dataclasses that a flag file gives, by type."""
+    values = flags.FlagValues()
+    for kind in configs:
+        for field in dataclasses.fields(kind):
+            define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+            declared = type(field.default)
+            if declared is tuple:
+                flags.DEFINE_list(field.name, list(field.default), "", flag_values=values)
+            else:
+                define.get(declared, flags.DEFINE_string)(field.name, field.default, "", flag_values=values)
+    values(["test", f"--flagfile={file}"])
+
+    def fill(kind):
+        chosen = {field.name: values[field.name].value for field in dataclasses.fields(kind)}
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()})
+
+    return {kind: fill(kind) for kind in configs}
+
+
+def plan_of(made, **changes):
+    return Plan(made[DataConfig], made[ModelConfig], made[TaskConfig], made[TrainConfig], made[BudgetConfig], **changes)
+
+
+def reduced(plan):
+    """The plan with small towers and clips."""
+    return dataclasses.replace(
+        plan,
+        data=dataclasses.replace(plan.data, crop_size=32, frames=8),
+        model=dataclasses.replace(plan.model, backbone="tiny"),
+    )
+
+
+def test_memory_and_work_are_sums_of_what_was_counted(small):
+    step = small.step
+    # Float32 and momentum: weights, statistics, gradients, slots.
+    assert small.slot_bytes == step.gradient_bytes == 4 * sum(step.parameters.values())
+    work = small.work()
+    assert work.memory == pytest.approx(
+        step.weight_bytes + 2 * step.gradient_bytes + step.cast_bytes + step.clip_bytes + step.kept_bytes
+    )
+    assert work.operations == pytest.approx(4 * BACKWARD_FACTOR * (step.forward["rgb"] + step.forward["heads"]))
+
+
+def test_device_hours_by_hand(small):
+    # A device that does a step's operations in a second at half of its rate: 90 steps are 0.025 device-hours.
+    rate = 2 * small.work().operations / 1e12
+    device = Accelerator("by hand", 1, 1e6, {"float32": rate})
+    seconds = estimate(device, "float32", small.work(), 0.5).seconds
+    assert SMALL.train.steps * seconds / 3600 == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(
+    "changes, trainings, steps",
+    [
+        # 5 generations of 6, and the 2 best and the favourite with 2 fresh seeds.
+        (dict(rescore=2, rescore_seeds=2), 5 * 6 + 3 * 2, (5 * 6 + 3 * 2) * 90),
+        (dict(rescore=0), 30, 30 * 90),
+        # Each generation: 6 of 30 steps, then 2 of 90.
+        (dict(rescore=0, rungs=2, reduction=3.0), 5 * 8, 5 * (6 * 30 + 2 * 90)),
+    ],
+)
+def test_a_search_by_hand(changes, trainings, steps):
+    evolution = EvolutionConfig(generations=5, population=6, **changes)
+    search = make_budget(dataclasses.replace(SMALL, evolution=evolution)).search
+    assert (search.trainings, search.steps) == (trainings, steps)
+
+
+def test_storage_of_planned_records_by_hand(small):
+    # A crop of 16 is 7/8 of 24 at most; 12.5 frames a second with 1280 samples of 2 bytes each.
+    assert small.frames == 1000 * 4 * 12.5
+    assert small.records.sound == 2560
+    assert small.records.rgb == pytest.approx(0.33 * 24**2)
+    assert small.records.frame == small.records.rgb + small.records.flow + small.records.sound
+
+
+def test_storage_of_records_is_measured(tmp_path):
+    records = videos.noise_records(tmp_path)
+    manifest = Manifest.load(str(records))
+    sizes = measured(manifest)
+    frames = sum(video["frames"] for video in manifest.usable)
+    on_disk = sum(Path(path).stat().st_size for split in ("train", "holdout") for path in manifest.shards(split))
+    # Besides frames, flow and sound there is what frames the records, some bytes an image.
+    assert 0.9 * on_disk < sizes.frame * frames <= on_disk
+    made = make_budget(dataclasses.replace(SMALL, records=str(records)))
+    assert made.counted and made.videos == len(manifest.usable) and made.frames == frames
+
+
+def test_devices_share_a_batch_evenly_or_it_is_refused():
+    plan = dataclasses.replace(SMALL, shared_batch=True)
+    assert plan.device_batch == 2 and SMALL.device_batch == 4
+    with pytest.raises(InputError, match=r"--batch_size=4 .*--devices=3"):
+        dataclasses.replace(plan, budget=BudgetConfig(devices=3)).device_batch
+
+
+def test_a_faulty_step_ends_with_an_error_after_the_page(capsys, small, monkeypatch):
+    fault = "rgb/shuffle: kernel gets no gradient"
+    faulty = dataclasses.replace(small, step=dataclasses.replace(small.step, faults=(fault,)))
+    monkeypatch.setattr("elo_tf.budget_report.make_budget", lambda plan: faulty)
+    with pytest.raises(InputError, match="1 faults; first: rgb/shuffle"):
+        dry_run(SMALL)
+    assert f"1 FAULTS:\n  {fault}" in capsys.readouterr().out
+    assert "checked" not in text(SMALL, faulty)
+
+
+def test_the_flags_of_the_paper_are_the_papers():
+    search, final = settings(FLAGFILES / "paper_search.flags", SEARCH), settings(FLAGFILES / "paper_final.flags", FINAL)
+    assert (search[ModelConfig].backbone, final[ModelConfig].backbone) == ("r18", "r50")
+    assert search[TrainConfig].learning_rate == final[TrainConfig].learning_rate == 0.1
+    assert search[TrainConfig].steps == 10_000 and search[EvolutionConfig].generations == 250
+    assert search[FitnessConfig].restarts == 20
+    # 100 epochs of 2 million clips.
+    assert final[TrainConfig].steps * final[DataConfig].batch_size == 200e6
+    # The evolved loss fits: the terms of both are the same, and so are the settings that make them.
+    assert search[TaskConfig] == final[TaskConfig]
+    assert search[ModelConfig].tasks == final[ModelConfig].tasks
+
+
+@pytest.mark.parametrize("file, configs", [("paper_search.flags", SEARCH), ("paper_final.flags", FINAL)])
+def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
+    made = settings(FLAGFILES / file, configs)
+    plan = reduced(plan_of(made, evolution=made.get(EvolutionConfig), shared_batch=EvolutionConfig not in made))
+    budget = make_budget(plan)
+    assert budget.step.faults == () and budget.step.terms == 45
+    page = text(plan, budget)
+    assert all(device in page for device in ("V100", "A100", "H100", "TPU v3")) and "4,608 GPU-hours" in page
+
+
+def test_the_command_needs_no_records_and_writes_nothing(tmp_path):
+    flagged = ("--modalities=rgb", "--tasks=rgb/shuffle", "--crop_size=16", "--generations=5", "--population=6")
+    command = [sys.executable, "-m", "elo_tf.search", "--dry_run", *flagged, f"--run_dir={tmp_path / 'run'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "5 generations of 6 candidates" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_search_of_the_paper_in_full():
+    command = [sys.executable, "-m", "elo_tf.search", f"--flagfile={FLAGFILES / 'paper_search.flags'}", "--dry_run"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert f"rgb tower        {expected_weights('r18') / 1e6:.2f} M" in done.stdout
+    assert "checked: every term is one number" in done.stdout

@@ -148,16 +148,17 @@ def make_budget(plan: Plan) -> Budget:
     Raises:
       InputError: settings or records do not fit together.
     """
+    batch = plan.device_batch
     manifest = Manifest.load(plan.records) if plan.records else None
     sizes = clip_sizes(manifest, plan.data) if manifest else _planned_sizes(plan.data)
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
-    search = _search(plan, tuple(term.name for term in terms)) if plan.evolution else None
+    search = count_search(plan, tuple(term.name for term in terms)) if plan.evolution else None
     records, videos, frames = _storage(plan, manifest, sizes)
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy(plan.model.precision)
     try:
         model = EloModel(terms, sizes, plan.model.backbone, penalty(plan.train))
-        step = trace(model, plan.device_batch)
+        step = trace(model, batch)
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
     slots = slots_a_weight(plan.train) * step.gradient_bytes
@@ -195,8 +196,12 @@ def _storage(plan: Plan, manifest: Optional[Manifest], sizes: ClipSizes) -> Tupl
     return records, len(manifest.usable), float(sum(video["frames"] for video in manifest.usable))
 
 
-def _search(plan: Plan, names: Tuple[str, ...]) -> Search:
-    """How much the search trains, as far as one knows beforehand.
+def count_search(plan: Plan, names: Tuple[str, ...]) -> Search:
+    """How much the search of a plan trains, as far as one knows beforehand.
+
+    Args:
+      plan: With `evolution`.
+      names: Of the lambdas, [G].
 
     Raises:
       InputError: the settings of strategy or rungs are impossible.

@@ -122,8 +122,8 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
         f"TIME, {_count(budget.work().operations)}FLOPs a step and device, at {own.utilisation:.0%} of the peak rate "
         "(--utilisation, an assumption)",
         *_columns(rows),
-        f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Hours are of one device, times",
-        f"devices; wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its",
+        f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Clips/s are of one device, hours the sum of",
+        f"all devices; wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its",
         f"arithmetic and {PASSES_OVER_ACTIVATIONS} passes over its activations in memory. Waiting for data, exchange",
         f"of gradients and scoring come on top. Where it does not fit: a smaller --batch_size{more_devices}.",
     ]
@@ -161,25 +161,33 @@ def _device(plan: Plan, budget: Budget, device: Accelerator) -> Sequence[str]:
 
 
 def _paper(plan: Plan, budget: Budget) -> List[str]:
-    rate = PAPER_TRAINING_CLIPS / PAPER_TRAINING_HOURS / 3600
-    rounds = PAPER_ROUNDS * PAPER_CANDIDATE_HOURS
-    search = f"a search, {PAPER_ROUNDS} rounds: {rounds:,} GPU-hours if a round is one candidate"
-    if budget.search:
-        search += f", {rounds * budget.search.population:,} if it is {budget.search.population} as above"
-    lines = [
-        "THE PAPER (Sec. 4; it states neither the kind of GPU, nor the size of a clip, nor the batch)",
-        f"a candidate, 8 GPUs x 4 hours: {PAPER_CANDIDATE_HOURS} GPU-hours",
-        search,
-        f"the final training, 64 GPUs x 3 days: {PAPER_TRAINING_HOURS:,} GPU-hours for 100 epochs of 2 million clips,",
-        f"  {rate:.1f} clips/s a GPU; with the model and the clips above that would be "
-        f"{_count(rate * budget.clip_operations)}FLOP/s a GPU",
-    ]
+    lines = ["THE PAPER (Sec. 4; it states neither the kind of GPU, nor the size of a clip, nor the batch)"]
+    clips = plan.train.steps * plan.data.batch_size
+    candidate = f"a candidate, 8 GPUs x 4 hours: {PAPER_CANDIDATE_HOURS} GPU-hours"
+    training = (
+        f"the final training, 64 GPUs x 3 days: {PAPER_TRAINING_HOURS:,} GPU-hours for 100 epochs of 2 million clips"
+    )
     if budget.search is None:
-        clips = plan.train.steps * plan.data.batch_size
-        lines.append(
-            f"this training: {clips / 1e6:,.1f} million clips, {clips / PAPER_TRAINING_CLIPS:.0%} of the paper's"
-        )
-    return lines
+        lines += [candidate, training, _implied(budget, PAPER_TRAINING_CLIPS, PAPER_TRAINING_HOURS)]
+        return [*lines, f"this training: {clips / 1e6:,.1f} million clips, {clips / PAPER_TRAINING_CLIPS:.0%} of that"]
+    rounds = PAPER_ROUNDS * PAPER_CANDIDATE_HOURS
+    return [
+        *lines,
+        candidate,
+        _implied(budget, clips, PAPER_CANDIDATE_HOURS),
+        f"a search, {PAPER_ROUNDS} rounds: {rounds:,} GPU-hours if a round is one candidate, "
+        f"{rounds * budget.search.population:,} if it is {budget.search.population} as above",
+        training,
+    ]
+
+
+def _implied(budget: Budget, clips: float, hours: float) -> str:
+    """What GPUs would have to reach to train the model of this run on so many clips in the paper's time."""
+    rate = clips / hours / 3600
+    return (
+        f"  for the model above and {clips / 1e6:,.2f} million of its clips: {rate:.1f} clips/s a GPU, "
+        f"{_count(rate * budget.clip_operations)}FLOP/s a GPU"
+    )
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> List[str]:

@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 
 from elo_tf.accelerators import Accelerator, estimate
-from elo_tf.budget import BACKWARD_FACTOR, Plan, make_budget
+from elo_tf.budget import BACKWARD_FACTOR, Plan, count_search, make_budget
 from elo_tf.budget_report import dry_run, text
 from elo_tf.config import (
     BudgetConfig,
@@ -110,8 +110,16 @@ def test_device_hours_by_hand(small):
 )
 def test_a_search_by_hand(changes, trainings, steps):
     evolution = EvolutionConfig(generations=5, population=6, **changes)
-    search = make_budget(dataclasses.replace(SMALL, evolution=evolution)).search
+    search = count_search(dataclasses.replace(SMALL, evolution=evolution), ("rgb/backward", "rgb/shuffle"))
     assert (search.trainings, search.steps) == (trainings, steps)
+
+
+def test_the_papers_figures_by_hand(small):
+    # 200 million clips in 64 x 72 hours are 12.06 a second; 90 steps of 4 clips in 32 hours hardly any.
+    assert "12.1 clips/s a GPU" in text(SMALL, small)
+    plan = dataclasses.replace(SMALL, evolution=EvolutionConfig(generations=5, population=6))
+    page = text(plan, dataclasses.replace(small, search=count_search(plan, ("rgb/backward", "rgb/shuffle"))))
+    assert "0.0 clips/s a GPU" in page and "48,000 if it is 6" in page
 
 
 def test_storage_of_planned_records_by_hand(small):
@@ -138,7 +146,7 @@ def test_devices_share_a_batch_evenly_or_it_is_refused():
     plan = dataclasses.replace(SMALL, shared_batch=True)
     assert plan.device_batch == 2 and SMALL.device_batch == 4
     with pytest.raises(InputError, match=r"--batch_size=4 .*--devices=3"):
-        dataclasses.replace(plan, budget=BudgetConfig(devices=3)).device_batch
+        make_budget(dataclasses.replace(plan, budget=BudgetConfig(devices=3)))
 
 
 def test_a_faulty_step_ends_with_an_error_after_the_page(capsys, small, monkeypatch):
@@ -164,6 +172,7 @@ def test_the_flags_of_the_paper_are_the_papers():
     assert search[ModelConfig].tasks == final[ModelConfig].tasks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file, configs", [("paper_search.flags", SEARCH), ("paper_final.flags", FINAL)])
 def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
     made = settings(FLAGFILES / file, configs)
@@ -172,6 +181,19 @@ def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
     assert budget.step.faults == () and budget.step.terms == 45
     page = text(plan, budget)
     assert all(device in page for device in ("V100", "A100", "H100", "TPU v3")) and "4,608 GPU-hours" in page
+
+
+def test_a_strategy_that_ends_early_counts_what_it_asks_for():
+    # The lattice {0, 1/2, 1} of two weights has 8 points besides zero: 2 rounds of 4, however many are wanted.
+    evolution = EvolutionConfig(strategy="grid", generations=50, population=4, rescore=0)
+    search = count_search(dataclasses.replace(SMALL, evolution=evolution), ("rgb/backward", "rgb/shuffle"))
+    assert (search.generations, search.trainings) == (2, 8)
+
+
+def test_impossible_rungs_are_refused():
+    evolution = EvolutionConfig(rungs=9, population=6)
+    with pytest.raises(InputError, match="--rungs=9"):
+        count_search(dataclasses.replace(SMALL, evolution=evolution), ("rgb/backward", "rgb/shuffle"))
 
 
 def test_the_command_needs_no_records_and_writes_nothing(tmp_path):

@@ -122,10 +122,11 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
         f"TIME, {_count(budget.work().operations)}FLOPs a step and device, at {own.utilisation:.0%} of the peak rate "
         "(--utilisation, an assumption)",
         *_columns(rows),
-        f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Clips/s are of one device, hours the sum of",
-        f"all devices; wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its",
-        f"arithmetic and {PASSES_OVER_ACTIVATIONS} passes over its activations in memory. Waiting for data, exchange",
-        f"of gradients and scoring come on top. Where it does not fit: a smaller --batch_size{more_devices}.",
+        f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Clips/s are of one device, hours the",
+        f"sum of all devices, wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its",
+        f"arithmetic and {PASSES_OVER_ACTIVATIONS} passes over its activations in memory; waiting for data, exchange of",
+        "gradients and scoring come on top, and for steps of a few ms the start of each operation, which is then most.",
+        f"Where it does not fit: a smaller --batch_size{more_devices}.",
     ]
     if budget.search:
         search = budget.search

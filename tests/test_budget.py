@@ -1,6 +1,7 @@
 """The budget of a run: arithmetic by hand, measured records, and the page that users read."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -210,5 +211,5 @@ def test_the_search_of_the_paper_in_full():
     command = [sys.executable, "-m", "elo_tf.search", f"--flagfile={FLAGFILES / 'paper_search.flags'}", "--dry_run"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert f"rgb tower        {expected_weights('r18') / 1e6:.2f} M" in done.stdout
+    assert re.search(rf"^rgb tower +{expected_weights('r18') / 1e6:.2f} M ", done.stdout, re.MULTILINE)
     assert "checked: every term is one number" in done.stdout

@@ -123,8 +123,8 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
         "(--utilisation, an assumption)",
         *_columns(rows),
         f"A {kind} is {plan.train.steps:,} steps of {plan.data.batch_size} clips. Clips/s are of one device, hours the",
-        f"sum of all devices, wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer of its",
-        f"arithmetic and {PASSES_OVER_ACTIVATIONS} passes over its activations in memory; waiting for data, exchange of",
+        f"sum of all devices, wall-clock is on --devices={own.devices}, all busy all the time. A step takes the longer",
+        f"of its arithmetic and {PASSES_OVER_ACTIVATIONS} passes over its activations; waiting for data, exchange of",
         "gradients and scoring come on top, and for steps of a few ms the start of each operation, which is then most.",
         f"Where it does not fit: a smaller --batch_size{more_devices}.",
     ]

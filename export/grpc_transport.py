@@ -30,10 +30,15 @@ _CODES = {
 
 
 class GrpcTransport(Transport):
-    """Speaks gRPC over one connection, without encryption, as the official image does."""
+    """Speaks gRPC over one connection, without encryption, as the official image does.
+
+    Raises:
+      InputError: the name of the server is not host:port.
+    """
 
     def __init__(self, endpoint: Endpoint):
         super().__init__(endpoint)
+        endpoint.address()  # gRPC would wait for a name that it cannot resolve.
         self._channel = grpc.insecure_channel(
             endpoint.server,
             options=(
@@ -91,7 +96,7 @@ class GrpcTransport(Transport):
             return method(request, timeout=self.endpoint.deadline)
         except grpc.RpcError as error:
             code, message = _CODES.get(error.code(), Code.OTHER), error.details() or error.code().name
-            if "larger than max" in message:
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "message larger than max" in message:
                 code = Code.TOO_LARGE
             raise RequestError(code, message) from error
 

@@ -15,7 +15,6 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import urllib3
 
-from elo_tf.config import InputError
 from export.request_error import Code, RequestError
 from export.transport import Endpoint, Signature, Tensor, Transport, VersionStatus
 
@@ -37,13 +36,7 @@ class RestTransport(Transport):
 
     def __init__(self, endpoint: Endpoint):
         super().__init__(endpoint)
-        try:
-            address = urllib.parse.urlsplit(f"http://{endpoint.server}")
-            host, port = address.hostname, address.port
-        except ValueError:
-            host = port = None
-        if not host or not port or address.path:
-            raise InputError(f"--server={endpoint.server} is not host:port, such as 127.0.0.1:8501")
+        host, port = endpoint.address()
         self._pool = urllib3.HTTPConnectionPool(
             host,
             port,

@@ -2,9 +2,12 @@
 
 import abc
 import dataclasses
+import urllib.parse
 from typing import Dict, List, Tuple
 
 import numpy as np
+
+from elo_tf.config import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,21 @@ class Endpoint:
     deadline: float
     max_bytes: int
     connections: int
+
+    def address(self) -> Tuple[str, int]:
+        """Host and port.
+
+        Raises:
+          InputError: `server` is something else.
+        """
+        try:
+            parts = urllib.parse.urlsplit(f"//{self.server}")
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if not host or not port or parts.path or parts.username:
+            raise InputError(f"--server={self.server} is not host:port, such as 127.0.0.1:8501")
+        return host, port
 
 
 @dataclasses.dataclass(frozen=True)

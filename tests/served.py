@@ -1,6 +1,9 @@
 """An export of an untrained tower, for tests of what serves it, and what is asked of it there."""
 
+import functools
 import pathlib
+import shutil
+import tempfile
 from typing import Tuple
 
 import numpy as np
@@ -15,23 +18,31 @@ from tests import towers
 NAME = "elo_rgb"
 
 
-def make(folder: pathlib.Path, versions: int = 1) -> Tuple[pathlib.Path, Tower]:
-    """Exports so many towers of different weights; returns BASE/elo_rgb and the last of them."""
-    for seed in range(versions):
-        towers.make_run(folder / f"run{seed}", seed)
-        tower = Tower.load(folder / f"run{seed}")
-        write(tower, folder / "base" / NAME)
-    return folder / "base" / NAME, tower
+@functools.cache
+def export() -> Tuple[pathlib.Path, Tower]:
+    """BASE/elo_rgb with versions 1 and 2 of one tower, and that tower; made once a process, and not to be changed."""
+    folder = pathlib.Path(_folder().name)
+    towers.make_run(folder / "run")
+    tower = Tower.load(folder / "run")
+    first = write(tower, folder / "base" / NAME)
+    shutil.copytree(first, first.with_name("2"))
+    return first.parent, tower
 
 
-def reach(kind: str, server, **changes) -> Transport:
-    """A transport of kind "rest" or "grpc" to a test server; `changes` are fields of its endpoint."""
-    address = getattr(server, kind)
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    """Removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="served-")
+
+
+def reach(kind: str, running, **changes) -> Transport:
+    """A transport of kind "rest" or "grpc" to a `Server` of tests; `changes` are fields of its endpoint."""
+    address = getattr(running, kind)
     fields = {"server": address, "model": NAME, "deadline": 20.0, "max_bytes": 64 << 20, "connections": 4, **changes}
     return {"rest": RestTransport, "grpc": GrpcTransport}[kind](Endpoint(**fields))
 
 
 def noise(seed: int, *shape: int) -> np.ndarray:
-    """uint8 of a shape [...,H,W,3], smooth enough that JPEG keeps it."""
+    """uint8 of a shape [...,H,W,3], H and W multiples of 8, smooth enough that JPEG keeps most of it."""
     coarse = np.random.default_rng(seed).integers(0, 256, [*shape[:-3], shape[-3] // 8, shape[-2] // 8, 3])
     return coarse.repeat(8, -3).repeat(8, -2).astype(np.uint8)

@@ -23,7 +23,7 @@ from export import predictor
 from export.transport import Endpoint, Transport
 
 _TOWER = pathlib.PurePath("assets.extra", tower.FILE)
-_PORTS = {"rest": 8501, "grpc": 8500}
+PORTS = {"rest": 8501, "grpc": 8500}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,12 @@ class ClientConfig(Checked):
     model_name: str = setting("elo_rgb", "name of the model on the server")
     model_dir: str = setting("", "the exported model (BASE/NAME or one version of it), for the settings below")
     frames: int = setting(0, "T, frames a window; 0 takes those of the training", low=0, high=4096)
-    size: int = setting(0, "H = W of a window, pixels; 0 takes that of the training", low=0, high=1024)
+    size: int = setting(
+        0,
+        "H = W of a window, pixels; 0 takes that of the training, to which the server scales jpeg and png anyway",
+        low=0,
+        high=1024,
+    )
     fps: float = setting(0.0, "frames a second; 0 takes those of the training", low=0, high=120)
     stride: int = setting(0, "frames between the starts of two windows; 0 is --frames, windows side by side", low=0)
     max_seconds: float = setting(60.0, "no more than this much of the video is embedded, seconds", low=0.1)
@@ -66,7 +71,15 @@ class Clip:
 
 def main(video: str = "") -> None:
     """Runs the command."""
-    config = from_flags(ClientConfig)
+    run(video, from_flags(ClientConfig))
+
+
+def run(video: str, config: ClientConfig) -> None:
+    """Embeds a video; prints or writes the result.
+
+    Raises:
+      InputError: a setting or the video cannot be used, or the server does not answer; nothing is written then.
+    """
     if not video:
         raise InputError("name a video: python -m export.client --rest VIDEO")
     if config.rest == config.grpc:
@@ -144,7 +157,7 @@ def connect(config: ClientConfig) -> Transport:
       InputError: a package is missing.
     """
     kind = "rest" if config.rest else "grpc"
-    server = config.server or f"127.0.0.1:{_PORTS[kind]}"
+    server = config.server or f"127.0.0.1:{PORTS[kind]}"
     endpoint = Endpoint(server, config.model_name, config.deadline, config.max_message_mb << 20, config.in_flight)
     try:
         if config.rest:

@@ -45,6 +45,8 @@ class GrpcTransport(Transport):
                 # gRPC allows 4 MB by default, less than four windows of 112 x 112 pixels as floats.
                 ("grpc.max_send_message_length", endpoint.max_bytes),
                 ("grpc.max_receive_message_length", endpoint.max_bytes),
+                # The server is named as it is, also where HTTP goes through a proxy.
+                ("grpc.enable_http_proxy", 0),
                 # Sending again is decided in one place for both transports.
                 ("grpc.enable_retries", 0),
                 # By default a broken connection is tried again after a second, then more and more rarely.

@@ -30,6 +30,8 @@ _OUTPUT = "embedding"
 _EXPLANATIONS = {
     Code.UNAVAILABLE: "{model} at {server} is not ready after {tried} ({said}); start the server, or correct --server",
     Code.BUSY: "{model} at {server} is overloaded after {tried} ({said}); lower --in_flight",
+    Code.MIXED: "other clients of {model} at {server} send windows of another shape, which its batching does not allow "
+    "(gave up after {tried}); agree on --frames and --size, or serve without batching",
     Code.DEADLINE: "{model} at {server} gave no answer within {deadline:g} s in {tried}; raise --deadline or lower "
     "--batch_size",
     Code.NOT_FOUND: "{server} does not serve {model} ({said}); correct --model_name, or start again if it was replaced",

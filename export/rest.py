@@ -4,7 +4,7 @@
     GET  /v1/models/MODEL/versions/N/metadata  -> signatures
     POST /v1/models/MODEL/versions/N:predict   {"signature_name": ..., "inputs": {...}} -> {"outputs": ...}
 
-Bytes are sent as {"b64": ...}. Floats become text and take four times the space that gRPC needs for them.
+Bytes are sent as {"b64": ...}. Floats become text and take three times the space that gRPC needs for them.
 """
 
 import base64

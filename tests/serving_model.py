@@ -111,6 +111,9 @@ class _Session:
             return self._session.run(fetched, fed)
         except ValueError as error:  # Python's own check of shapes, which the C++ session makes when it runs
             raise _invalid(str(error)) from error
+        except tf.errors.OpError as error:  # without what Python adds before and after
+            message = error.message.replace("Graph execution error:", "").split("Original stack trace")[0].strip()
+            raise type(error)(None, None, message) from error
 
 
 def _error(kind: type, message: str) -> tf.errors.OpError:

@@ -90,6 +90,19 @@ def test_gives_up_in_the_end(reach, servable):
     assert "after 3 attempts" in line and "queue is full" in line and servable.requests == 3
 
 
+def test_other_clients_may_spoil_a_batch(reach, servable):
+    """TF Serving refuses all requests that share a batch if their shapes differ; alone, each would be answered."""
+    spoilt = tf.errors.FailedPreconditionError(
+        None, None, "Tensors with name 'x' from different tasks have different shapes and padding is turned off."
+    )
+    predictor, windows = Predictor(reach(), FLOAT, HASTY), served.noise(2, 1, 2, 16, 16, 3)
+    servable.fail_next(spoilt)
+    assert predictor.embed(windows).shape == (1, predictor.width)
+    servable.fail_next(*[spoilt] * 3)
+    line = refusal(lambda: predictor.embed(windows))
+    assert "other clients" in line and "3 attempts" in line and "--frames and --size" in line
+
+
 def test_never_sends_again_what_was_refused(reach, servable):
     predictor = Predictor(reach(), FLOAT, HASTY)
     servable.requests = 0

@@ -3,16 +3,16 @@
 with Server(Servable(base)) as server:  server.rest, server.grpc  ("127.0.0.1:port")
 """
 
-import base64
 import concurrent.futures
+import contextlib
 import http.server
 import json
 import re
+import socket
 import threading
 from typing import Any, Dict, Optional, Tuple
 
 import grpc
-import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow_serving.apis import (
@@ -23,6 +23,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from tests import serving_json
 from tests.serving_model import Servable
 
 DEFAULT_LIMIT = 4 << 20  # bytes of a message, by default of gRPC
@@ -41,9 +42,10 @@ class Server:
     Args:
       servable: The model.
       limit: Largest request in bytes; REST refuses larger ones as a proxy would, by 413 and a page that is no JSON.
+      ports: Of REST and gRPC; 0 is any that is free.
     """
 
-    def __init__(self, servable: Servable, limit: int = DEFAULT_LIMIT):
+    def __init__(self, servable: Servable, limit: int = DEFAULT_LIMIT, ports: Tuple[int, int] = (0, 0)):
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS)
         self._grpc = grpc.server(
             self._threads,
@@ -51,8 +53,8 @@ class Server:
         )
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Predictions(servable), self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Models(servable), self._grpc)
-        self.grpc = f"127.0.0.1:{self._grpc.add_insecure_port('127.0.0.1:0')}"
-        self._http = _HttpServer(("127.0.0.1", 0), _Handler)
+        self.grpc = f"127.0.0.1:{self._grpc.add_insecure_port(f'127.0.0.1:{ports[1]}')}"
+        self._http = _HttpServer(("127.0.0.1", ports[0]), _Handler)
         self._http.servable, self._http.limit = servable, limit
         self.rest = f"127.0.0.1:{self._http.server_address[1]}"
 
@@ -66,6 +68,7 @@ class Server:
         self._grpc.stop(grace=None).wait()
         self._http.shutdown()
         self._http.server_close()
+        self._http.hang_up()
         self._loop.join()
         self._threads.shutdown()
 
@@ -110,6 +113,24 @@ class _HttpServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024  # connections that a test opens at once
 
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self._open = set()
+
+    def process_request(self, request: socket.socket, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Ends connections that are kept open, as the end of a process does."""
+        for connection in list(self._open):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -139,16 +160,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, method: str, body: bytes) -> Dict[str, Any]:
         match, servable = _PATH.fullmatch(self.path), self.server.servable
         if not match or (method == "POST") != (match[3] == ":predict"):
-            raise _bad(f"Malformed request: {method} {self.path}")
+            raise serving_json.bad(f"Malformed request: {method} {self.path}")
         name, version = match[1], int(match[2]) if match[2] else None
         if match[3] == "/metadata":
             return _rest_metadata(servable, name, version)
         if method == "GET":
             return _to_json(_status(servable, name))
-        signature, key, inputs = _parse(body, servable.signatures(name, version))
+        signature, inputs = serving_json.parse(body, servable.signatures(name, version))
         outputs = servable.predict(name, version, signature, inputs)
         plain = {output: value.tolist() for output, value in outputs.items()}
-        return {key: next(iter(plain.values())) if len(plain) == 1 else plain}
+        return {"outputs": next(iter(plain.values())) if len(plain) == 1 else plain}
 
     def _send(self, status: int, content: bytes, kind: str) -> None:
         self.send_response(status)
@@ -190,67 +211,3 @@ def _rest_metadata(servable: Servable, name: str, version: Optional[int]) -> Dic
 
 def _to_json(message: Any) -> Dict[str, Any]:
     return json_format.MessageToDict(message, including_default_value_fields=True, preserving_proto_field_name=True)
-
-
-def _parse(body: bytes, signatures: Dict[str, Any]) -> Tuple[str, str, Dict[str, np.ndarray]]:
-    """The signature's name, the key of the answer, and the inputs of a request of one input."""
-    try:
-        request = json.loads(body)
-    except ValueError as error:
-        raise _bad(f"JSON Parse error: {error}") from error
-    signature = request.get("signature_name", "serving_default")
-    if signature not in signatures:
-        raise _bad(f'Serving signature name: "{signature}" not found in signature def')
-    wanted = signatures[signature].inputs
-    if "instances" in request:
-        return (
-            signature,
-            "predictions",
-            {next(iter(wanted)): _tensor(request["instances"], next(iter(wanted.values())))},
-        )
-    given = request.get("inputs")
-    if given is None:
-        raise _bad("Missing 'inputs' or 'instances' key")
-    if not isinstance(given, dict):
-        given = {next(iter(wanted)): given}
-    unknown = set(given) - set(wanted)
-    if unknown:
-        raise _bad(f"JSON object: does not have named input: {unknown.pop()}")
-    return signature, "outputs", {name: _tensor(value, wanted[name]) for name, value in given.items()}
-
-
-def _tensor(value: Any, info: Any) -> np.ndarray:
-    shape, first = [], value
-    while isinstance(first, list):
-        shape.append(len(first))
-        first = first[0] if first else None
-    leaves = []
-    _collect(value, shape, tf.dtypes.as_dtype(info.dtype), leaves)
-    tensor = np.empty(len(leaves), object if info.dtype == tf.string.as_datatype_enum else np.float32)
-    tensor[:] = leaves
-    return tensor.reshape(shape)
-
-
-def _collect(value: Any, shape: Any, dtype: tf.DType, leaves: list) -> None:
-    if isinstance(value, list):
-        if not shape or len(value) != shape[0]:
-            raise _bad(f"Encountered list at unexpected size: {len(value)}")
-        for one in value:
-            _collect(one, shape[1:], dtype, leaves)
-    elif shape:
-        raise _bad(f"JSON Value: {json.dumps(value)[:100]} found at incorrect level")
-    elif dtype == tf.string and isinstance(value, dict) and list(value) == ["b64"]:
-        try:
-            leaves.append(base64.b64decode(value["b64"], validate=True))
-        except ValueError as error:
-            raise _bad("Unable to base64 decode") from error
-    elif isinstance(value, str if dtype == tf.string else (int, float)) and not isinstance(value, bool):
-        leaves.append(value.encode() if dtype == tf.string else value)
-    else:
-        raise _bad(
-            f"JSON Value: {json.dumps(value)[:100]} Type: {type(value).__name__} is not of expected type: {dtype.name}"
-        )
-
-
-def _bad(message: str) -> tf.errors.OpError:
-    return tf.errors.InvalidArgumentError(None, None, message)

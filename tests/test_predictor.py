@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -151,6 +152,26 @@ def test_no_server(kind, running):
         line = refusal(lambda: Predictor(transport, FLOAT, HASTY))
         transport.close()
     assert address in line and "not ready after 3 attempts" in line and "start the server" in line
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outlives_the_server(kind, running):
+    """The server ends between two requests and starts again, on the same port, while the second is tried."""
+    windows, servable = served.noise(2, 1, 2, 16, 16, 3), running[0]
+    with Server(servable) as first:
+        transport = served.reach(kind, first)
+        predictor = Predictor(transport, FLOAT, Patience(retries=30, pause=0.1, longest=0.2))
+        expected = predictor.embed(windows)
+        ports = tuple(int(address.rpartition(":")[2]) for address in (first.rest, first.grpc))
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(predictor.embed(windows)))
+    asking.start()
+    time.sleep(0.5)
+    assert not answers
+    with Server(servable, ports=ports):
+        asking.join(20)
+    transport.close()
+    np.testing.assert_array_equal(answers[0], expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ import dataclasses
 import io
 import json
 import pathlib
-from typing import List, Tuple
+from typing import List, Sequence
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def run(video: str, config: ClientConfig) -> None:
         raise InputError(f"--output={output} must end in .npz and be in a folder that exists")
     clip = find_clip(config)
     frames = read(pathlib.Path(video), clip, config.max_seconds)
-    starts = range(0, len(frames) - clip.frames + 1, config.stride or clip.frames)
+    starts = place_windows(len(frames), clip.frames, config.stride or clip.frames)
     if not starts:
         raise InputError(
             f"{video} has {len(frames)} frames at {clip.fps:g} a second, less than a window of {clip.frames}"
@@ -127,8 +127,9 @@ def find_clip(config: ClientConfig) -> Clip:
     if not (newest / _TOWER).exists():
         raise InputError(f"--model_dir={place} has no {_TOWER}; name a folder that python -m export.saved_model made")
     about = tower.Description.load(newest / _TOWER)
-    stored = config.size or about.stored_size
-    return Clip(config.frames or about.frames, config.size or about.size, config.fps or about.fps, stored)
+    size = config.size or about.size
+    stored = max(size, round(size * about.stored_size / about.size))  # The same part of the picture at any size.
+    return Clip(config.frames or about.frames, size, config.fps or about.fps, stored)
 
 
 def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
@@ -148,6 +149,18 @@ def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
         raise InputError(f"{video}: {error}") from error
     edge = (clip.stored_size - clip.size) // 2
     return frames[:, edge : edge + clip.size, edge : edge + clip.size]
+
+
+def place_windows(count: int, length: int, stride: int) -> List[int]:
+    """Index of the first frame of each window, as `elo_tf.embed` places them.
+
+    Args:
+      count: Frames of the video.
+      length: T; a shorter video has no window.
+      stride: Frames between two starts. Frames left over at the end are seen by one more window, which ends with them.
+    """
+    starts = list(range(0, count - length + 1, stride))
+    return starts + [count - length] if starts and starts[-1] < count - length else starts
 
 
 def connect(config: ClientConfig) -> Transport:
@@ -170,7 +183,7 @@ def connect(config: ClientConfig) -> Transport:
 
 
 def embed(
-    asked: predictor.Predictor, frames: np.ndarray, starts: range, length: int, config: ClientConfig
+    asked: predictor.Predictor, frames: np.ndarray, starts: Sequence[int], length: int, config: ClientConfig
 ) -> np.ndarray:
     """Embeds the windows that begin at `starts`.
 
@@ -188,10 +201,10 @@ def embed(
     """
     shown = frames if config.send == predictor.FLOAT else predictor.encode(frames, config.send)
 
-    def ask(batch: range) -> np.ndarray:
+    def ask(batch: Sequence[int]) -> np.ndarray:
         return asked.embed(np.stack([shown[start : start + length] for start in batch]))
 
-    batches: List[range] = [starts[i : i + config.batch_size] for i in range(0, len(starts), config.batch_size)]
+    batches = [starts[i : i + config.batch_size] for i in range(0, len(starts), config.batch_size)]
     with concurrent.futures.ThreadPoolExecutor(config.in_flight) as pool:
         waiting = [pool.submit(ask, batch) for batch in batches]
         try:
@@ -208,7 +221,5 @@ def write(path: pathlib.Path, **arrays) -> None:
     storage.write_bytes(path, content.getvalue())
 
 
-CONFIGS: Tuple[type, ...] = (ClientConfig,)
-
 if __name__ == "__main__":
-    command_line.run(main, __doc__, CONFIGS, arguments=1)
+    command_line.run(main, __doc__, [ClientConfig], arguments=1)

@@ -8,12 +8,12 @@ embed:  [B,T,H,W,3] frames -> as floats, or each as JPEG or PNG -> request -> [B
 import dataclasses
 import random
 import time
-from typing import Callable, TypeVar
+from typing import Callable, Sequence, TypeVar
 
 import cv2
 import numpy as np
 
-from elo_tf.config import InputError
+from elo_tf.config import IngestConfig, InputError
 from export.request_error import PASSING, Code, RequestError
 from export.transport import Tensor, Transport
 
@@ -38,7 +38,7 @@ _EXPLANATIONS = {
     Code.TOO_LARGE: "a message for {model} at {server} is too large ({said}); lower --batch_size, or use --send=jpeg",
     Code.INVALID_ARGUMENT: "{model} at {server} refuses the request: {said}",
 }
-JPEG_QUALITY = 92  # that of the records on which towers are trained
+JPEG_QUALITY = IngestConfig().jpeg_quality  # that of the records on which towers are trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,6 @@ class Predictor:
     Attributes:
       version: The version that answers all requests, found when this is built: the embeddings of one video must not
         come from two towers.
-      width: D; -1 if the server does not say.
     """
 
     def __init__(self, transport: Transport, send: str, patience: Patience = Patience()):
@@ -83,7 +82,7 @@ class Predictor:
         self._transport, self._send, self._patience = transport, send, patience
         self._signature, self._input, dtype = _INPUTS[send]
         self.version = self._again(self._available)
-        self._tensor, self.width = self._check(dtype)
+        self._tensor = self._check(dtype)
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Embeds a batch.
@@ -98,7 +97,7 @@ class Predictor:
           InputError: the request was refused, or no attempt was answered; one line says why.
         """
         value = windows if windows.dtype == object else encode(windows, self._send)
-        if not fits(value.shape, self._tensor):
+        if not _fits(value.shape, self._tensor):
             raise InputError(f"{self._model()} takes {self._input} of shape {_text(self._tensor.shape)}, not "
                              f"{_text(value.shape)}; change --frames or --size")  # fmt: skip
         outputs = self._again(lambda: self._transport.predict(self.version, self._signature, self._input, value))
@@ -124,7 +123,8 @@ class Predictor:
         told = f"version {last.version} is in state {last.state}" + (f": {last.error}" if last.error else "")
         raise RequestError(Code.OTHER if last.error else Code.UNAVAILABLE, told)
 
-    def _check(self, dtype: str):
+    def _check(self, dtype: str) -> Tensor:
+        """The input of the signature that is used, after a look at the whole of it."""
         signatures = self._again(lambda: self._transport.signatures(self.version))
         signature = signatures.get(self._signature)
         tensor = signature and signature.inputs.get(self._input)
@@ -133,7 +133,7 @@ class Predictor:
             known = ", ".join(sorted(signatures)) or "none"
             raise InputError(f"{self._model()} has no signature {self._signature} from {self._input} ({dtype}) to "
                              f"{_OUTPUT} (it has: {known}); name a model of python -m export.saved_model")  # fmt: skip
-        return tensor, output.shape[-1] if output.shape else -1
+        return tensor
 
     def _again(self, ask: Callable[[], Answer]) -> Answer:
         """Asks until there is an answer, a failure that will not pass, or no patience left."""
@@ -179,10 +179,10 @@ def encode(windows: np.ndarray, send: str) -> np.ndarray:
     return images
 
 
-def fits(shape, tensor: Tensor) -> bool:
-    """Whether a value of this shape can be an input."""
+def _fits(shape: Sequence[int], tensor: Tensor) -> bool:
+    """Whether a value of this shape can be the input."""
     return len(shape) == len(tensor.shape) and all(b in (-1, a) for a, b in zip(shape, tensor.shape))
 
 
-def _text(shape) -> str:
+def _text(shape: Sequence[int]) -> str:
     return f"[{','.join('any' if side < 0 else str(side) for side in shape)}]"

@@ -8,6 +8,7 @@ Bytes are sent as {"b64": ...}. Floats become text and take three times the spac
 """
 
 import base64
+import http.client
 import json
 import urllib.parse
 from typing import Any, Dict, List, Optional
@@ -97,7 +98,10 @@ class RestTransport(Transport):
         except urllib3.exceptions.TimeoutError as error:
             raise RequestError(Code.DEADLINE, f"no answer within {self.endpoint.deadline:g} s") from error
         except urllib3.exceptions.HTTPError as error:
-            raise RequestError(Code.UNAVAILABLE, f"the connection broke ({error})") from error
+            cause = error.args[-1] if error.args else error
+            if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
+                raise RequestError(Code.OTHER, "it does not speak HTTP; is this the port of gRPC?") from error
+            raise RequestError(Code.UNAVAILABLE, f"the connection broke: {type(cause).__name__}") from error
         try:
             content = json.loads(answer.data)
         except ValueError:

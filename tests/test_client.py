@@ -23,7 +23,7 @@ from tests.towers import FRAMES, SIZE
 
 ROOT = pathlib.Path(__file__).parents[1]
 KNOWN = ("--frames=4", "--size=16", "--fps=12.5")
-LENGTH = 21  # frames of the video: windows at 0, 5 and 10 if 5 apart
+LENGTH = 21  # frames of the video
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +59,17 @@ def test_rest_writes_a_file(server, video, tmp_path):
     flags = ["--rest", f"--server={server.rest}", f"--model_dir={served.export()[0]}", "--stride=5", "--send=png"]
     output, errors = run(*flags, "--batch_size=2", f"--output={tmp_path / 'a.npz'}", video)
     with np.load(tmp_path / "a.npz") as found:
-        np.testing.assert_allclose(found["embeddings"], expected(video, [0, 5, 10]), rtol=1e-5)
-        np.testing.assert_allclose(found["starts"], np.array([0, 5, 10]) / 12.5)
+        np.testing.assert_allclose(found["embeddings"], expected(video, [0, 5, 10, 13]), rtol=1e-5)
+        np.testing.assert_allclose(found["starts"], np.array([0, 5, 10, 13]) / 12.5)
         assert found["model"] == "elo_rgb" and found["version"] == 2
-    assert "3 windows" in output and errors == "" and [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert "4 windows" in output and errors == "" and [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
 def test_grpc_prints_lines(server, video):
     output, _ = run("--grpc", f"--server={server.grpc}", f"--model_dir={served.export()[0]}/1", "--send=float", video)
     lines = [json.loads(line) for line in output.splitlines()]
-    assert [line["start"] for line in lines] == [0.0, round(FRAMES / 12.5, 3)]
-    np.testing.assert_allclose([line["embedding"] for line in lines], expected(video, [0, FRAMES]), rtol=1e-5)
+    assert [line["start"] for line in lines] == [0.0, 0.64, 1.04]
+    np.testing.assert_allclose([line["embedding"] for line in lines], expected(video, [0, 8, 13]), rtol=1e-5)
 
 
 def test_refuses_in_one_line(video, tmp_path):
@@ -115,8 +115,16 @@ def test_window_is_that_of_the_training_unless_flags_say_otherwise():
     base, tower = served.export()
     found = client.find_clip(client.ClientConfig(model_dir=str(base)))
     assert found == client.Clip(FRAMES, SIZE, tower.about.fps, tower.about.stored_size)
-    changed = client.find_clip(client.ClientConfig(model_dir=str(base / "1"), frames=4, size=32))
-    assert changed == client.Clip(4, 32, tower.about.fps, 32)
+    changed = client.find_clip(client.ClientConfig(model_dir=str(base / "1"), frames=4, size=48))
+    assert changed == client.Clip(4, 48, tower.about.fps, 2 * tower.about.stored_size)
+
+
+@pytest.mark.parametrize(
+    "count, length, stride, starts",
+    [(11, 4, 3, [0, 3, 6, 7]), (10, 4, 3, [0, 3, 6]), (4, 4, 9, [0]), (3, 4, 1, []), (6, 2, 2, [0, 2, 4])],
+)
+def test_windows_by_hand(count, length, stride, starts):
+    assert client.place_windows(count, length, stride) == starts
 
 
 def test_requests_are_put_back_in_order(server, video):

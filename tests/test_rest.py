@@ -44,9 +44,9 @@ def test_bytes():
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 6\r\n\r\n<html>", "does not serve m (HTTP status 404)"),
         (b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n", "failed: HTTP status 500"),
         (b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", "failed: HTTP status 302"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "not ready after 1 attempt (the connection broke"),
-        (b"SSH-2.0-x\r\n", "not ready after 1 attempt (the connection broke"),
-        (b"", "not ready after 1 attempt (the connection broke"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "not ready after 1 attempt (the connection broke: "),
+        (b"SSH-2.0-x\r\n", "failed: it does not speak HTTP"),
+        (b"", "not ready after 1 attempt (the connection broke: "),
     ],
 )
 def test_another_kind_of_server(answer, said):

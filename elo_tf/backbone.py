@@ -102,14 +102,19 @@ class Backbone(tf.keras.Model):
         Returns:
           The endpoints by name: maps [B,T',H',W',C'] in the compute type, and `embedding` [B,D], always float32.
         """
-        video = tf.cast(video, self.compute_dtype)
-        video = video if self.centred else 2.0 * video - 1.0
         endpoints = {}
-        video = self.stem_norm(self.stem(video, training=training), training=training)
-        endpoints["stem"] = video  # [B, T, H/2, W/2, stem]
-        for name, blocks in zip(STAGES, self.stages):
-            for block in blocks:
-                video = block(video, training=training)
-            endpoints[name] = video
-        endpoints["embedding"] = tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
+        for name in ENDPOINTS:
+            video = endpoints[name] = self.advance(name, video, training)
         return endpoints
+
+    def advance(self, name: str, video, training=False) -> tf.Tensor:
+        """One endpoint from that before it: the stem from the clip, the embedding from the map of the last stage."""
+        if name == "embedding":
+            return tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
+        if name == "stem":
+            video = tf.cast(video, self.compute_dtype)
+            video = video if self.centred else 2.0 * video - 1.0
+            return self.stem_norm(self.stem(video, training=training), training=training)  # [B, T, H/2, W/2, stem]
+        for block in self.stages[STAGES.index(name)]:
+            video = block(video, training=training)
+        return video

@@ -15,16 +15,17 @@ from elo_tf import config
 USER_ERROR = 2
 
 
-def run(main: Callable[[], None], doc: str, configs: Sequence[Type]) -> None:
+def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments: int = 0) -> None:
     """Parses the flags, calls `main`, and ends the program.
 
     Bad input (`InputError`, an unknown flag, a file that cannot be read or written) ends it with one line on stderr
     and exit status 2, without a traceback; any other exception is a defect of ours and keeps its traceback.
 
     Args:
-      main: Takes nothing; reads its settings with `config.from_flags`.
+      main: Reads its settings with `config.from_flags`; takes what the user gave beside flags.
       doc: Docstring of the command, printed by `--help` above the flags.
       configs: Dataclasses whose fields are flags of this command; the command defines its own flags beforehand.
+      arguments: How many words beside flags the user may give.
     """
     config.define_flags(*configs)
     logging.set_verbosity(logging.WARNING)
@@ -33,9 +34,9 @@ def run(main: Callable[[], None], doc: str, configs: Sequence[Type]) -> None:
         sys.exit(0)
     try:
         rest = flags.FLAGS(sys.argv)[1:]
-        if rest:
-            raise config.InputError(f"{rest[0]!r} is not a flag; flags are written --name=value (see --help)")
-        main()
+        if rest[arguments:]:
+            raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
+        main(*rest)
     except (flags.Error, config.InputError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(USER_ERROR)

@@ -1,0 +1,225 @@
+"""Embeds the windows of a video by a model that TF Serving serves (export/serving/ starts one).
+
+python -m export.client --rest|--grpc [--model_dir=BASE/elo_rgb] [--output=FILE.npz] VIDEO
+
+A window is as long, as large and as fast as the clips that the tower was trained on, which its tower.json says
+(--model_dir), or as the flags say. Without --output each window is printed as one line of JSON: {"start": seconds,
+"embedding": [...]}.
+"""
+
+import concurrent.futures
+import dataclasses
+import io
+import json
+import pathlib
+from typing import List, Sequence
+
+import numpy as np
+
+from elo_tf import command_line, storage, tower
+from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
+from elo_tf.ingest.decode import UnusableError, check_clip_bytes, decode
+from export import predictor
+from export.transport import Endpoint, Transport
+
+_TOWER = pathlib.PurePath("assets.extra", tower.FILE)
+PORTS = {"rest": 8501, "grpc": 8500}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientConfig(Checked):
+    """Where the model is served, what is sent, and how patiently."""
+
+    rest: bool = setting(False, "speak HTTP and JSON")
+    grpc: bool = setting(False, "speak gRPC, which needs less space for the same")
+    server: str = setting("", "host:port; by default 127.0.0.1 and port 8501 (REST) or 8500 (gRPC)")
+    model_name: str = setting("elo_rgb", "name of the model on the server")
+    model_dir: str = setting("", "the exported model (BASE/NAME or one version of it), for the settings below")
+    frames: int = setting(0, "T, frames a window; 0 takes those of the training", low=0, high=4096)
+    size: int = setting(
+        0,
+        "H = W of a window, pixels; 0 takes that of the training, to which the server scales jpeg and png anyway",
+        low=0,
+        high=1024,
+    )
+    fps: float = setting(0.0, "frames a second; 0 takes those of the training", low=0, high=120)
+    stride: int = setting(0, "frames between the starts of two windows; 0 is --frames, windows side by side", low=0)
+    max_seconds: float = setting(60.0, "no more than this much of the video is embedded, seconds", low=0.1)
+    send: str = setting(
+        "jpeg", "how frames are sent: jpeg (small), png (exact), or float (needs no decoder, large)",
+        choices=(predictor.JPEG, predictor.PNG, predictor.FLOAT),
+    )  # fmt: skip
+    batch_size: int = setting(4, "windows a request; at most max_batch_size of the server", low=1)
+    in_flight: int = setting(2, "requests under way at once", low=1, high=64)
+    deadline: float = setting(30.0, "seconds that one attempt at a request may take", low=0.001)
+    retries: int = setting(
+        4, "further attempts at a request that was not answered, with growing pauses", low=0, high=20
+    )
+    max_message_mb: int = setting(256, "largest request and answer, MiB", low=1, high=2047)
+    output: str = setting("", "file for embeddings [W,D], starts [W] in seconds, model and version (.npz)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """What a window looks like: T frames, H = W pixels, frames a second, and the side of which it is the centre."""
+
+    frames: int
+    size: int
+    fps: float
+    stored_size: int
+
+
+def main(video: str = "") -> None:
+    """Runs the command."""
+    run(video, from_flags(ClientConfig))
+
+
+def run(video: str, config: ClientConfig) -> None:
+    """Embeds a video; prints or writes the result.
+
+    Raises:
+      InputError: a setting or the video cannot be used, or the server does not answer; nothing is written then.
+    """
+    if not video:
+        raise InputError("name a video: python -m export.client --rest VIDEO")
+    if config.rest == config.grpc:
+        raise InputError("choose one of --rest and --grpc")
+    output = pathlib.Path(config.output) if config.output else None
+    if output and (output.suffix != ".npz" or not output.parent.is_dir()):
+        raise InputError(f"--output={output} must end in .npz and be in a folder that exists")
+    clip = find_clip(config)
+    frames = read(pathlib.Path(video), clip, config.max_seconds)
+    starts = place_windows(len(frames), clip.frames, config.stride or clip.frames)
+    if not starts:
+        raise InputError(
+            f"{video} has {len(frames)} frames at {clip.fps:g} a second, less than a window of {clip.frames}"
+        )
+    transport = connect(config)
+    try:
+        asked = predictor.Predictor(transport, config.send, predictor.Patience(config.retries))
+        embeddings = embed(asked, frames, starts, clip.frames, config)
+    finally:
+        transport.close()
+    seconds = np.array(starts) / clip.fps
+    if output:
+        write(output, embeddings=embeddings, starts=seconds, model=config.model_name, version=asked.version)
+        print(f"{output}: {len(embeddings)} windows, {embeddings.shape[1]} numbers each, version {asked.version}")
+        return
+    for start, embedding in zip(seconds, embeddings):
+        print(json.dumps({"start": round(float(start), 3), "embedding": [float(str(value)) for value in embedding]}))
+
+
+def find_clip(config: ClientConfig) -> Clip:
+    """What the flags say, and where they are 0, what the model's `tower.json` says.
+
+    Raises:
+      InputError: neither says it.
+    """
+    given = {name: getattr(config, name) for name in ("frames", "size", "fps")}
+    if all(given.values()):
+        return Clip(stored_size=config.size, **given)
+    if not config.model_dir:
+        missing = next(name for name, value in given.items() if not value)
+        raise InputError(f"--{missing} is not known; give it, or name the exported model with --model_dir")
+    place = pathlib.Path(config.model_dir)
+    versions = [path for path in place.glob("[0-9]*") if path.name.isdigit() and path.is_dir()]
+    newest = place if (place / _TOWER).exists() or not versions else max(versions, key=lambda path: int(path.name))
+    if not (newest / _TOWER).exists():
+        raise InputError(f"--model_dir={place} has no {_TOWER}; name a folder that python -m export.saved_model made")
+    about = tower.Description.load(newest / _TOWER)
+    size = config.size or about.size
+    stored = max(size, round(size * about.stored_size / about.size))  # The same part of the picture at any size.
+    return Clip(config.frames or about.frames, size, config.fps or about.fps, stored)
+
+
+def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
+    """Decodes a video as records are decoded, and takes the centre.
+
+    Returns:
+      [F,size,size,3] uint8, RGB.
+
+    Raises:
+      InputError: the video cannot be used.
+    """
+    ingest = IngestConfig(size=clip.stored_size, fps=clip.fps, max_seconds=max_seconds)
+    check_clip_bytes(ingest)
+    try:
+        frames = decode(video, ingest).frames
+    except UnusableError as error:
+        raise InputError(f"{video}: {error}") from error
+    edge = (clip.stored_size - clip.size) // 2
+    return frames[:, edge : edge + clip.size, edge : edge + clip.size]
+
+
+def place_windows(count: int, length: int, stride: int) -> List[int]:
+    """Index of the first frame of each window, as `elo_tf.embed` places them.
+
+    Args:
+      count: Frames of the video.
+      length: T; a shorter video has no window.
+      stride: Frames between two starts. Frames left over at the end are seen by one more window, which ends with them.
+    """
+    starts = list(range(0, count - length + 1, stride))
+    return starts + [count - length] if starts and starts[-1] < count - length else starts
+
+
+def connect(config: ClientConfig) -> Transport:
+    """The transport that the flags choose.
+
+    Raises:
+      InputError: a package is missing.
+    """
+    kind = "rest" if config.rest else "grpc"
+    server = config.server or f"127.0.0.1:{PORTS[kind]}"
+    endpoint = Endpoint(server, config.model_name, config.deadline, config.max_message_mb << 20, config.in_flight)
+    try:
+        if config.rest:
+            from export.rest import RestTransport as Chosen
+        else:
+            from export.grpc_transport import GrpcTransport as Chosen
+    except ModuleNotFoundError as error:
+        raise InputError(f"--{kind} needs the package {error.name}: pip install -e .[serving]") from error
+    return Chosen(endpoint)
+
+
+def embed(
+    asked: predictor.Predictor, frames: np.ndarray, starts: Sequence[int], length: int, config: ClientConfig
+) -> np.ndarray:
+    """Embeds the windows that begin at `starts`.
+
+    Frames that overlapping windows share are encoded once.
+
+    Args:
+      asked: The model.
+      frames: [F,H,W,3] uint8, RGB.
+      starts: Index of the first frame of each window.
+      length: T.
+      config: `batch_size`, `in_flight` and `send` are used.
+
+    Returns:
+      [W,D] float32.
+    """
+    shown = frames if config.send == predictor.FLOAT else predictor.encode(frames, config.send)
+
+    def ask(batch: Sequence[int]) -> np.ndarray:
+        return asked.embed(np.stack([shown[start : start + length] for start in batch]))
+
+    batches = [starts[i : i + config.batch_size] for i in range(0, len(starts), config.batch_size)]
+    with concurrent.futures.ThreadPoolExecutor(config.in_flight) as pool:
+        waiting = [pool.submit(ask, batch) for batch in batches]
+        try:
+            return np.concatenate([one.result() for one in waiting])
+        finally:
+            for one in waiting:
+                one.cancel()
+
+
+def write(path: pathlib.Path, **arrays) -> None:
+    """Writes an .npz file, whole or not at all."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    storage.write_bytes(path, content.getvalue())
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [ClientConfig], arguments=1)

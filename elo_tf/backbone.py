@@ -92,12 +92,13 @@ class Backbone(tf.keras.Model):
                 inputs = width * sizes.block.expansion
             self.stages.append(blocks)
 
-    def call(self, video, training=False) -> Dict[str, tf.Tensor]:
+    def call(self, video, training=False, last: str = "embedding") -> Dict[str, tf.Tensor]:
         """Embeds clips.
 
         Args:
           video: [B,T,H,W,C] float32 in the range of its modality (`elo_tf.clips`).
           training: Whether batch normalisation uses the statistics of this batch.
+          last: Endpoint to end at; layers after it are not run, and their statistics do not move.
 
         Returns:
           The endpoints by name: maps [B,T',H',W',C'] in the compute type, and `embedding` [B,D], always float32.
@@ -107,9 +108,10 @@ class Backbone(tf.keras.Model):
         endpoints = {}
         video = self.stem_norm(self.stem(video, training=training), training=training)
         endpoints["stem"] = video  # [B, T, H/2, W/2, stem]
-        for name, blocks in zip(STAGES, self.stages):
+        for name, blocks in zip(STAGES[: ENDPOINTS.index(last)], self.stages):
             for block in blocks:
                 video = block(video, training=training)
             endpoints[name] = video
-        endpoints["embedding"] = tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
+        if last == "embedding":
+            endpoints[last] = tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
         return endpoints

@@ -1,0 +1,122 @@
+"""The model card: what a user of the tower has to know, as Markdown, from what the run has recorded."""
+
+import json
+import pathlib
+from typing import Any, Dict, Iterator, List, Tuple
+
+# Where `elo_tf.evaluate` leaves its numbers, below the run directory.
+RESULTS = pathlib.Path("evaluation") / "results.json"
+
+
+def write(facts: Dict[str, Any], name: str, checkpoint: str) -> str:
+    """The card.
+
+    Args:
+      facts: Content of tower.json (`export.saved_model.describe`).
+      name: Of the model.
+      checkpoint: Prefix of the checkpoint, RUN_DIR/checkpoints/NAME; an evaluation is looked for in RUN_DIR.
+    """
+    results = pathlib.Path(checkpoint).parent.parent / RESULTS
+    export = facts["export"]
+    sections = [
+        f"# {name}\n\nAn RGB video network, a (2+1)D ResNet ({facts['backbone']}), trained without labels by elo_tf, "
+        "an implementation of *Evolving Losses for Unsupervised Video Representation Learning* (CVPR 2020). It turns "
+        f"a clip into a vector of {export['output']['width']} numbers.",
+        f"## Input and output\n\n{_contract(facts)}",
+        f"## How to load it\n\n{_loading(name, export)}",
+        f"## Training data\n\n{_table(_flatten(facts['data']))}",
+        f"## Loss\n\n{_loss(facts['loss'])}",
+        f"## Training\n\nCheckpoint after {export['step']} steps.\n\n{_table(_flatten(facts['training']))}",
+        f"## Evaluation\n\n{_evaluation(results)}",
+        f"## Intended use and limits\n\n{_limits(facts)}",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _contract(facts: Dict[str, Any]) -> str:
+    return "\n".join(
+        (
+            "- Input: float32 `[B,T,H,W,3]`, RGB, **in [0,1]**, any B, T, H and W. Nothing else is to be done to it: "
+            "the network centres the values itself.",
+            f"- It has been trained on {facts['frames']} frames of {facts['size']} x {facts['size']} pixels, "
+            f"{facts['fps']:g} frames a second, cut out of frames of {facts['stored_size']} x {facts['stored_size']} "
+            "pixels (the scaled centre square of a video). Other sizes work; near these it works best.",
+            f"- Output: float32 `[B,{facts['export']['output']['width']}]`.",
+            f"- Signature `encoded_frames`: strings `[B,T]`, a JPEG or PNG image each. The centre square of each is "
+            f"scaled to {facts['size']} x {facts['size']} pixels (bilinear, antialiased). EXIF orientation is ignored.",
+            f"- Arithmetic: {facts['export']['precision']}.",
+        )
+    )
+
+
+def _loading(name: str, export: Dict[str, Any]) -> str:
+    return f"""With TensorFlow 2.15 and tensorflow-hub, frozen or trainable:
+
+```python
+layer = hub.KerasLayer("{name}/1", trainable=True)
+```
+
+With any newer TensorFlow (Keras 3), to compute features or to train in a loop of your own:
+
+```python
+tower = tf.saved_model.load("{name}/1")  # or hub.load
+features = tower(clips)  # tower(clips, training=True), tower.trainable_variables, tower.regularization_losses
+layer = keras.layers.TFSMLayer("{name}/1", call_endpoint="serving_default")  # layer(clips)["embedding"]
+```
+
+`tower.per_frame(clips)` gives features over time, `tower.stages.stem` ... `tower.stages.stage4` the maps of
+{", ".join(str(width) for width in export["stages"].values())} channels; each has variables of its own. TF Serving takes
+the directory above this one as it is."""
+
+
+def _loss(loss: Dict[str, Any]) -> str:
+    lambdas = loss.get("lambdas") if isinstance(loss, dict) else None
+    if not lambdas:
+        return "None: the network has not been trained by a weighted sum of losses."
+    used = sorted(((value, name) for name, value in lambdas.items() if value > 0), key=lambda row: (-row[0], row[1]))
+    rows = [(name, f"{value:.4g}") for value, name in used]
+    unused = f"\n\n{len(lambdas) - len(used)} further terms have weight 0." if len(used) < len(lambdas) else ""
+    return f"The sum of these terms, each times its weight λ:\n\n{_table(rows)}{unused}"
+
+
+def _evaluation(path: pathlib.Path) -> str:
+    """All single numbers of results.json, whatever their structure; lists and pictures stay there."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return "None was recorded (`python -m elo_tf.evaluate --checkpoint=RUN_DIR`)."
+    except (OSError, ValueError):
+        return "The file of its numbers could not be read."
+    rows = list(_flatten(content))
+    return _table(rows) if rows else "No numbers were recorded."
+
+
+def _limits(facts: Dict[str, Any]) -> str:
+    known = facts["data"].get("videos") if isinstance(facts["data"], dict) else None
+    seen = f"the {known} videos" if known else "the videos"
+    return f"""For features of short clips: retrieval, clustering, a classifier on top, or as the start of fine-tuning.
+
+- It knows the world only from {seen} that it was trained on, and it carries whatever biases they have.
+- It has not been tested for decisions about people, nor for safety-critical use.
+- Values outside of [0,1] (for example 0 to 255), BGR colour or another frame rate give no error, but bad features."""
+
+
+def _flatten(content: Any, path: str = "") -> Iterator[Tuple[str, str]]:
+    """(dotted name, value) of everything in nested dictionaries that is a number, a short text or a short list."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _flatten(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(content, float):
+        yield path, f"{content:.6g}"
+    elif isinstance(content, (int, str)) and len(str(content)) <= 80:
+        yield path, str(content)
+    elif isinstance(content, list) and len(content) <= 8 and all(isinstance(one, (str, int)) for one in content):
+        yield path, ", ".join(map(str, content))
+
+
+def _table(rows) -> str:
+    rows: List[Tuple[str, str]] = list(rows)
+    if not rows:
+        return "Nothing was recorded."
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in escaped)])

@@ -1,0 +1,153 @@
+"""Exports the RGB tower of a training as a SavedModel, for hub.KerasLayer, hub.load, TFSMLayer and TF Serving.
+
+    python -m export.saved_model --checkpoint=RUN_DIR --output=BASE/elo_rgb
+
+    BASE/elo_rgb/1/   saved_model.pb, variables/   the tower and its pieces (export/module.py)
+                      assets.extra/tower.json      what it is, what it takes; python -m elo_tf.embed reads it
+                      assets.extra/tf_serving_warmup_requests
+                      README.md                    model card
+
+Signatures: `serving_default`, `video` float32 [B,T,H,W,3] in [0,1] -> `embedding` float32 [B,D]; `encoded_frames`,
+`frames` string [B,T] of JPEG or PNG images -> the same. There is none for encoded videos: TensorFlow itself has no
+operation that decodes one, and those of tensorflow-io are not in TF Serving. The next export becomes version 2.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any, Dict, Tuple
+
+from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
+
+import tensorflow as tf
+from absl import flags
+
+from elo_tf import config, tower
+from elo_tf.config import Checked, InputError, setting
+from export import model_card, versions, warmup
+from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
+
+EXTRA = "assets.extra"
+CARD = "README.md"
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", "", "run directory of a training, or prefix of one of its checkpoints")
+_OUTPUT = flags.DEFINE_string("output", "", "directory of the model; versions are numbered directories in it")
+_PRECISION = flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ["float32", "mixed_bfloat16"],
+    "arithmetic of the exported tower; its inputs, outputs and variables are float32 in any case",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig(Checked):
+    """What is exported."""
+
+    version: int = setting(0, "number of the version; 0 is the one after the last")
+    weight_decay: float = setting(1e-4, "L2 penalty on kernels in regularization_losses; 0 leaves them out", low=0)
+    warmup_batch_sizes: Tuple[str, ...] = setting(
+        ("1",), "batch sizes of the warm-up requests for TF Serving; none if empty"
+    )
+    archive: bool = setting(False, "also write OUTPUT-VERSION.tar.gz, which hub.load takes from a web server")
+
+    def batch_sizes(self) -> Tuple[int, ...]:
+        """B of the warm-up requests.
+
+        Raises:
+          InputError: one is no positive integer, or there are too many.
+        """
+        most = warmup.MOST // len((SERVING_DEFAULT, ENCODED_FRAMES))
+        sizes = [size for size in self.warmup_batch_sizes if size]
+        for size in sizes:
+            if not (size.isdecimal() and int(size)):
+                raise InputError(f"--warmup_batch_sizes: {size!r} is no positive integer")
+        if len(sizes) > most:
+            raise InputError(f"--warmup_batch_sizes has {len(sizes)} entries, more than the {most} that a server takes")
+        return tuple(int(size) for size in sizes)
+
+
+def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = ExportConfig()) -> pathlib.Path:  # noqa: B008
+    """Writes a version.
+
+    Args:
+      found: The tower; its arithmetic is that of the export.
+      base: Directory of the model; its name is that of the model.
+      settings: What to write.
+
+    Returns:
+      The directory of the version, BASE/<integer>.
+
+    Raises:
+      InputError: the version exists or cannot be written; nothing remains of it then.
+    """
+    base = pathlib.Path(base)
+    target = versions.choose(base, settings.version)
+    sizes = settings.batch_sizes()
+    if sizes:
+        warmup.message()  # A missing package shows before the work, not after it.
+    try:
+        with versions.writing(target) as folder:
+            _fill(folder, found, base.name, settings.weight_decay, sizes)
+            if settings.archive:
+                versions.archive(folder, base.with_name(f"{base.name}-{target.name}.tar.gz"))
+    except (OSError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{target} cannot be written ({reason}); free space there or name another --output") from error
+    return target
+
+
+def _fill(folder: pathlib.Path, found: tower.Tower, name: str, weight_decay: float, sizes: Tuple[int, ...]) -> None:
+    """Writes all files of a version."""
+    about = found.about
+    module = RgbModule(found.network, about.size, weight_decay)
+    module.trace()
+    tf.saved_model.save(module, str(folder), signatures=module.signatures())
+    facts = describe(found, weight_decay)
+    extra = folder / EXTRA
+    extra.mkdir()
+    (extra / tower.FILE).write_text(json.dumps(facts, indent=2) + "\n")
+    (folder / CARD).write_text(model_card.write(facts, name, found.checkpoint))
+    if sizes:
+        warmup.write(extra / warmup.FILE, name, sizes, about.frames, about.size)
+
+
+def describe(found: tower.Tower, weight_decay: float) -> Dict[str, Any]:
+    """Content of assets.extra/tower.json: the fields of `tower.Description`, and `export`, the input contract."""
+    channels = found.network.channels
+    return {
+        **dataclasses.asdict(found.about),
+        "export": {
+            "step": found.step,
+            "precision": found.network.dtype_policy.name,
+            "weight_decay": weight_decay,
+            "input": {
+                "dtype": "float32",
+                "shape": "[B,T,H,W,3]",
+                "colour": "RGB",
+                "range": [0.0, 1.0],
+                "fps": found.about.fps,
+                "frames": found.about.frames,
+                "size": found.about.size,
+            },
+            "output": {"dtype": "float32", "shape": "[B,D]", "width": channels["embedding"]},
+            "stages": {name: width for name, width in channels.items() if name != "embedding"},
+            "signatures": {SERVING_DEFAULT: {"video": "float32"}, ENCODED_FRAMES: {"frames": "string"}},
+        },
+    }
+
+
+def main() -> None:
+    if not _CHECKPOINT.value:
+        raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
+    if not _OUTPUT.value:
+        raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
+    settings = config.from_flags(ExportConfig)
+    base = pathlib.Path(_OUTPUT.value)
+    versions.choose(base, settings.version)  # Refused before anything is read.
+    tf.keras.mixed_precision.set_global_policy(_PRECISION.value)
+    print(write(tower.Tower.load(_CHECKPOINT.value), base, settings))
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [ExportConfig])

@@ -1,0 +1,109 @@
+"""Version directories, BASE/1, BASE/2 ...: each appears whole, and is never written again.
+
+A server that polls BASE loads what has a positive integer for a name. So a version is written into a directory with
+another name, flushed to the disk, and renamed.
+"""
+
+import contextlib
+import gzip
+import os
+import pathlib
+import shutil
+import tarfile
+from typing import IO, Iterator, List
+
+from elo_tf.config import InputError
+
+
+def choose(base: pathlib.Path, version: int) -> pathlib.Path:
+    """The directory of a version that does not exist yet.
+
+    Args:
+      base: Directory of the model.
+      version: Positive; 0 means the one after the last.
+
+    Raises:
+      InputError: it is negative, the version exists, or `base` is no directory.
+    """
+    if version < 0:
+        raise InputError(f"--version={version} is no positive integer; leave it out for the next one")
+    if base.exists() and not base.is_dir():
+        raise InputError(f"--output={base} is a file; name a directory")
+    taken = [int(path.name) for path in base.iterdir() if path.name.isdecimal()] if base.exists() else []
+    target = base / str(version or max(taken, default=0) + 1)
+    if int(target.name) in taken:
+        raise InputError(f"{target} exists, and a version is never overwritten; leave out --version for the next one")
+    return target
+
+
+@contextlib.contextmanager
+def writing(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a directory to write a version into; renames it to `target` at the end.
+
+    After an error nothing remains, and directories made for it are gone too.
+
+    Raises:
+      InputError: another program has made the version in the meantime.
+    """
+    made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
+    beside = target.parent / f".{target.name}.{os.getpid()}.partial"
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        _flush(beside)
+        try:
+            beside.rename(target)
+        except OSError as error:
+            if target.exists():
+                raise InputError(f"{target} was made by another program in the meantime; export again") from error
+            raise
+        _flush_entry(target.parent)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):  # Not empty: somebody else uses it by now.
+                folder.rmdir()
+        raise
+
+
+def archive(version: pathlib.Path, path: pathlib.Path) -> None:
+    """Packs a version as hub.load takes it from a web server: `.tar.gz`, the same bytes for the same content."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(beside, "wb") as file:
+            _pack(version, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _pack(version: pathlib.Path, file: IO[bytes]) -> None:
+    def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = 0, 0, 0, "", ""
+        entry.mode = 0o755 if entry.isdir() else 0o644
+        return entry
+
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for entry in _below(version):
+                tar.add(entry, str(entry.relative_to(version)), recursive=False, filter=plain)
+
+
+def _below(folder: pathlib.Path) -> List[pathlib.Path]:
+    return sorted(folder.rglob("*"))
+
+
+def _flush(folder: pathlib.Path) -> None:
+    """Files and directories of a tree are on the disk when it returns."""
+    for path in [*_below(folder), folder]:
+        _flush_entry(path)
+
+
+def _flush_entry(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -34,8 +34,8 @@ class FrameStream:
         """
         Args:
           path: Of the video.
-          config: `size`, `fps`, `max_seconds` of the video that are read, `decode_memory_mb`, and `decode_seconds`, here
-            the longest time without a frame.
+          config: `size`, `fps`, `max_seconds` that are read of the video, `decode_memory_mb`, and `decode_seconds`,
+            here the longest time without a frame.
         """
         self._path, self._config = path, config
         self._errors, self._limit = bytearray(), ""

@@ -37,6 +37,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "file of embeddings, .npz or .tfre
 _QUERY = flags.DEFINE_string("query", None, "a video; prints the videos of --output that are nearest to it")
 _NEIGHBOURS = flags.DEFINE_integer("neighbours", 5, "how many videos --query prints", lower_bound=1)
 _BY = flags.DEFINE_enum("by", "video", ["video", "window"], "--query compares whole videos, or their best moments")
+_CENTRE = flags.DEFINE_bool("centre", False, "--query compares what differs from the mean of --output")
 _PICTURE = flags.DEFINE_string("picture", None, "PNG file for film strips of the query and what is nearest to it")
 
 
@@ -109,7 +110,8 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
     """Prints what is nearest to a video, and draws it."""
     query = embed_one(path, module, clips, config)
     by_window = _BY.value == "window"
-    matches = (nearest_moments if by_window else nearest_videos)(query, table, _NEIGHBOURS.value)
+    nearest = nearest_moments if by_window else nearest_videos
+    matches = nearest(query, table, _NEIGHBOURS.value, _CENTRE.value)
     captions = [_caption(rank, match, clips) for rank, match in enumerate(matches, 1)]
     print("\n".join([f"nearest to {filmstrip.printable(str(path))}", *captions]))
     if not _PICTURE.value:
@@ -117,7 +119,8 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
     place, ingest = Path(table.settings["videos"]), ingest_config(config, clips)
     root = place if place.is_dir() else place.parent
     length = clips.frames if by_window else query.frames
-    rows = [(f"query: {path}", filmstrip.frames_of(path, max(0, matches[0].query_offset), length, ingest))]
+    moment = f", {matches[0].query_offset / clips.fps:.2f} s" if by_window else ""
+    rows = [(f"query: {path}{moment}", filmstrip.frames_of(path, max(0, matches[0].query_offset), length, ingest))]
     for caption, match in zip(captions, matches):
         length = clips.frames if by_window else match.entry.frames
         rows.append((caption, filmstrip.frames_of(root / match.entry.id, max(0, match.offset), length, ingest)))
@@ -126,7 +129,7 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
 
 def _caption(rank: int, match: Match, clips: Clips) -> str:
     """A line on one match."""
-    line = f"{rank:>3}  {match.similarity:6.3f}  {filmstrip.printable(match.entry.id)}"
+    line = f"{rank:>3}  {match.similarity:7.4f}  {filmstrip.printable(match.entry.id)}"
     if match.offset >= 0:
         line += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"
     return line

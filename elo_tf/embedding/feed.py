@@ -11,7 +11,7 @@ those of different videos come mixed.
 import queue
 import threading
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence, Union
+from typing import Iterator, NamedTuple, Sequence, Set, Union
 
 import numpy as np
 
@@ -77,6 +77,7 @@ class Feed:
         self._left = len(videos)
         self._events: queue.Queue = queue.Queue(ahead)
         self._stop = threading.Event()
+        self._streams: Set[FrameStream] = set()  # that are decoded now
         self._threads = [
             threading.Thread(target=self._work, daemon=True) for _ in range(max(1, min(decoders, len(videos))))
         ]
@@ -88,6 +89,8 @@ class Feed:
 
     def __exit__(self, *_) -> None:
         self._stop.set()
+        for stream in list(self._streams):
+            stream.kill()
         for thread in self._threads:
             thread.join()
 
@@ -116,6 +119,7 @@ class Feed:
         stream, found = FrameStream(self._root / video, self._ingest), 0
         first = (self._clips.stored_size - self._clips.size) // 2  # As the centre crop of held-out clips.
         inner = slice(first, first + self._clips.size)
+        self._streams.add(stream)
         frames = iter(stream)
         try:
             for offset, clip in slide(
@@ -128,6 +132,7 @@ class Feed:
             return
         finally:
             frames.close()  # Ends the decoder at once, not when memory is tidied.
+            self._streams.remove(stream)
         if found:
             self._put(End(video, stream.count, stream.warning))
             return

@@ -11,7 +11,7 @@ with the last frame. A video of fewer than T frames has none.
 """
 
 import collections
-from typing import Deque, Iterable, Iterator, List, Tuple
+from typing import Deque, Iterable, Iterator, Tuple
 
 import numpy as np
 
@@ -34,11 +34,3 @@ def slide(frames: Iterable[np.ndarray], length: int, stride: int) -> Iterator[Tu
             yield start, np.stack(held)
     if start > last:
         yield start, np.stack(held)
-
-
-def offsets(count: int, length: int, stride: int) -> List[int]:
-    """Places of the first frames of the windows of a video of `count` frames."""
-    starts = list(range(0, count - length + 1, stride))
-    if starts and starts[-1] < count - length:
-        starts.append(count - length)
-    return starts

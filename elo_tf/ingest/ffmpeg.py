@@ -137,7 +137,7 @@ def limit_passed(status: int, errors: str, limit: str, out_of_time: str, memory_
     if status == -signal.SIGXCPU:
         return out_of_time
     if not limit and status == -signal.SIGKILL:
-        return "the system killed the decoder, as it does when memory runs out; use fewer --workers"
+        return "the system killed the decoder, as it does when memory runs out; decode fewer videos at a time"
     if not limit and _OUT_OF_MEMORY.search(errors):
         return f"decoding takes more than {memory_mb} MiB of memory (--decode_memory_mb)"
     return limit

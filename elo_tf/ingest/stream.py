@@ -11,7 +11,7 @@ import selectors
 import subprocess
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 import numpy as np
 
@@ -40,7 +40,15 @@ class FrameStream:
         self._path, self._config = path, config
         self._errors, self._limit = bytearray(), ""
         self._out_of_time = f"the decoder gives no frame for {config.decode_seconds:g} s (--decode_seconds)"
+        self._process: Optional[subprocess.Popen] = None
+        self._unwanted = False
         self.count, self.warning = 0, ""
+
+    def kill(self) -> None:
+        """Ends the decoder from another thread, whatever it does; the iteration then raises `UnusableError`."""
+        self._unwanted = True
+        if self._process:
+            self._process.kill()
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """
@@ -52,6 +60,9 @@ class FrameStream:
         # No decoder of use is slower than the video itself.
         seconds = config.max_seconds + config.decode_seconds
         process = ffmpeg.start(picture_arguments(self._path, config), seconds, config.decode_memory_mb)
+        self._process = process
+        if self._unwanted:
+            process.kill()
         done = False
         with process:
             try:

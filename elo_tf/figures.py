@@ -21,7 +21,7 @@ from elo_tf.findings import Winner, ties, winner
 from elo_tf.generation import Generation, Result
 from elo_tf.journal import Journal
 
-DOTS_PER_INCH = 150
+_DOTS_PER_INCH = 150
 # Even in lightness, and readable with any colour vision.
 _COLOURS = "viridis"
 _BLUE, _ORANGE, _GREY, _INK = "#0072b2", "#d55e00", "#8a8a8a", "#404040"
@@ -212,6 +212,6 @@ def _draw_infeasible(axes: Axes, failed: Sequence[int]) -> None:
 def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
     """Writes a figure as PNG, which appears whole; returns its path."""
     content = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(content, format="png", dpi=DOTS_PER_INCH)
+    FigureCanvasAgg(figure).print_figure(content, format="png", dpi=_DOTS_PER_INCH)
     storage.write_bytes(path, content.getvalue())
     return path

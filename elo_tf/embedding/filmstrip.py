@@ -7,6 +7,7 @@ query.mp4
 """
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
@@ -14,13 +15,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from elo_tf.config import IngestConfig
-from elo_tf.figures import DOTS_PER_INCH, save
 from elo_tf.ingest.decode import UnusableError
 from elo_tf.ingest.stream import FrameStream
 from elo_tf.page import film_strip
+from elo_tf.storage import write_bytes
 
 FRAMES = 8
 SIDE = 112  # pixels
+_DOTS_PER_INCH = 150
 _CAPTION = 30  # pixels above each strip
 _MARGIN = 12
 _LETTERS = 110  # longest caption
@@ -57,7 +59,7 @@ def draw(rows: Sequence[Tuple[str, Optional[np.ndarray]]], path: Path) -> None:
     strips: List[Optional[np.ndarray]] = [None if frames is None else film_strip(frames, SIDE) for _, frames in rows]
     width = FRAMES * (SIDE + 1) + 2 * _MARGIN
     height = len(rows) * (_CAPTION + SIDE) + 2 * _MARGIN
-    figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), facecolor="white")
+    figure = Figure(figsize=(width / _DOTS_PER_INCH, height / _DOTS_PER_INCH), facecolor="white")
     top = height - _MARGIN
     for number, ((caption, _), strip) in enumerate(zip(rows, strips)):
         top -= _CAPTION
@@ -68,7 +70,9 @@ def draw(rows: Sequence[Tuple[str, Optional[np.ndarray]]], path: Path) -> None:
             figure.text(_MARGIN / width, (top + SIDE / 2) / height, "its frames cannot be read any more", fontsize=7)
         else:
             figure.figimage(strip, _MARGIN, top)
-    save(figure, path)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=_DOTS_PER_INCH)
+    write_bytes(path, content.getvalue())
 
 
 def printable(text: str) -> str:

@@ -92,26 +92,29 @@ class Backbone(tf.keras.Model):
                 inputs = width * sizes.block.expansion
             self.stages.append(blocks)
 
-    def call(self, video, training=False, last: str = "embedding") -> Dict[str, tf.Tensor]:
+    def call(self, video, training=False) -> Dict[str, tf.Tensor]:
         """Embeds clips.
 
         Args:
           video: [B,T,H,W,C] float32 in the range of its modality (`elo_tf.clips`).
           training: Whether batch normalisation uses the statistics of this batch.
-          last: Endpoint to end at; layers after it are not run, and their statistics do not move.
 
         Returns:
           The endpoints by name: maps [B,T',H',W',C'] in the compute type, and `embedding` [B,D], always float32.
         """
-        video = tf.cast(video, self.compute_dtype)
-        video = video if self.centred else 2.0 * video - 1.0
         endpoints = {}
-        video = self.stem_norm(self.stem(video, training=training), training=training)
-        endpoints["stem"] = video  # [B, T, H/2, W/2, stem]
-        for name, blocks in zip(STAGES[: ENDPOINTS.index(last)], self.stages):
-            for block in blocks:
-                video = block(video, training=training)
-            endpoints[name] = video
-        if last == "embedding":
-            endpoints[last] = tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
+        for name in ENDPOINTS:
+            video = endpoints[name] = self.advance(name, video, training)
         return endpoints
+
+    def advance(self, name: str, video, training=False) -> tf.Tensor:
+        """One endpoint from that before it: the stem from the clip, the embedding from the map of the last stage."""
+        if name == "embedding":
+            return tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]
+        if name == "stem":
+            video = tf.cast(video, self.compute_dtype)
+            video = video if self.centred else 2.0 * video - 1.0
+            return self.stem_norm(self.stem(video, training=training), training=training)  # [B, T, H/2, W/2, stem]
+        for block in self.stages[STAGES.index(name)]:
+            video = block(video, training=training)
+        return video

@@ -13,7 +13,7 @@ def write(facts: Dict[str, Any], name: str, checkpoint: str) -> str:
 
     Args:
       facts: Content of tower.json (`export.saved_model.describe`).
-      name: Of the model.
+      name: Of the model, "/" and version, as the programs of the card load it.
       checkpoint: Prefix of the checkpoint, RUN_DIR/checkpoints/NAME; an evaluation is looked for in RUN_DIR.
     """
     results = pathlib.Path(checkpoint).parent.parent / RESULTS
@@ -23,7 +23,7 @@ def write(facts: Dict[str, Any], name: str, checkpoint: str) -> str:
         "an implementation of *Evolving Losses for Unsupervised Video Representation Learning* (CVPR 2020). It turns "
         f"a clip into a vector of {export['output']['width']} numbers.",
         f"## Input and output\n\n{_contract(facts)}",
-        f"## How to load it\n\n{_loading(name, export)}",
+        f"## How to use it\n\n{_programs(name, facts)}",
         f"## Training data\n\n{_table(_flatten(facts['data']))}",
         f"## Loss\n\n{_loss(facts['loss'])}",
         f"## Training\n\nCheckpoint after {export['step']} steps.\n\n{_table(_flatten(facts['training']))}",
@@ -49,23 +49,58 @@ def _contract(facts: Dict[str, Any]) -> str:
     )
 
 
-def _loading(name: str, export: Dict[str, Any]) -> str:
-    return f"""With TensorFlow 2.15 and tensorflow-hub, frozen or trainable:
+def _programs(name: str, facts: Dict[str, Any]) -> str:
+    shape = [8, facts["frames"], facts["size"], facts["size"], 3]
+    maps = ", ".join(str(width) for width in facts["export"]["stages"].values())
+    return f"""With TensorFlow 2.15 and tensorflow-hub, as a layer of a Keras model:
 
 ```python
-layer = hub.KerasLayer("{name}/1", trainable=True)
+import tensorflow as tf
+import tensorflow_hub as hub
+
+clips = tf.random.uniform({shape})  # Yours: [B,T,H,W,3], RGB in [0,1].
+labels = tf.constant([0, 1] * 4)
+
+# With trainable=False features stay as they are, and only the new layer learns.
+model = tf.keras.Sequential([hub.KerasLayer("{name}", trainable=True), tf.keras.layers.Dense(2)])
+model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.fit(clips, labels, batch_size=4)
 ```
 
-With any newer TensorFlow (Keras 3), to compute features or to train in a loop of your own:
+With any newer TensorFlow (Keras 3), for fixed features:
 
 ```python
-tower = tf.saved_model.load("{name}/1")  # or hub.load
-features = tower(clips)  # tower(clips, training=True), tower.trainable_variables, tower.regularization_losses
-layer = keras.layers.TFSMLayer("{name}/1", call_endpoint="serving_default")  # layer(clips)["embedding"]
+import keras
+import tensorflow as tf
+
+clips = tf.random.uniform({shape})
+layer = keras.layers.TFSMLayer("{name}", call_endpoint="serving_default")
+features = layer(clips)["embedding"]  # [B,D]
 ```
 
-`tower.per_frame(clips)` gives features over time, `tower.stages.stem` ... `tower.stages.stage4` the maps of
-{", ".join(str(width) for width in export["stages"].values())} channels; each has variables of its own. TF Serving takes
+and to train it (`hub.load` gives the same object):
+
+```python
+import keras
+import tensorflow as tf
+
+clips = tf.random.uniform({shape})
+labels = tf.constant([0, 1] * 4)
+tower, head = tf.saved_model.load("{name}"), keras.layers.Dense(2)
+features = tower(clips)
+head.build(features.shape)
+variables = list(tower.trainable_variables) + head.trainable_variables
+optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+
+with tf.GradientTape() as tape:
+    logits = head(tower(clips, training=True))
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    loss += tf.add_n([penalty() for penalty in tower.regularization_losses])
+optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+```
+
+`tower.per_frame(clips)` gives features over time; `tower.stages.stem`, `.stage1` ... `.stage4` give maps of
+{maps} channels. Each has `variables`, `trainable_variables` and `regularization_losses` of its own. TF Serving takes
 the directory above this one as it is."""
 
 

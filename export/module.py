@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Sequence
 
 import tensorflow as tf
 
-from elo_tf.backbone import ENDPOINTS, STAGES, Backbone
+from elo_tf.backbone import ENDPOINTS, Backbone
 from export.images import decode_frames
 
 VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.float32, "video")
@@ -22,23 +22,33 @@ FRAMES = tf.TensorSpec([None, None], tf.string, "frames")
 SERVING_DEFAULT = "serving_default"
 ENCODED_FRAMES = "encoded_frames"
 
+# The stretches of the network, each from the endpoint before it.
+MAPS = ENDPOINTS[:-1]
 
-class Part:
-    """A stretch of the network: the stem or a stage.
+
+class Stretch:
+    """The layers between two endpoints: the stem or a stage.
+
+    All pieces call the same graphs of the stretches, so that the file, and the time to load it, do not grow with the
+    number of pieces.
 
     Attributes:
+      run: (map [B,T,H,W,C], training) -> map of the next endpoint, in the compute type of the network.
       variables: Of its layers.
       penalty: Zero-argument function, the L2 penalty on its convolution kernels.
     """
 
-    def __init__(self, layers: Sequence[tf.keras.layers.Layer], weight_decay: float):
+    def __init__(self, network: Backbone, name: str, weight_decay: float):
+        place = MAPS.index(name)
+        layers = network.stages[place - 1] if place else [network.stem, network.stem_norm]
         kernels = [
             module.kernel
             for layer in layers
-            for module in (layer, *layer.submodules)
+            for module in layer.submodules
             if isinstance(module, tf.keras.layers.Conv2D)
         ]
         self.variables = [variable for layer in layers for variable in layer.variables]
+        self.run = tf.function(lambda video, training: network.advance(name, video, training), autograph=False)
         self.penalty = tf.function(
             lambda: weight_decay * tf.add_n([tf.reduce_sum(kernel**2) for kernel in kernels]), input_signature=[]
         )
@@ -48,13 +58,13 @@ class Piece(tf.Module):
     """A callable with the variables that it uses, as hub.KerasLayer expects it.
 
     Args:
-      compute: (video, training) -> tensor. A plain function, so that the Keras layers behind it, with all that Keras
-        would store of them, stay out of the SavedModel: only their variables go into it.
-      parts: What `compute` runs.
+      stretches: What it runs, in order.
+      finish: Last map -> result, float32.
       penalised: Whether there are `regularization_losses`.
 
     Attributes:
-      variables, trainable_variables: Lists of variables, which a loaded SavedModel has too.
+      variables, trainable_variables: Lists of variables, which a loaded SavedModel has too. The Keras layers behind
+        them are not kept, and with them all that Keras would store.
       regularization_losses: Zero-argument functions, to be summed.
     """
 
@@ -62,16 +72,19 @@ class Piece(tf.Module):
     variables = None
     trainable_variables = None
 
-    def __init__(self, compute: Callable, parts: Sequence[Part], penalised: bool):
+    def __init__(self, stretches: Sequence[Stretch], finish: Callable, penalised: bool):
         super().__init__()
-        self._compute = compute
-        self.variables = [variable for part in parts for variable in part.variables]
+        self._runs = tuple(stretch.run for stretch in stretches)
+        self._finish = finish
+        self.variables = [variable for stretch in stretches for variable in stretch.variables]
         self.trainable_variables = [variable for variable in self.variables if variable.trainable]
-        self.regularization_losses = [part.penalty for part in parts] if penalised else []
+        self.regularization_losses = [stretch.penalty for stretch in stretches] if penalised else []
 
     @tf.function(autograph=False)
     def __call__(self, video, training=False):
-        return self._compute(video, training)
+        for run in self._runs:
+            video = run(video, training)
+        return self._finish(video)
 
     def trace(self) -> None:
         """Makes the graphs that a SavedModel keeps, one for each value of `training`."""
@@ -93,41 +106,37 @@ class RgbModule(Piece):
     """
 
     def __init__(self, network: Backbone, size: int, weight_decay: float = 0.0):
-        stretches = [[network.stem, network.stem_norm], *network.stages]
-        parts = [Part(layers, weight_decay) for layers in stretches]
+        stretches = [Stretch(network, name, weight_decay) for name in MAPS]
         penalised = weight_decay > 0
-
-        def until(name: str) -> Callable:
-            return lambda video, training: tf.cast(network(video, training=training, last=name)[name], tf.float32)
-
-        def per_frame(video, training):
-            return tf.reduce_mean(until(STAGES[-1])(video, training), axis=[2, 3])  # [B, T/8, D]
-
-        super().__init__(until("embedding"), parts, penalised)
-        self.per_frame = Piece(per_frame, parts, penalised)
+        super().__init__(stretches, lambda video: network.advance(ENDPOINTS[-1], video), penalised)
+        self.per_frame = Piece(stretches, lambda video: tf.reduce_mean(_float32(video), axis=[2, 3]), penalised)
         self.stages = tf.Module()
-        for count, name in enumerate(ENDPOINTS[:-1], 1):
-            setattr(self.stages, name, Piece(until(name), parts[:count], penalised))
+        for count, name in enumerate(MAPS, 1):
+            setattr(self.stages, name, Piece(stretches[:count], _float32, penalised))
         self._size = size
+
+    def pieces(self) -> List[Piece]:
+        """All but the tower itself."""
+        return [self.per_frame, *(getattr(self.stages, name) for name in MAPS)]
 
     def trace(self) -> None:
         super().trace()
-        for piece in [self.per_frame, *self.pieces()]:
+        for piece in self.pieces():
             piece.trace()
-
-    def pieces(self) -> List[Piece]:
-        """The maps of stem and stages, in order."""
-        return [getattr(self.stages, name) for name in ENDPOINTS[:-1]]
 
     def signatures(self) -> Dict[str, Callable]:
         """What a server offers: from float video, and from encoded frames; both give `embedding` [B,D]."""
 
         @tf.function(input_signature=[VIDEO], autograph=False)
         def from_video(video):
-            return {"embedding": self._compute(video, False)}
+            return {"embedding": self(video, training=False)}
 
         @tf.function(input_signature=[FRAMES], autograph=False)
         def from_frames(frames):
-            return {"embedding": self._compute(decode_frames(frames, self._size), False)}
+            return {"embedding": self(decode_frames(frames, self._size), training=False)}
 
         return {SERVING_DEFAULT: from_video, ENCODED_FRAMES: from_frames}
+
+
+def _float32(video: tf.Tensor) -> tf.Tensor:
+    return tf.cast(video, tf.float32)

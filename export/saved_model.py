@@ -15,6 +15,7 @@ operation that decodes one, and those of tensorflow-io are not in TF Serving. Th
 import dataclasses
 import json
 import pathlib
+import re
 from typing import Any, Dict, Tuple
 
 from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
@@ -67,7 +68,10 @@ class ExportConfig(Checked):
         return tuple(int(size) for size in sizes)
 
 
-def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = ExportConfig()) -> pathlib.Path:  # noqa: B008
+DEFAULTS = ExportConfig()
+
+
+def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAULTS) -> pathlib.Path:
     """Writes a version.
 
     Args:
@@ -79,26 +83,29 @@ def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = Expor
       The directory of the version, BASE/<integer>.
 
     Raises:
-      InputError: the version exists or cannot be written; nothing remains of it then.
+      InputError: the version or its archive exists, or cannot be written; nothing remains of it then.
     """
-    base = pathlib.Path(base)
     target = versions.choose(base, settings.version)
+    place = base.resolve()
+    packed = place.with_name(f"{place.name}-{target.name}.tar.gz")
+    if settings.archive and packed.exists():
+        raise InputError(f"{packed} exists, and an archive is never overwritten; move it away or choose --version")
     sizes = settings.batch_sizes()
     if sizes:
         warmup.message()  # A missing package shows before the work, not after it.
     try:
         with versions.writing(target) as folder:
-            _fill(folder, found, base.name, settings.weight_decay, sizes)
+            _fill(folder, found, f"{place.name}/{target.name}", settings.weight_decay, sizes)
             if settings.archive:
-                versions.archive(folder, base.with_name(f"{base.name}-{target.name}.tar.gz"))
+                versions.archive(folder, packed)
     except (OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = re.sub(r"{{.*?}}|\s+", " ", str(error)).strip()[:300]  # Less the names of nodes in a graph.
         raise InputError(f"{target} cannot be written ({reason}); free space there or name another --output") from error
     return target
 
 
 def _fill(folder: pathlib.Path, found: tower.Tower, name: str, weight_decay: float, sizes: Tuple[int, ...]) -> None:
-    """Writes all files of a version."""
+    """Writes all files of the version NAME/NUMBER."""
     about = found.about
     module = RgbModule(found.network, about.size, weight_decay)
     module.trace()
@@ -109,7 +116,7 @@ def _fill(folder: pathlib.Path, found: tower.Tower, name: str, weight_decay: flo
     (extra / tower.FILE).write_text(json.dumps(facts, indent=2) + "\n")
     (folder / CARD).write_text(model_card.write(facts, name, found.checkpoint))
     if sizes:
-        warmup.write(extra / warmup.FILE, name, sizes, about.frames, about.size)
+        warmup.write(extra / warmup.FILE, name.split("/")[0], sizes, about.frames, about.size)
 
 
 def describe(found: tower.Tower, weight_decay: float) -> Dict[str, Any]:

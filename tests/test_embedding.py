@@ -300,6 +300,21 @@ def test_one_video_is_a_set_of_one(place, module, done, tmp_path):
     np.testing.assert_array_equal(table.embeddings[0], done[0].table.embeddings[2])
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".tfrecord"])
+def test_a_name_is_only_a_name(module, tmp_path, suffix):
+    names = ["-i.mkv", "a;b $(c).mkv", "line\nend.mkv", os.fsdecode(b"\xff.mkv"), "\u00fc.mkv"]
+    for number, name in enumerate(names):
+        videos.plain(tmp_path / "plain.mkv", frames=5 + number).rename(_made(tmp_path / "videos") / name)
+    embed(tmp_path / "videos", tmp_path / f"out{suffix}", module)
+    found = {entry.id: entry.frames for entry in Table.load(tmp_path / f"out{suffix}").entries}
+    assert found == {name: 5 + number for number, name in enumerate(names)}
+
+
+def _made(folder):
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def test_values_that_are_not_finite_are_not_stored(place, tmp_path):
     def nan_where_dark(video):
         mean = tf.reduce_mean(video, axis=[1, 2, 3])

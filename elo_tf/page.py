@@ -138,17 +138,29 @@ def strips(entries: Sequence[Tuple[np.ndarray, str, str]]) -> str:
 
 def _side_by_side(frames: np.ndarray) -> bytes:
     """Frames uint8 [f,H,W,3] as one PNG, side by side, shrunk by a whole number where they are large."""
+    content = io.BytesIO()
+    image.imsave(content, film_strip(frames, _LARGEST_FRAME), format="png")
+    return content.getvalue()
+
+
+def film_strip(frames: np.ndarray, largest: int) -> np.ndarray:
+    """Frames side by side, with a white line between two.
+
+    Args:
+      frames: uint8 [f,H,W,3].
+      largest: They are shrunk by a whole number to at most so many pixels a side.
+
+    Returns:
+      uint8 [h,f*(w+1)-1,3].
+    """
     count, height, width, _ = frames.shape
-    factor = -(-max(height, width) // _LARGEST_FRAME)
+    factor = -(-max(height, width) // largest)
     height, width = height // factor, width // factor
     blocks = frames[:, : height * factor, : width * factor].reshape(count, height, factor, width, factor, 3)
     small = blocks.mean(axis=(2, 4)).round().astype(np.uint8)  # [f,h,w,3]
-    # A white line between two frames.
     apart = np.pad(small, [(0, 0), (0, 0), (0, 1), (0, 0)], constant_values=255)
     row = apart.transpose(1, 0, 2, 3).reshape(height, count * (width + 1), 3)[:, :-1]
-    content = io.BytesIO()
-    image.imsave(content, np.ascontiguousarray(row), format="png")
-    return content.getvalue()
+    return np.ascontiguousarray(row)
 
 
 def folded(title: str, body: str) -> str:

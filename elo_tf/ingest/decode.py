@@ -94,7 +94,7 @@ def decode(path: Path, config: IngestConfig) -> Decoded:
     Raises:
       UnusableError: no frame can be had; the message says why in a user's words.
     """
-    _check_file(path)
+    check_file(path)
     run, warnings = _run(path, config, with_sound=True), []
     if not run.first and not run.limit and run.opened:
         # Without a sound stream ffmpeg refuses the second output; with a broken one it may give up the video too.
@@ -107,8 +107,7 @@ def decode(path: Path, config: IngestConfig) -> Decoded:
     frame_bytes = config.size**2 * 3
     count = len(run.first) // frame_bytes
     if not count:
-        reason = run.reason()
-        raise UnusableError(reason if reason.startswith(("no ", "not ", "cannot ")) else f"cannot be decoded: {reason}")
+        raise no_frame(run)
     frames = np.frombuffer(run.first, np.uint8, count * frame_bytes).reshape(count, config.size, config.size, 3)
     sound = _fit(np.frombuffer(run.second, "<i2", len(run.second) // 2), count * sound_grid(config.fps)[1])
     if sound is not None and not sound.any():
@@ -119,6 +118,31 @@ def decode(path: Path, config: IngestConfig) -> Decoded:
     if count == 1:
         warnings.append("a single frame")
     return Decoded(frames, sound, "; ".join(warnings))
+
+
+def no_frame(run: ffmpeg.Finished) -> UnusableError:
+    """Why a decoder that passed no limit gave no frame, in a user's words."""
+    reason = run.reason()
+    return UnusableError(reason if reason.startswith(("no ", "not ", "cannot ")) else f"cannot be decoded: {reason}")
+
+
+def picture_arguments(path: Path, config: IngestConfig) -> List[str]:
+    """Arguments of ffmpeg that give the frames of a file as RGB24, [size,size,3] each, on standard output."""
+    fps = f"{config.fps:.9g}"
+    picture = ",".join(
+        (
+            f"fps={fps}:start_time=0",
+            "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
+            f"scale={config.size}:{config.size}:flags=bilinear",
+            "format=rgb24",
+        )
+    )
+    command = ["-filter_threads", "1", "-threads", "1"]
+    command += ["-protocol_whitelist", "file", "-format_whitelist", _CONTAINERS, "-i", f"file:{path.absolute()}"]
+    # `V` leaves cover pictures of sound files aside. `-r` beside the fps filter keeps one clock when the picture
+    # changes its size within a file, which restarts the filters.
+    command += ["-map", "0:V:0", "-vf", picture, "-r", fps, "-t", f"{config.max_seconds:.9g}"]
+    return [*command, "-threads", "1", "-f", "rawvideo", "pipe:1"]
 
 
 def _max_frames(config: IngestConfig) -> int:
@@ -132,7 +156,12 @@ def _fit(sound: np.ndarray, samples: int) -> Optional[np.ndarray]:
     return np.pad(sound[:samples], (0, max(0, samples - len(sound))))
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuses what is no file with content, in words that ffmpeg would not find.
+
+    Raises:
+      UnusableError: as it says.
+    """
     try:
         status = path.stat()
     except OSError as error:
@@ -146,26 +175,12 @@ def _check_file(path: Path) -> None:
 
 def _run(path: Path, config: IngestConfig, with_sound: bool) -> ffmpeg.Finished:
     rate, samples = sound_grid(config.fps)
-    fps, length = f"{config.fps:.9g}", f"{config.max_seconds:.9g}"
-    picture = ",".join(
-        (
-            f"fps={fps}:start_time=0",
-            "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
-            f"scale={config.size}:{config.size}:flags=bilinear",
-            "format=rgb24",
-        )
-    )
 
     def arguments(sound_pipe: int) -> List[str]:
-        command = ["-filter_threads", "1", "-threads", "1"]
-        command += ["-protocol_whitelist", "file", "-format_whitelist", _CONTAINERS, "-i", f"file:{path.absolute()}"]
-        # `V` leaves cover pictures of sound files aside. `-r` beside the fps filter keeps one clock when the picture
-        # changes its size within a file, which restarts the filters.
-        command += ["-map", "0:V:0", "-vf", picture, "-r", fps, "-t", length]
-        command += ["-threads", "1", "-f", "rawvideo", "pipe:1"]
+        command = picture_arguments(path, config)
         if with_sound:
             command += ["-map", "0:a:0?", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", str(rate)]
-            command += ["-t", length, "-threads", "1", "-f", "s16le", f"pipe:{sound_pipe}"]
+            command += ["-t", f"{config.max_seconds:.9g}", "-threads", "1", "-f", "s16le", f"pipe:{sound_pipe}"]
         return command
 
     byte_limits = _max_frames(config) * config.size**2 * 3, (_max_frames(config) + 1) * samples * 2

@@ -7,14 +7,14 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import Callable, Dict, List, NamedTuple, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import imageio_ffmpeg
 
 _QUIETLY = ("-nostdin", "-hide_banner", "-loglevel", "error")
-_ERROR_BYTES = 16384
+ERROR_BYTES = 16384
 _READ_BYTES = 1 << 20
-_GRACE_SECONDS = 5  # between the end of all output and the end of the process
+GRACE_SECONDS = 5  # between the end of all output and the end of the process
 
 # What ffmpeg says, and how it is told to the user; the first match counts.
 _REASONS = (
@@ -82,16 +82,7 @@ def run(
     """
     reader, writer = os.pipe()
     try:
-        process = subprocess.Popen(
-            [*_limits(seconds, memory_mb), imageio_ffmpeg.get_ffmpeg_exe(), *_QUIETLY, *arguments(writer)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(writer,),
-            # One heap for all threads: each would reserve address space of its own, which the limit counts.
-            env={**os.environ, "MALLOC_ARENA_MAX": "1"},
-            start_new_session=True,  # Ctrl-C is the program's to handle, and the group can be ended as a whole
-        )
+        process = start(arguments(writer), seconds, memory_mb, (writer,))
     except BaseException:
         os.close(reader)
         raise
@@ -101,20 +92,55 @@ def run(
     with process, os.fdopen(reader, "rb", buffering=0) as second:
         try:
             first, second, errors = process.stdout.fileno(), second.fileno(), process.stderr.fileno()
-            limits = {first: byte_limits[0], second: byte_limits[1], errors: _ERROR_BYTES}
+            limits = {first: byte_limits[0], second: byte_limits[1], errors: ERROR_BYTES}
             output, limit = _read(limits, errors, seconds, out_of_time)
         except BaseException:
-            _end(process, grace=0)
+            end(process, grace=0)
             raise
-        _end(process, grace=0 if limit else _GRACE_SECONDS)
+        end(process, grace=0 if limit else GRACE_SECONDS)
     text = output[errors].decode("utf-8", "replace")
-    if process.returncode == -signal.SIGXCPU:
-        limit = out_of_time
-    elif not limit and process.returncode == -signal.SIGKILL:
-        limit = "the system killed the decoder, as it does when memory runs out; use fewer --workers"
-    elif not limit and _OUT_OF_MEMORY.search(text):
-        limit = f"decoding takes more than {memory_mb} MiB of memory (--decode_memory_mb)"
+    limit = limit_passed(process.returncode, text, limit, out_of_time, memory_mb)
     return Finished(output[first], output[second], text, process.returncode, limit)
+
+
+def start(arguments: Sequence[str], seconds: float, memory_mb: int, pipes: Tuple[int, ...] = ()) -> subprocess.Popen:
+    """Starts ffmpeg; its standard output and error are pipes.
+
+    Args:
+      arguments: No shell interprets them.
+      seconds: Limit of processor time.
+      memory_mb: Limit of the address space, MiB.
+      pipes: Further descriptors that it may write to.
+    """
+    return subprocess.Popen(
+        [*_limits(seconds, memory_mb), imageio_ffmpeg.get_ffmpeg_exe(), *_QUIETLY, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=pipes,
+        # One heap for all threads: each would reserve address space of its own, which the limit counts.
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},
+        start_new_session=True,  # Ctrl-C is the program's to handle, and the group can be ended as a whole
+    )
+
+
+def limit_passed(status: int, errors: str, limit: str, out_of_time: str, memory_mb: int) -> str:
+    """Which limit a process passed that has ended, in a user's words; "" if none.
+
+    Args:
+      status: Its exit status; minus the signal, if one ended it.
+      errors: What it wrote to standard error.
+      limit: The limit for which it was ended from here; "" if it was not.
+      out_of_time: How the limit of time is worded.
+      memory_mb: The limit of its memory.
+    """
+    if status == -signal.SIGXCPU:
+        return out_of_time
+    if not limit and status == -signal.SIGKILL:
+        return "the system killed the decoder, as it does when memory runs out; decode fewer videos at a time"
+    if not limit and _OUT_OF_MEMORY.search(errors):
+        return f"decoding takes more than {memory_mb} MiB of memory (--decode_memory_mb)"
+    return limit
 
 
 def _limits(seconds: float, memory_mb: int) -> List[str]:
@@ -156,7 +182,7 @@ def _read(limits: Dict[int, int], errors: int, seconds: float, out_of_time: str)
     return output, ""
 
 
-def _end(process: subprocess.Popen, grace: float) -> None:
+def end(process: subprocess.Popen, grace: float) -> None:
     """Waits for the end of a process; after `grace` seconds, ends it and what it started."""
     try:
         process.wait(grace)

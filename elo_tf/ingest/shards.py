@@ -80,6 +80,12 @@ def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
 
 
+def frame_record(payload: bytes) -> bytes:
+    """A payload as the bytes of a record."""
+    length = struct.pack("<Q", len(payload))
+    return b"".join((length, _masked_crc(length), payload, _masked_crc(payload)))
+
+
 class ShardWriter:
     """Writes a TFRecord file; what it holds is on disk when `close` returns."""
 
@@ -89,8 +95,7 @@ class ShardWriter:
         self._file = open(path, "wb")
 
     def write(self, payload: bytes) -> None:
-        length = struct.pack("<Q", len(payload))
-        record = b"".join((length, _masked_crc(length), payload, _masked_crc(payload)))
+        record = frame_record(payload)
         self._file.write(record)
         self.bytes += len(record)
 

@@ -6,6 +6,7 @@ supervised   that, trained by the labels of the training videos (`protocols/fine
 pixels       no network: mean colour over time of 8 x 8 cells
 """
 
+import dataclasses
 import hashlib
 from typing import Callable, Dict, List, Sequence, Tuple, Type
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from elo_tf.backbone import Backbone
 from elo_tf.config import InputError, ProtocolConfig
 from elo_tf.evaluation.base import Case
+from elo_tf.evaluation.protocols import finetune
 from elo_tf.fitness.descriptors import describe
 from elo_tf.tower import Description, Tower, make_network
 
@@ -95,6 +97,18 @@ class Scratch(Entrant):
         return make_network(self.tower.about.backbone).get_weights()
 
 
+class Supervised(Scratch):
+    """Random weights, then the labels of the training videos. To fine-tune it by them again is what `scratch` does."""
+
+    name = "supervised"
+    depends_on = ("seed", "split", "budget")
+    trainable = False
+
+    def embed(self, case: Case) -> Callable:
+        case = dataclasses.replace(case, network=lambda weight_decay: self.network(case, weight_decay))
+        return self.embedder.with_weights(finetune.train(case, self.config).network.get_weights())
+
+
 class Pixels(Entrant):
     """No network at all."""
 
@@ -106,7 +120,7 @@ class Pixels(Entrant):
         return lambda video: describe("pixels", video.numpy())
 
 
-BASELINES: Dict[str, Type[Entrant]] = {entrant.name: entrant for entrant in (Scratch, Pixels)}
+BASELINES: Dict[str, Type[Entrant]] = {entrant.name: entrant for entrant in (Scratch, Supervised, Pixels)}
 
 
 def select(names: Sequence[str], tower: Tower, config: ProtocolConfig) -> List[Entrant]:

@@ -1,10 +1,12 @@
 """The clips that a tower is evaluated on: cut from the records as those that it was trained on."""
 
 import dataclasses
-from typing import Callable, Optional, Sequence
+from typing import Callable, Iterator, Optional, Sequence
 
 import numpy as np
+import tensorflow as tf
 
+from elo_tf.clips import Clips
 from elo_tf.config import DataConfig, InputError, ProtocolConfig
 from elo_tf.data import Reader
 from elo_tf.evaluation.split import LabelledVideo
@@ -70,6 +72,20 @@ class Material:
         classes = {video.id: video.label for video in videos}
         return Reader.open(self.manifest.folder, "labelled", RGB, self.data, classes)
 
+    def _read(self, videos: Sequence[LabelledVideo], windows: int) -> Iterator[Clips]:
+        """Batches of evenly spread clips.
+
+        Raises:
+          InputError: a shard is missing or damaged.
+        """
+        try:
+            yield from self.reader(videos).windows(windows)
+        except tf.errors.OpError as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise InputError(
+                f"{self.manifest.folder} cannot be read ({reason}); run python -m elo_tf.prepare --validate"
+            ) from None
+
     def apply(self, function: Callable, videos: Sequence[LabelledVideo], windows: int) -> np.ndarray:
         """The results of a function for evenly spread clips of each video.
 
@@ -86,7 +102,7 @@ class Material:
         """
         places = {identity(video.id)[0]: place for place, video in enumerate(videos)}
         results, filled = None, np.zeros(len(videos), np.int64)
-        for clips in self.reader(videos).windows(windows):
+        for clips in self._read(videos, windows):
             values = np.asarray(function(clips["now"]["rgb"]), np.float32)
             if results is None:
                 results = np.empty([len(videos), windows, values.shape[1]], np.float32)
@@ -94,6 +110,11 @@ class Material:
                 place = places[index]
                 results[place, filled[place]] = value
                 filled[place] += 1
+        if results is None or (filled < windows).any():
+            raise InputError(
+                f"{self.manifest.folder}: {np.count_nonzero(filled < windows)} videos of the manifest are not in the "
+                "shards; run python -m elo_tf.prepare --validate"
+            )
         if not np.isfinite(results).all():
             bad = np.count_nonzero(~np.isfinite(results).all(axis=(1, 2)))
             raise InputError(

@@ -15,6 +15,8 @@ _PAIRS = 10
 # Sufficient decrease, and curvature, of the Wolfe conditions; the usual values (Nocedal and Wright, Sec. 3.1).
 _DECREASE, _CURVATURE = 1e-4, 0.9
 _TRIALS = 40
+# Near the bottom a value changes by less than its rounding, relative to its size; the slope still tells the way.
+_ROUNDING = 1e-14
 
 
 class Minimum(NamedTuple):
@@ -82,11 +84,12 @@ def _direction(gradient: np.ndarray, pairs) -> np.ndarray:
 def _line_search(function: Function, point, value, gradient, direction, step: float):
     """A point along the direction that meets the Wolfe conditions, by doubling and halving; None if there is none."""
     slope = gradient @ direction
+    slack = _ROUNDING * max(1.0, abs(value))
     low, high = 0.0, np.inf
     for _ in range(_TRIALS):
         following = point + step * direction
         reached, following_gradient = function(following)
-        if not reached <= value + _DECREASE * step * slope:  # Also where it is not finite.
+        if not reached <= value + _DECREASE * step * slope + slack:  # Also where it is not finite.
             high = step
         elif following_gradient @ direction < _CURVATURE * slope:
             low = step

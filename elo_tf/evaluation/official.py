@@ -87,15 +87,14 @@ def kinetics(folder: pathlib.Path, number: int) -> Lists:
 def _kinetics_rows(file: pathlib.Path) -> Iterator[Tuple[str, str]]:
     """(file name, label) of each row."""
     columns = ("label", "youtube_id", "time_start", "time_end")
-    with open(file, newline="", encoding="utf-8") as opened:
-        reader = csv.DictReader(opened)
-        if not set(columns) <= set(reader.fieldnames or ()):
-            raise InputError(f"{file}:1: the header lacks one of {','.join(columns)}")
-        for row in reader:
-            label, video, *times = (row[column] or "" for column in columns)
-            if not (label and video and all(re.fullmatch(r"\d{1,6}(\.0*)?", time) for time in times)):
-                raise InputError(f"{file}:{reader.line_num}: not a label, an id and two times in whole seconds")
-            yield "_".join([video, *(f"{int(float(time)):06d}" for time in times)]), label
+    reader = csv.DictReader(_text(file).splitlines())
+    if not set(columns) <= set(reader.fieldnames or ()):
+        raise InputError(f"{file}:1: the header lacks one of {','.join(columns)}")
+    for row in reader:
+        label, video, *times = (row[column] or "" for column in columns)
+        if not (label and video and all(re.fullmatch(r"[0-9]{1,6}(\.0*)?", time) for time in times)):
+            raise InputError(f"{file}:{reader.line_num}: not a label, an id and two times in whole seconds")
+        yield "_".join([video, *(f"{int(float(time)):06d}" for time in times)]), label
 
 
 def _only(folder: pathlib.Path, pattern: str) -> pathlib.Path:
@@ -106,20 +105,24 @@ def _only(folder: pathlib.Path, pattern: str) -> pathlib.Path:
 
 
 def _lines(file: pathlib.Path) -> Iterator[Tuple[str, List[str]]]:
-    """(file:line, words) of each line that is not empty.
+    """(file:line, words) of each line that is not empty."""
+    for number, line in enumerate(_text(file).splitlines(), 1):
+        if line.strip():
+            yield f"{file}:{number}", line.split()
+
+
+def _text(file: pathlib.Path) -> str:
+    """The text of a list.
 
     Raises:
       InputError: the file is missing or no text.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{file} is missing; --splits names the folder of the official lists") from None
     except UnicodeDecodeError:
-        raise InputError(f"{file} is not a text file") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield f"{file}:{number}", line.split()
+        raise InputError(f"{file} is not a text file; download the lists again") from None
 
 
 def _stem(name: str) -> str:

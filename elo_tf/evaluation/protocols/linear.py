@@ -8,9 +8,9 @@ clips,
 
     mean cross-entropy + ‖W‖² / (2 C n)
 
-(for two classes that package fits a single vector, which is the same at twice C). C is the one of `STRENGTHS` with
-the least cross-entropy on every fourth training video of each class, which the layer then has not seen; the layer is
-fitted again on all.
+(for two classes that package fits a single vector; with C it gives what this gives with C / 2). C is the one of
+`STRENGTHS` with the least cross-entropy on every fourth training video of each class, which the layer then has not
+seen; the layer is fitted again on all.
 """
 
 from typing import Dict, NamedTuple, Tuple

@@ -36,7 +36,7 @@ def _case(train, test, seed=0, classes=CLASSES):
         for name, part in parts.items()
     }
     split = Split("1", tuple(f"class{label}" for label in range(classes)), videos["train"], videos["test"])
-    return Case(split, seed, None, parts.__getitem__, None)
+    return Case(split, seed, None, parts.__getitem__, "tiny", None)
 
 
 @pytest.mark.parametrize("clusters", [0, 10])

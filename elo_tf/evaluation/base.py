@@ -1,11 +1,10 @@
 """What a protocol is given and what it answers."""
 
 import dataclasses
-from typing import Any, Callable, Dict, Optional, Type
+from typing import Any, Callable, Dict, List, Optional, Type
 
 import numpy as np
 
-from elo_tf.backbone import Backbone
 from elo_tf.config import ProtocolConfig
 from elo_tf.evaluation.material import Material
 from elo_tf.evaluation.split import Split
@@ -33,14 +32,16 @@ class Case:
       seed: All that is random follows from it.
       material: Clips of the videos.
       features: Gives `train` or `test`; computed at the first call for any protocol.
-      network: Makes the network to be fine-tuned, given the L2 penalty of its kernels; None where there is none.
+      backbone: Name of the network's variant.
+      weights: Gives the variables of the network to be fine-tuned, as `get_weights` does; None where there is none.
     """
 
     split: Split
     seed: int
     material: Material
     features: Callable[[str], Features]
-    network: Optional[Callable[[float], Backbone]]
+    backbone: str
+    weights: Optional[Callable[[], List[np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,12 +65,6 @@ class Entrant:
         """The variables of its network, as `get_weights` gives them."""
         raise NotImplementedError
 
-    def network(self, case: Case, weight_decay: float) -> Backbone:
-        """A network of these weights to be fine-tuned, [B,T,H,W,3] -> endpoints; the caller's own."""
-        network = make_network(self.tower.about.backbone, weight_decay)
-        network.set_weights(self.weights(case))
-        return network
-
     def embed(self, case: Case) -> Callable:
         """[B,T,H,W,3] -> [B,D]; of the case only what `depends_on` names is looked at. Holds until the next call."""
         return self.embedder.with_weights(self.weights(case))
@@ -105,8 +99,10 @@ class Supervised(Scratch):
     trainable = False
 
     def embed(self, case: Case) -> Callable:
-        case = dataclasses.replace(case, network=lambda weight_decay: self.network(case, weight_decay))
-        return self.embedder.with_weights(finetune.train(case, self.config).network.get_weights())
+        case = dataclasses.replace(case, weights=lambda: self.weights(case))
+        trainer = finetune.trainer(case.backbone, len(case.split.classes), self.config)
+        trainer.train(case)
+        return self.embedder.with_weights(trainer.network.get_weights())
 
 
 class Pixels(Entrant):

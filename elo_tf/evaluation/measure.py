@@ -9,7 +9,6 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 
 import numpy as np
 
-from elo_tf.backbone import Backbone
 from elo_tf.config import ProtocolConfig
 from elo_tf.evaluation import budget as budgets
 from elo_tf.evaluation.base import Case, Features, Protocol
@@ -127,10 +126,11 @@ def _case(entrant: Entrant, whole: Split, split: Split, seed: int, material: Mat
     def features(part: str) -> Features:
         return embeddings.get(entrant, case, whole, part)
 
-    def network(weight_decay: float) -> Backbone:
-        return entrant.network(case, weight_decay)
+    def weights() -> List[np.ndarray]:
+        return entrant.weights(case)
 
-    case = Case(split, seed, material, features, network if entrant.trainable else None)
+    backbone = entrant.tower.about.backbone
+    case = Case(split, seed, material, features, backbone, weights if entrant.trainable else None)
     return case
 
 
@@ -138,7 +138,7 @@ def _measure_case(
     entrant: Entrant, case: Case, limit: Optional[int], protocols: Sequence[Protocol]
 ) -> Iterator[Measurement]:
     for protocol in protocols:
-        if protocol.needs_network and case.network is None:
+        if protocol.needs_network and case.weights is None:
             continue
         begun = time.perf_counter()
         predicted = protocol.predict(case)

@@ -72,20 +72,11 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float,
     count, width = features.shape
     inputs = tf.constant(features, tf.float64)
     targets = tf.constant(labels, tf.int32)
-    decay = 1.0 / (strength * count)
-
-    @tf.function(autograph=False)
-    def loss(kernel, bias):
-        with tf.GradientTape() as tape:
-            tape.watch((kernel, bias))
-            logits = tf.matmul(inputs, kernel) + bias
-            entropy = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
-            total = entropy + decay * tf.nn.l2_loss(kernel)
-        return (total, *tape.gradient(total, (kernel, bias)))
+    decay = tf.constant(1.0 / (strength * count), tf.float64)
 
     def function(point: np.ndarray) -> Tuple[float, np.ndarray]:
-        kernel, bias = _unpack(point, width, classes)
-        value, kernel_gradient, bias_gradient = loss(tf.constant(kernel), tf.constant(bias))
+        kernel, bias = (tf.constant(part) for part in _unpack(point, width, classes))
+        value, kernel_gradient, bias_gradient = _loss(inputs, targets, kernel, bias, decay)
         return float(value), np.concatenate([kernel_gradient.numpy().ravel(), bias_gradient.numpy()])
 
     if start is None:
@@ -94,6 +85,27 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float,
         first = np.concatenate([start.kernel.ravel(), start.bias])
     found = minimise(function, first, TOLERANCE)
     return Layer(*_unpack(found.point, width, classes), found.converged)
+
+
+# One graph for all sizes.
+@tf.function(
+    autograph=False,
+    input_signature=[
+        tf.TensorSpec([None, None], tf.float64),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, None], tf.float64),
+        tf.TensorSpec([None], tf.float64),
+        tf.TensorSpec([], tf.float64),
+    ],
+)
+def _loss(inputs, targets, kernel, bias, decay):
+    """The value of the function, and its gradients by kernel and bias."""
+    with tf.GradientTape() as tape:
+        tape.watch((kernel, bias))
+        logits = tf.matmul(inputs, kernel) + bias
+        entropy = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
+        total = entropy + decay * tf.nn.l2_loss(kernel)
+    return (total, *tape.gradient(total, (kernel, bias)))
 
 
 def _unpack(point: np.ndarray, width: int, classes: int) -> Tuple[np.ndarray, np.ndarray]:

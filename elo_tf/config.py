@@ -228,6 +228,7 @@ class EvaluationConfig(Checked):
     split: Tuple[str, ...] = setting(("1",), "numbers of the official splits, such as 1,2,3")
     max_missing: float = setting(0.0, "part of the listed videos that may lack or be too short", low=0, high=0.9)
     label_budgets: Tuple[str, ...] = setting((), "numbers of labelled training videos, or `all` (Table 3, Fig. 5)")
+    threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,16 +14,12 @@ import dataclasses
 import pathlib
 from typing import Any, Dict, List, Sequence
 
-from absl import flags
-
 from elo_tf import command_line, config
 from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
 
 CONFIGS = (EvaluationConfig, ProtocolConfig)
 # Folder of the results in the run directory.
 OUTPUT = "evaluation"
-
-_THREADS = flags.DEFINE_integer("threads", 0, "CPU threads; 0 takes one a core")
 
 
 def main() -> None:
@@ -33,7 +29,7 @@ def main() -> None:
         if not getattr(what, name):
             raise InputError(f"--{name} is not given; see --help")
     seeds = _seeds(what.seeds)
-    _limit_threads(_THREADS.value)
+    _limit_threads(what.threads)
     # TensorFlow is imported only now, so that --help and wrong flags answer at once.
     from elo_tf.evaluation import budget, entrants, measure, protocols, results, split, splits, table
     from elo_tf.evaluation.material import Material
@@ -64,7 +60,7 @@ def main() -> None:
     else:
         print("This evaluation has been done before:")
     print(table.as_text(content["table"]))
-    print(f"accuracy in percent on test videos; more in {folder}")
+    print(f"accuracy in percent on test videos, ± standard deviation over seeds and restarts; more in {folder}")
 
 
 def _seeds(names: Sequence[str]) -> List[int]:
@@ -92,7 +88,7 @@ def _limit_threads(threads: int) -> None:
 def _settings(what: EvaluationConfig, how: ProtocolConfig) -> Dict[str, Any]:
     """What the results depend on: not where things lie, nor what only costs time."""
     settings = {**dataclasses.asdict(what), **dataclasses.asdict(how)}
-    for name in ("checkpoint", "records", "output", "splits", "seeds", "resident_gb"):
+    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads", "resident_gb"):
         settings.pop(name)
     return settings
 

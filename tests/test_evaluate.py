@@ -174,6 +174,47 @@ def test_clips_go_to_their_videos(place, resident_gb):
     np.testing.assert_array_equal(strongest, expected)
 
 
+@pytest.fixture
+def lists(place, tmp_path):
+    """Lists in the form of UCF101: each split exchanges the parts of the one before."""
+    parts = [[line["id"] for line in Manifest.load(str(place / "records")).usable if line["split"] == part]
+             for part in ("train", "holdout")]  # fmt: skip
+    numbers = {name: place for place, name in enumerate(labelled.CLASSES, 1)}
+    (tmp_path / "classInd.txt").write_text("".join(f"{place} {name}\n" for name, place in numbers.items()))
+    for number in (1, 2, 3):
+        train, test = parts if number % 2 else parts[::-1]
+        lines = [f"{one.replace('.mp4', '.avi')} {numbers[one.split('/')[0]]}\n" for one in train]
+        (tmp_path / f"trainlist0{number}.txt").write_text("".join(lines))
+        (tmp_path / f"testlist0{number}.txt").write_text("".join(f"{one}\n" for one in test))
+    return tmp_path
+
+
+def test_three_official_splits(place, lists, tmp_path):
+    material, tower = _open(place)
+    config = EvaluationConfig(split_format="ucf101", splits=str(lists), split=("1", "2", "3"))
+    splits = read(config, material)
+    assert [one.train for one in splits] == [splits[0].train, splits[0].test, splits[0].train]
+    candidates = entrants.select(["pixels"], tower, FAST)
+    found = measure.measure(candidates, splits, [None], [0], protocols.select(["kmeans"], FAST), material, FAST)
+    head, *rows = table.rows(found)
+    assert head == ["representation", "k-means, split 1", "k-means, mean of 3 splits"] and len(rows) == 2
+    assert rows[1][0] == "pixels" and float(rows[1][1].split(" ")[0]) > 60
+    content = results.write(tmp_path / "out", {}, splits, found, {"train": 2, "test": 3})
+    assert [one["name"] for one in content["splits"]] == ["1", "2", "3"]
+    assert np.sum(content["confusion"][0]["counts"]) == 3 * 3 * 9  # Restarts, splits, test videos.
+    assert json.loads((tmp_path / "out" / results.FILE).read_text())["summary"] == content["summary"]
+
+
+def test_videos_that_lists_miss_are_refused_or_counted(place, lists):
+    with open(lists / "testlist01.txt", "a") as file:
+        file.write("red/gone.avi\n")
+    config = EvaluationConfig(split_format="ucf101", splits=str(lists))
+    with pytest.raises(InputError, match="of 19 videos the records lack 1, .* such as red/gone"):
+        read(config, _open(place)[0])
+    (split,) = read(dataclasses.replace(config, max_missing=0.1), _open(place)[0])
+    assert (split.missing, len(split.test)) == (1, 9)
+
+
 def test_features_are_computed_once_and_shared(place):
     material, tower = _open(place)
     config = EvaluationConfig(baselines=("scratch",))
@@ -199,7 +240,9 @@ def test_the_checkpoint_is_not_random_and_seeds_differ(place):
     material, tower = _open(place)
     (split,) = read(EvaluationConfig(), material)
     checkpoint, scratch = entrants.select(["scratch"], tower, FAST)
-    cases = [measure._case(scratch, split, split, seed, material, None) for seed in (0, 1)]
+    cases = [
+        measure.make_case(scratch, split, split, seed, material, measure.Embeddings(material, FAST)) for seed in (0, 1)
+    ]
     for trained, own in zip(checkpoint.weights(cases[0]), tower.network.get_weights()):
         np.testing.assert_array_equal(trained, own)
     first, second, again = (scratch.weights(case)[0] for case in (*cases, cases[0]))

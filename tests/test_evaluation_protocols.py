@@ -15,6 +15,7 @@ from elo_tf.evaluation.protocols import kmeans, linear
 from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import LabelledVideo, Split
 from elo_tf.kmeans import plus_plus_centres
+from experiments import protocols as oracles
 
 CLASSES = 4
 
@@ -123,6 +124,16 @@ def test_linear_averages_the_probabilities_of_the_clips_of_a_video():
     assert set(found.labels[0]) == set(range(CLASSES))
     entropies = found.details["cross_entropy"]
     assert min(entropies, key=entropies.get) == str(found.details["strength"])
+
+
+def test_linear_agrees_with_the_protocol_of_the_experiments():
+    """Which chooses among fewer strengths, and otherwise is the same."""
+    train, test = _features(200, 0, windows=1), _features(400, 1, windows=1)
+    found = protocols.select(["linear"], ProtocolConfig())[0].predict(_case(train, test))
+    own = score(found.labels, test.labels, CLASSES).accuracies[0]
+    known, asked = (part.clips[:, 0] for part in standardise(train, test))
+    assert 0.5 < own < 0.95
+    assert own == pytest.approx(oracles.linear_accuracy(known, train.labels, asked, test.labels), abs=0.02)
 
 
 def test_a_majority_of_sure_clips_can_outvote_unsure_ones():

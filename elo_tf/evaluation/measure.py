@@ -115,14 +115,18 @@ def measure(
     results = []
     for entrant in entrants:
         for (whole, limit, seed), split in zip(cases, restricted):
-            case = _case(entrant, whole, split, seed, material, embeddings)
+            case = make_case(entrant, whole, split, seed, material, embeddings)
             for result in _measure_case(entrant, case, limit, protocols):
                 results.append(result)
                 show(describe(result))
     return results
 
 
-def _case(entrant: Entrant, whole: Split, split: Split, seed: int, material: Material, embeddings: Embeddings) -> Case:
+def make_case(
+    entrant: Entrant, whole: Split, split: Split, seed: int, material: Material, embeddings: Embeddings
+) -> Case:
+    """The case of an entrant for a split that a label budget has cut from the whole."""
+
     def features(part: str) -> Features:
         return embeddings.get(entrant, case, whole, part)
 

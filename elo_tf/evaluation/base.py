@@ -1,7 +1,7 @@
 """What a protocol is given and what it answers."""
 
 import dataclasses
-from typing import Any, Callable, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 import numpy as np
 
@@ -101,9 +101,13 @@ def register(protocol: Type[Protocol]) -> Type[Protocol]:
     return protocol
 
 
-def standardise(train: Features, test: Features) -> "tuple[Features, Features]":
+def standardise(train: Features, test: Features) -> Tuple[Features, Features]:
     """Both in units of the training clips: mean 0 and standard deviation 1 in each dimension."""
     flat = train.clips.reshape(-1, train.clips.shape[-1]).astype(np.float64)
     # The floor keeps a dimension that never varies in training from dominating the test part.
     mean, deviation = flat.mean(axis=0), flat.std(axis=0) + 1e-6
-    return tuple(Features(((part.clips - mean) / deviation).astype(np.float32), part.labels) for part in (train, test))
+
+    def scaled(part: Features) -> Features:
+        return Features(((part.clips - mean) / deviation).astype(np.float32), part.labels)
+
+    return scaled(train), scaled(test)

@@ -59,7 +59,6 @@ class Embeddings:
         self._key: Optional[Tuple] = None
         self._function: Optional[Callable] = None
         self._parts: Dict[str, Tuple[Tuple[LabelledVideo, ...], np.ndarray]] = {}
-        self.computed = 0
 
     def get(self, entrant: Entrant, case: Case, whole: Split, part: str) -> Features:
         """Features of the videos of a case.
@@ -77,7 +76,6 @@ class Embeddings:
         if part not in self._parts:
             videos = getattr(whole, part)
             self._parts[part] = (videos, self._material.apply(self._function, videos, self._windows[part]))
-            self.computed += 1
         videos, clips = self._parts[part]
         chosen = {video.id for video in getattr(case.split, part)}
         rows = [place for place, video in enumerate(videos) if video.id in chosen]

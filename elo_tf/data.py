@@ -8,7 +8,7 @@ can be saved and restored. Segments and modalities that no task asks for are nei
 
 import dataclasses
 import math
-from typing import Dict, FrozenSet, Tuple
+from typing import Dict, FrozenSet, Mapping, Optional, Tuple
 
 import tensorflow as tf
 
@@ -74,8 +74,17 @@ class Reader:
     excluded: int
 
     @classmethod
-    def open(cls, records: str, split: str, needs: Needs, config: DataConfig) -> "Reader":
+    def open(
+        cls, records: str, split: str, needs: Needs, config: DataConfig, classes: Optional[Mapping[str, int]] = None
+    ) -> "Reader":
         """Opens the records; decodes them all where they fit into `--resident_gb`.
+
+        Args:
+          records: Their folder.
+          split: `train` or `holdout`; where `classes` are given, only a name for messages.
+          needs: (segment, stored modality) pairs to deliver.
+          config: Settings.
+          classes: id -> class of exactly the videos to read, whichever part of the records they lie in.
 
         Raises:
           InputError: there are no such records, or no video of the split is long enough.
@@ -83,7 +92,10 @@ class Reader:
         manifest = Manifest.load(records)
         sizes = clip_sizes(manifest, config)
         least = least_frames(needs, config)
-        lines = [line for line in manifest.usable if line["split"] == split]
+        if classes is None:
+            lines = [line for line in manifest.usable if line["split"] == split]
+        else:
+            lines = [{**line, "class": classes[line["id"]]} for line in manifest.usable if line["id"] in classes]
         if not lines:
             raise InputError(
                 f"{records} has no videos in its {split} part; make records with another --holdout_fraction"
@@ -97,9 +109,9 @@ class Reader:
             )
         frame_bytes = manifest.settings["size"] ** 2 * 5 + manifest.samples_per_frame * 2
         if sum(line["frames"] for line in long_enough) * frame_bytes <= config.resident_gb * GIB:
-            videos = ResidentVideos(manifest, split, long_enough)
+            videos = ResidentVideos(manifest, long_enough)
         else:
-            videos = StreamedVideos(manifest, split, long_enough, least, config.max_sources_ahead)
+            videos = StreamedVideos(manifest, long_enough, least, config.max_sources_ahead)
         shortest = min(line["frames"] for line in long_enough)
         return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough))
 
@@ -123,7 +135,14 @@ class Reader:
         Videos come in a fixed order, each with as many windows, evenly spread and without overlap, as are needed to
         reach the number of clips; where that cannot be, there are fewer.
         """
-        windows = self.windows_per_video(clips)
+        return self._batches(self._spread(self.windows_per_video(clips)).take(clips).batch(self.config.batch_size))
+
+    def windows(self, count: int) -> tf.data.Dataset:
+        """As `scoring`, but with exactly `count` windows of each video; they overlap where it is too short for that."""
+        return self._batches(self._spread(count).batch(self.config.batch_size))
+
+    def _spread(self, windows: int) -> tf.data.Dataset:
+        """Single unvaried clips: so many evenly spread windows of each video, one video after the other."""
 
         def all_windows(video):
             last = tf.cast(video["frames"] - self.sizes.frames, tf.float32)
@@ -137,8 +156,7 @@ class Reader:
                 )
             )
 
-        dataset = self.videos.in_order().flat_map(all_windows).take(clips)
-        return self._batches(dataset.batch(self.config.batch_size))
+        return self.videos.in_order().flat_map(all_windows)
 
     def _batches(self, clips: tf.data.Dataset) -> tf.data.Dataset:
         """The last stages, the same for training and scoring."""

@@ -5,6 +5,7 @@ that fetches a stretch of one of them inside of a graph. Only what is fetched is
 """
 
 import os
+import posixpath
 from typing import Any, Dict, List
 
 import numpy as np
@@ -19,6 +20,8 @@ Video = Dict[str, Any]
 # Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
 # end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate.
 PARALLEL = os.cpu_count()
+# Label of a video that lies in a shard with those that are read, but is none of them.
+_NOT_CHOSEN = -2
 
 
 def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
@@ -65,23 +68,33 @@ def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
     )
 
 
+def _shards(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[str]:
+    """Paths of the shards that hold these videos, sorted."""
+    return [posixpath.join(manifest.folder, name) for name in sorted({line["shard"] for line in lines})]
+
+
+def _classes(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[int]:
+    """The class of each video: `class` of its line where that is given, else the place of its label, or -1."""
+    labels = {name: place for place, name in enumerate(manifest.labels)}
+    return [line.get("class", labels.get(line["label"], -1)) for line in lines]
+
+
 class ResidentVideos:
     """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
 
     Frames of all videos lie end to end in one array a modality; a video is an offset and a length.
     """
 
-    def __init__(self, manifest: Manifest, split: str, lines: List[Dict[str, Any]]):
+    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]]):
         self.size = manifest.settings["size"]
         self.samples = manifest.samples_per_frame
         lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
-        labels = {name: place for place, name in enumerate(manifest.labels)}
         lengths = np.array([line["frames"] for line in lines], np.int64)
         offsets = np.cumsum(lengths) - lengths
         places = {records.identity(line["id"])[0]: place for place, line in enumerate(lines)}
         self._video = {
             "index": tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64),
-            "label": tf.constant([labels.get(line["label"], -1) for line in lines], tf.int32),
+            "label": tf.constant(_classes(manifest, lines), tf.int32),
             "frames": tf.constant(lengths),
             "has_sound": tf.constant([bool(line["sound"]) for line in lines]),
             "offset": tf.constant(offsets),
@@ -93,7 +106,7 @@ class ResidentVideos:
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),
         }
-        for video in _read_shards(manifest.shards(split)).map(self._decode, PARALLEL).as_numpy_iterator():
+        for video in _read_shards(_shards(manifest, lines)).map(self._decode, PARALLEL).as_numpy_iterator():
             place = places.pop(int(video["index"]), None)
             if place is None:
                 continue
@@ -102,7 +115,7 @@ class ResidentVideos:
                 if modality != "audio" or video["has_sound"]:
                     array[stretch] = video[modality]
         if places:
-            raise InputError(f"{manifest.folder}: {len(places)} videos of {split} are missing; run prepare --validate")
+            raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
         with tf.device("CPU"):
             self._flat = {modality: tf.constant(array) for modality, array in flat.items()}
 
@@ -140,26 +153,26 @@ class ResidentVideos:
 class StreamedVideos:
     """Videos read from the shards as they are needed, for sets of any size."""
 
-    def __init__(self, manifest: Manifest, split: str, lines: List[Dict[str, Any]], least_frames: int, ahead: int):
+    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int):
         self.size = manifest.settings["size"]
         self.samples = manifest.samples_per_frame
         self.count = len(lines)
-        self._shards = manifest.shards(split)
+        self._shards = _shards(manifest, lines)
         self._least_frames = least_frames
         self._ahead = ahead
-        names = manifest.labels or [""]
+        indices = tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64)
+        classes = tf.constant(_classes(manifest, lines), tf.int32)
         self._labels = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(names, tf.range(len(names))), default_value=-1
+            tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
         )
 
     def _parse(self, serialized) -> Video:
         video = records.parse(serialized)
-        has_label = tf.strings.length(video["label"]) > 0
-        return {**video, "label": tf.where(has_label, self._labels.lookup(video["label"]), -1)}
+        return {**video, "label": self._labels.lookup(video["index"])}
 
     def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
         parsed = serialized.map(self._parse, PARALLEL)
-        return parsed.filter(lambda video: video["frames"] >= self._least_frames)
+        return parsed.filter(lambda video: (video["frames"] >= self._least_frames) & (video["label"] != _NOT_CHOSEN))
 
     def in_order(self) -> tf.data.Dataset:
         """Each video once."""

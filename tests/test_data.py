@@ -161,3 +161,25 @@ def test_settings_that_do_not_fit_the_records(records, change, message):
 def test_empty_split(records):
     with pytest.raises(InputError, match="no videos in its holdout part"):
         Reader.open(records, "holdout", NEEDS, PLAIN)
+
+
+@pytest.mark.parametrize("resident_gb", [4.0, 0.0])
+def test_named_videos_with_classes_of_their_own(records, resident_gb):
+    config = dataclasses.replace(PLAIN, resident_gb=resident_gb, batch_size=3)
+    chosen = {"a/0.mp4": 7, "b/3.mp4": 5}
+    reader = Reader.open(records, "named", frozenset({("now", "rgb")}), config, chosen)
+    assert reader.videos.count == 2
+    seen = {label for clips in take(reader, 4) for label in clips["label"].numpy().tolist()}
+    assert seen == {5, 7}
+    batches = list(reader.windows(6))
+    labels = np.concatenate([clips["label"] for clips in batches])
+    assert sorted(labels) == [5] * 6 + [7] * 6
+    starts = np.concatenate([frame_numbers(clips["now"]["rgb"])[:, 0] for clips in batches])
+    # 17 places for a window of 4 in 20 frames; the middles of six parts of them.
+    np.testing.assert_array_equal(starts[labels == 7], [1, 4, 7, 9, 12, 15])
+
+
+def test_windows_overlap_where_a_video_is_short(records):
+    reader = Reader.open(records, "named", frozenset({("now", "rgb")}), PLAIN, {"b/5.mp4": 0})
+    starts = np.concatenate([frame_numbers(clips["now"]["rgb"])[:, 0] for clips in reader.windows(4)])
+    np.testing.assert_array_equal(starts, [0, 0, 1, 1])

@@ -1,0 +1,50 @@
+"""The confusion matrix as a picture."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+# Up to so many classes, cells have numbers.
+_FEW = 25
+# Above this many, names would be smaller than print.
+_MANY = 150
+
+
+def draw(confusion: np.ndarray, classes, title: str) -> Figure:
+    """Draws the matrix, rows scaled to 1: of each class, the part taken for each class.
+
+    Args:
+      confusion: [K,K] counts, rows the true classes.
+      classes: K names.
+      title: Above it.
+    """
+    count = len(classes)
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    font = 8 if count <= _FEW else 5
+    # Inches: what a name of this font is high, with room for the names themselves.
+    side = min(max(2.4, count * (0.34 if count <= _FEW else 0.085)), 16.0)
+    margin = 0.03 + 0.0085 * font * min(max(map(len, classes)), 30)
+    figure = Figure(figsize=(side + margin + 1.0, side + margin + 0.6), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest")
+    if count <= _FEW:
+        _number(axes, shares, font)
+    if count <= _MANY:
+        names = [name if len(name) <= 30 else f"{name[:29]}…" for name in classes]
+        axes.set_xticks(range(count), names, rotation=90, fontsize=font)
+        axes.set_yticks(range(count), names, fontsize=font)
+        axes.tick_params(length=0)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("class")
+    axes.set_title(title, fontsize=9)
+    figure.colorbar(image, ax=axes, fraction=0.04, label="part of the class")
+    return figure
+
+
+def _number(axes, shares: np.ndarray, font: int) -> None:
+    """Percentages in the cells, where they round to 1 or more."""
+    for row, column in zip(*np.nonzero(shares >= 0.005)):
+        share = shares[row, column]
+        axes.text(
+            column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=font - 1,
+            color="white" if share > 0.5 else "black",
+        )  # fmt: skip

@@ -1,0 +1,198 @@
+"""The protocols against scikit-learn on the same embeddings, and by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
+
+from elo_tf.config import InputError, ProtocolConfig
+from elo_tf.evaluation import protocols
+from elo_tf.evaluation.base import PROTOCOLS, Case, Features, Protocol, register, standardise
+from elo_tf.evaluation.lbfgs import minimise
+from elo_tf.evaluation.protocols import kmeans, linear
+from elo_tf.evaluation.scores import score
+from elo_tf.evaluation.split import LabelledVideo, Split
+from elo_tf.kmeans import plus_plus_centres
+from experiments import protocols as oracles
+
+CLASSES = 4
+
+
+def _features(videos, seed, windows=3, spread=1.5, width=6, classes=CLASSES):
+    """Clips around a centre for each class, those of a video near each other; dimensions of unequal scale."""
+    centres = np.random.default_rng(99).normal(size=[classes, width])
+    random = np.random.default_rng(seed)
+    labels = np.arange(videos) % classes
+    means = centres[labels] + spread * random.normal(size=[videos, width])
+    clips = means[:, None] + 0.3 * random.normal(size=[videos, windows, width])
+    return Features((clips * np.geomspace(1, 20, width) + 5).astype(np.float32), labels)
+
+
+def _case(train, test, seed=0, classes=CLASSES):
+    parts = {"train": train, "test": test}
+    videos = {
+        name: tuple(LabelledVideo(f"{name}{place}", int(label)) for place, label in enumerate(part.labels))
+        for name, part in parts.items()
+    }
+    split = Split("1", tuple(f"class{label}" for label in range(classes)), videos["train"], videos["test"])
+    return Case(split, seed, None, parts.__getitem__, "tiny", None)
+
+
+@pytest.mark.parametrize("clusters", [0, 10])
+def test_kmeans_agrees_with_scikit_learn_from_the_same_start(clusters):
+    train, test = _features(60, 0), _features(40, 1)
+    config = ProtocolConfig(clusters=clusters, restarts=3)
+    found = protocols.select(["kmeans"], config)[0].predict(_case(train, test, seed=5))
+    # The oracle: scikit-learn clusters, numpy.unique counts.
+    mean, deviation = _moments(train)
+    known, asked = (((part.clips - mean) / deviation).mean(axis=1) for part in (train, test))
+    origin = known.mean(axis=0)
+    count = clusters or CLASSES
+    starts = plus_plus_centres(
+        tf.constant(known - origin, tf.float32), count, config.restarts, tf.constant([5, 0], tf.int32)
+    )
+    for start, labels in zip(starts.numpy() + origin, found.labels):
+        oracle = KMeans(count, init=start, n_init=1, max_iter=100, tol=0).fit(known)
+        given = [_most_frequent(train.labels[oracle.labels_ == cluster]) for cluster in range(count)]
+        np.testing.assert_array_equal(labels, np.array(given)[oracle.predict(asked)])
+    assert found.details["clusters"] == count
+
+
+def _moments(part):
+    flat = part.clips.reshape(-1, part.clips.shape[-1])
+    return flat.mean(axis=0), flat.std(axis=0)
+
+
+def _most_frequent(labels):
+    values, counts = np.unique(labels, return_counts=True)
+    return values[counts.argmax()]
+
+
+def test_clusters_take_the_most_frequent_label_and_empty_ones_that_of_all():
+    assignment, labels = np.array([[0, 0, 0, 1, 1, 1]]), np.array([2, 2, 1, 0, 1, 1])
+    np.testing.assert_array_equal(kmeans.cluster_labels(assignment, labels, 3), [[2, 1, 1]])
+
+
+def test_kmeans_of_noise_is_at_chance():
+    random = np.random.default_rng(0)
+    train, test = (Features(random.normal(size=[400, 1, 8]).astype("f4"), np.arange(400) % 4) for _ in range(2))
+    found = protocols.select(["kmeans"], ProtocolConfig(clusters=40, restarts=20))[0].predict(_case(train, test))
+    assert abs(score(found.labels, test.labels, 4).accuracies.mean() - 0.25) < 0.03
+
+
+def test_more_clusters_than_training_videos_are_refused():
+    with pytest.raises(InputError, match="--clusters=9 is more than the 8 training videos"):
+        protocols.select(["kmeans"], ProtocolConfig(clusters=9))[0].predict(_case(_features(8, 0), _features(8, 1)))
+
+
+@pytest.mark.parametrize("strength", [0.003, 0.1, 1.0])
+def test_the_layer_agrees_with_scikit_learn(strength):
+    train, test = standardise(_features(40, 0), _features(80, 1))
+    inputs, labels = train.clips.reshape(-1, 6), np.repeat(train.labels, 3)
+    oracle = LogisticRegression(C=strength, tol=1e-9, max_iter=20000).fit(inputs, labels)
+    layer = linear.fit(inputs, labels, CLASSES, strength)
+    assert layer.converged
+    np.testing.assert_allclose(layer.kernel, oracle.coef_.T, atol=1e-3 * np.abs(oracle.coef_).max())
+    # A number added to all logits changes nothing.
+    np.testing.assert_allclose(layer.bias - layer.bias.mean(), oracle.intercept_ - oracle.intercept_.mean(), atol=1e-3)
+    asked = test.clips.reshape(-1, 6)
+    np.testing.assert_allclose(linear.probabilities(layer, asked), oracle.predict_proba(asked), atol=1e-3)
+    own = linear.probabilities(layer, asked).argmax(axis=1)
+    assert np.mean(own == np.repeat(test.labels, 3)) == pytest.approx(
+        oracle.score(asked, np.repeat(test.labels, 3)), abs=1 / len(asked)
+    )
+
+
+def test_for_two_classes_it_is_that_of_scikit_learn_at_half_the_strength():
+    train = _features(40, 0, windows=1, classes=2)
+    inputs = standardise(train, train)[0].clips[:, 0]
+    oracle = LogisticRegression(C=0.1, tol=1e-9).fit(inputs, train.labels)
+    layer = linear.fit(inputs, train.labels, 2, 0.05)
+    np.testing.assert_allclose(linear.probabilities(layer, inputs), oracle.predict_proba(inputs), atol=1e-4)
+
+
+def test_linear_averages_the_probabilities_of_the_clips_of_a_video():
+    train, test = _features(60, 0), _features(40, 1, spread=2.5)
+    found = protocols.select(["linear"], ProtocolConfig())[0].predict(_case(train, test))
+    known, asked = standardise(train, test)
+    oracle = LogisticRegression(C=found.details["strength"], tol=1e-9, max_iter=20000)
+    oracle.fit(known.clips.reshape(-1, 6), np.repeat(known.labels, 3))
+    expected = sum(oracle.predict_proba(asked.clips[:, window]) for window in range(3)).argmax(axis=1)
+    assert np.mean(found.labels[0] == expected) > 0.97
+    assert set(found.labels[0]) == set(range(CLASSES))
+    entropies = found.details["cross_entropy"]
+    assert min(entropies, key=entropies.get) == str(found.details["strength"])
+
+
+def test_linear_agrees_with_the_protocol_of_the_experiments():
+    """Which chooses among fewer strengths, and otherwise is the same."""
+    train, test = _features(200, 0, windows=1), _features(400, 1, windows=1)
+    found = protocols.select(["linear"], ProtocolConfig())[0].predict(_case(train, test))
+    own = score(found.labels, test.labels, CLASSES).accuracies[0]
+    known, asked = (part.clips[:, 0] for part in standardise(train, test))
+    assert 0.5 < own < 0.95
+    assert own == pytest.approx(oracles.linear_accuracy(known, train.labels, asked, test.labels), abs=0.02)
+
+
+def test_a_majority_of_sure_clips_can_outvote_unsure_ones():
+    layer = linear.Layer(np.array([[1.0, -1.0]]), np.zeros(2), True)
+    clips = np.array([[[3.0], [-0.1], [-0.1]]])  # Two clips of three lean to class 1, hardly.
+    assert linear.probabilities(layer, clips).mean(axis=1).argmax(axis=1) == [0]
+
+
+def test_part_of_each_class_is_held_back():
+    labels = np.array([0] * 8 + [1] * 5 + [2] * 2 + [3])
+    for seed in range(5):
+        chosen = linear.hold_back(labels, seed)
+        assert [chosen[labels == label].sum() for label in range(4)] == [2, 2, 1, 0]
+    assert (linear.hold_back(labels, 0) != linear.hold_back(labels, 1)).any()
+
+
+def test_one_video_a_class_leaves_nothing_to_choose_by():
+    train = _features(CLASSES, 0)
+    found = protocols.select(["linear"], ProtocolConfig())[0].predict(_case(train, _features(20, 1)))
+    assert found.details["cross_entropy"] == {} and found.details["strength"] == 0.01
+
+
+def test_lbfgs_finds_the_valley_of_rosenbrock_and_the_bottom_of_a_bowl():
+    def rosenbrock(point):
+        left, right = point[:-1], point[1:]
+        gradient = np.zeros_like(point)
+        gradient[:-1] += -400 * left * (right - left**2) - 2 * (1 - left)
+        gradient[1:] += 200 * (right - left**2)
+        return float(np.sum(100 * (right - left**2) ** 2 + (1 - left) ** 2)), gradient
+
+    found = minimise(rosenbrock, np.array([-1.2, 1.0]), 1e-8, 500)
+    assert found.converged and found.value < 1e-12
+    np.testing.assert_allclose(found.point, 1.0, atol=1e-6)
+    scale = np.geomspace(0.1, 10, 30)
+    bowl = minimise(lambda point: (0.5 * float(scale @ point**2), scale * point), np.ones(30), 1e-9)
+    assert bowl.converged
+    np.testing.assert_allclose(scale * bowl.point, 0.0, atol=1e-9)
+    assert not minimise(rosenbrock, np.zeros(4), 1e-8, 3).converged
+
+
+def test_scores_agree_with_scikit_learn():
+    random = np.random.default_rng(0)
+    labels = np.concatenate([np.arange(5), random.integers(0, 5, 60)])
+    predicted = random.integers(0, 6, [3, 65])
+    found = score(predicted, labels, 6)
+    np.testing.assert_allclose(found.accuracies, [accuracy_score(labels, run) for run in predicted])
+    truth, guess = np.tile(labels, 3), predicted.ravel()
+    np.testing.assert_array_equal(found.confusion, confusion_matrix(truth, guess, labels=range(6)))
+    np.testing.assert_allclose(found.per_class[:5], recall_score(truth, guess, labels=range(5), average=None))
+    assert found.per_class[5] is None  # No video of it.
+
+
+def test_protocols_are_known_by_their_files():
+    assert set(PROTOCOLS) == {"kmeans", "linear", "finetune"}
+    with pytest.raises(InputError, match="'probe' is unknown; choose from finetune, kmeans, linear"):
+        protocols.select(["probe"], ProtocolConfig())
+
+    class Again(Protocol):
+        name = "kmeans"
+
+    with pytest.raises(ValueError, match="already defined in elo_tf.evaluation.protocols.kmeans"):
+        register(Again)

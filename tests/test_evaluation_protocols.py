@@ -10,7 +10,6 @@ from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 from elo_tf.config import InputError, ProtocolConfig
 from elo_tf.evaluation import protocols
 from elo_tf.evaluation.base import PROTOCOLS, Case, Features, Protocol, register, standardise
-from elo_tf.evaluation.lbfgs import minimise
 from elo_tf.evaluation.protocols import kmeans, linear
 from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import LabelledVideo, Split
@@ -154,24 +153,6 @@ def test_one_video_a_class_leaves_nothing_to_choose_by():
     train = _features(CLASSES, 0)
     found = protocols.select(["linear"], ProtocolConfig())[0].predict(_case(train, _features(20, 1)))
     assert found.details["cross_entropy"] == {} and found.details["strength"] == 0.01
-
-
-def test_lbfgs_finds_the_valley_of_rosenbrock_and_the_bottom_of_a_bowl():
-    def rosenbrock(point):
-        left, right = point[:-1], point[1:]
-        gradient = np.zeros_like(point)
-        gradient[:-1] += -400 * left * (right - left**2) - 2 * (1 - left)
-        gradient[1:] += 200 * (right - left**2)
-        return float(np.sum(100 * (right - left**2) ** 2 + (1 - left) ** 2)), gradient
-
-    found = minimise(rosenbrock, np.array([-1.2, 1.0]), 1e-8, 500)
-    assert found.converged and found.value < 1e-12
-    np.testing.assert_allclose(found.point, 1.0, atol=1e-6)
-    scale = np.geomspace(0.1, 10, 30)
-    bowl = minimise(lambda point: (0.5 * float(scale @ point**2), scale * point), np.ones(30), 1e-9)
-    assert bowl.converged
-    np.testing.assert_allclose(scale * bowl.point, 0.0, atol=1e-9)
-    assert not minimise(rosenbrock, np.zeros(4), 1e-8, 3).converged
 
 
 def test_scores_agree_with_scikit_learn():

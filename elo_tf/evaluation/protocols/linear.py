@@ -17,9 +17,9 @@ from typing import Dict, NamedTuple, Tuple
 
 import numpy as np
 import tensorflow as tf
+from scipy.optimize import minimize
 
 from elo_tf.evaluation.base import Case, Features, Prediction, Protocol, register, standardise
-from elo_tf.evaluation.lbfgs import minimise
 
 STRENGTHS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 # One in so many videos of a class chooses the strength.
@@ -28,6 +28,7 @@ _HELD_BACK = 4
 _DEFAULT_STRENGTH = 0.01
 # Greatest entry of the gradient of the mean loss at the end.
 TOLERANCE = 1e-6
+ITERATIONS = 1000
 
 
 class Layer(NamedTuple):
@@ -67,7 +68,7 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float,
       start: A layer to begin with; zeros where it is not given.
 
     Returns:
-      The layer at which no entry of the gradient of the mean loss exceeds `TOLERANCE`, if `converged`.
+      The layer at which no entry of the gradient of the mean loss is much above `TOLERANCE`, if `converged`.
     """
     count, width = features.shape
     inputs = tf.constant(features, tf.float64)
@@ -83,8 +84,11 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float,
         first = np.zeros((width + 1) * classes)
     else:
         first = np.concatenate([start.kernel.ravel(), start.bias])
-    found = minimise(function, first, TOLERANCE)
-    return Layer(*_unpack(found.point, width, classes), found.converged)
+    options = {"gtol": TOLERANCE, "ftol": 0.0, "maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
+    found = minimize(function, first, jac=True, method="L-BFGS-B", options=options)
+    # Near the bottom the value may stop changing before the last digits of the slope do.
+    slope = np.abs(found.jac).max()
+    return Layer(*_unpack(found.x, width, classes), bool(slope <= 10 * TOLERANCE))
 
 
 # One graph for all sizes.

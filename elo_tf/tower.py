@@ -106,8 +106,9 @@ class Tower:
         # The same path to the tower as in a checkpoint of an `EloModel`.
         model = tf.train.Checkpoint(towers={"rgb": network})
         try:
-            status = tf.train.Checkpoint(model=model, step=step).restore(prefix)
-            status.assert_existing_objects_matched().expect_partial()
+            # Silenced first: after a failed check its complaint would follow when the program ends.
+            status = tf.train.Checkpoint(model=model, step=step).restore(prefix).expect_partial()
+            status.assert_existing_objects_matched()
         except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
             reason = str(error).strip().splitlines()[0][:200]
             raise InputError(f"{prefix} cannot be read as a {about.backbone} tower ({reason}); use another") from None

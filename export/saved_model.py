@@ -21,7 +21,6 @@ from typing import Any, Dict, Tuple
 from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
 
 import tensorflow as tf
-from absl import flags
 
 from elo_tf import config, tower
 from elo_tf.config import Checked, InputError, setting
@@ -31,14 +30,18 @@ from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
 EXTRA = "assets.extra"
 CARD = "README.md"
 
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "", "run directory of a training, or prefix of one of its checkpoints")
-_OUTPUT = flags.DEFINE_string("output", "", "directory of the model; versions are numbered directories in it")
-_PRECISION = flags.DEFINE_enum(
-    "precision",
-    "float32",
-    ["float32", "mixed_bfloat16"],
-    "arithmetic of the exported tower; its inputs, outputs and variables are float32 in any case",
-)
+
+@dataclasses.dataclass(frozen=True)
+class PlacesConfig(Checked):
+    """What is read, as what, and where the export goes."""
+
+    checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints")
+    output: str = setting("", "directory of the model; versions are numbered directories in it")
+    precision: str = setting(
+        "float32",
+        "arithmetic of the exported tower; its inputs, outputs and variables are float32 in any case",
+        choices=("float32", "mixed_bfloat16"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,16 +148,16 @@ def describe(found: tower.Tower, weight_decay: float) -> Dict[str, Any]:
 
 
 def main() -> None:
-    if not _CHECKPOINT.value:
+    places, settings = config.from_flags(PlacesConfig), config.from_flags(ExportConfig)
+    if not places.checkpoint:
         raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
-    if not _OUTPUT.value:
+    if not places.output:
         raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
-    settings = config.from_flags(ExportConfig)
-    base = pathlib.Path(_OUTPUT.value)
+    base = pathlib.Path(places.output)
     versions.choose(base, settings.version)  # Refused before anything is read.
-    tf.keras.mixed_precision.set_global_policy(_PRECISION.value)
-    print(write(tower.Tower.load(_CHECKPOINT.value), base, settings))
+    tf.keras.mixed_precision.set_global_policy(places.precision)
+    print(write(tower.Tower.load(places.checkpoint), base, settings))
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [ExportConfig])
+    command_line.run(main, __doc__, [PlacesConfig, ExportConfig])

@@ -29,9 +29,9 @@ def make_run(run_dir: pathlib.Path, seed: int = 0, step: int = 3) -> tf.keras.Mo
     sizes = ClipSizes(frames=FRAMES, future_frames=4, size=SIZE, audio_steps=4, mel_bins=16)
     model = EloModel(tasks.select(("rgb", "flow"), ("rgb/reconstruct", "rgb-flow/embed")), sizes, "tiny")
     model.compute_losses(random_clips(frames=FRAMES, size=SIZE), training=True)
-    # Statistics and scales that are not those of the start.
-    for variable in [each for each in model.towers["rgb"].variables if "kernel" not in each.name]:
-        variable.assign_add(tf.random.stateless_uniform(variable.shape, [seed, 1], 0.0, 0.1))
+    for variable in model.towers["rgb"].variables:  # Statistics and scales that are not those of the start.
+        if "kernel" not in variable.name:  # Kernels of positive mean would let activations grow without bound.
+            variable.assign_add(tf.random.stateless_uniform(variable.shape, [seed, 1], 0.0, 0.1))
     describe().save(_made(run_dir))
     checkpoint = tf.train.Checkpoint(model=model, step=tf.Variable(step, dtype=tf.int64))
     tf.train.CheckpointManager(

@@ -1,4 +1,5 @@
-"""The r18 (2+1)D tower for RGB, written in PyTorch, and a worker that trains it (see torch_tower.py).
+"""The r18 (2+1)D tower for RGB, written in PyTorch, and a worker that trains it (torch_tower.py) or embeds
+(export_speed.py).
 
     clip [B,3,T,H,W] -> 2x - 1 -> stem -> 4 stages of 2 blocks -> mean over T,H,W -> embedding [B,512]
 
@@ -117,6 +118,22 @@ def train(arguments: argparse.Namespace) -> None:
     serve(step, {"framework": f"PyTorch {torch.__version__}", "weights": weights, "statistics": statistics})
 
 
+def embed(arguments: argparse.Namespace) -> None:
+    """Serves embeddings of one batch of noise, by the statistics of a tower that is not trained any more."""
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(arguments.threads)
+    tower = Tower().to(memory_format=torch.channels_last_3d).eval()
+    video = torch.rand(arguments.batch_size, 3, arguments.frames, arguments.crop_size, arguments.crop_size)
+    video = video.to(memory_format=torch.channels_last_3d)
+    run = torch.compile(tower) if arguments.compile else tower
+
+    def step():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, arguments.precision == "mixed_bfloat16"):
+            run(video)
+
+    serve(step, {"framework": f"PyTorch {torch.__version__}"})
+
+
 def compute(path: str) -> None:
     """Reads `video` [B,T,H,W,3] and `weight0` ... from an .npz file; adds the embedding and the gradients, as lists."""
     given = np.load(path)
@@ -136,9 +153,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--crop_size", type=int, default=112)
     parser.add_argument("--precision", choices=["float32", "mixed_bfloat16"], default="float32")
+    parser.add_argument("--embed", action="store_true", help="embed, do not train")
     parser.add_argument("--compile", action="store_true", help="pass the loss through torch.compile")
     arguments = parser.parse_args()
-    compute(arguments.compute) if arguments.compute else train(arguments)
+    if arguments.compute:
+        compute(arguments.compute)
+    else:
+        (embed if arguments.embed else train)(arguments)
 
 
 if __name__ == "__main__":

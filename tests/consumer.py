@@ -1,0 +1,121 @@
+"""What a stranger's program does with an exported module, each in a process of its own.
+
+    PYTHON tests/consumer.py TASK VERSION [ARGUMENT ...]
+
+Imports TensorFlow, NumPy, hub and Keras, nothing of elo_tf, so that it also runs in another environment. Each task
+leaves an .npz file, which the test compares with the tower in memory.
+"""
+
+import os
+import runpy
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+RATE = 0.1
+
+
+def outputs(version, given, answer):
+    """All callables and signatures on each of `video0`, `video1` ..., and `encoded_frames` on `frames` [B,T]."""
+    module = tf.saved_model.load(version)
+    inputs = np.load(given)
+    found = {"names": [variable.name for variable in module.variables]}
+    for name in inputs.files:
+        if name == "frames":
+            strings = tf.constant(inputs[name].tolist())
+            found[name] = module.signatures["encoded_frames"](frames=strings)["embedding"]
+            continue
+        video = inputs[name]
+        found[f"{name}/embedding"] = module(video)
+        found[f"{name}/serving_default"] = module.signatures["serving_default"](video=tf.constant(video))["embedding"]
+        found[f"{name}/per_frame"] = module.per_frame(video)
+        for stage in ("stem", "stage1", "stage2", "stage3", "stage4"):
+            found[f"{name}/{stage}"] = getattr(module.stages, stage)(video, training=False)
+    try:
+        module.signatures["encoded_frames"](frames=tf.constant([["no image"]]))
+    except tf.errors.InvalidArgumentError as error:
+        found["refusal"] = error.message
+    np.savez(answer, **found)
+
+
+def hub_step(version, given, answer):
+    """One step of gradient descent on `video0` with hub.load, loss mean(embedding^2) + penalties; a step of a piece."""
+    import tensorflow_hub as hub
+
+    module = hub.load(version)
+    video = np.load(given)["video0"]
+    found = {"embedding": module(video)}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(module(video, training=True) ** 2)
+        loss += tf.add_n([penalty() for penalty in module.regularization_losses])
+    gradients = tape.gradient(loss, module.trainable_variables)
+    for variable, gradient in zip(module.trainable_variables, gradients):
+        variable.assign_sub(RATE * gradient)
+    found["loss"] = loss
+    found.update({f"variable{index}": variable.numpy() for index, variable in enumerate(module.variables)})
+
+    before = [variable.numpy() for variable in module.variables]
+    piece = module.stages.stage1
+    piece(video, training=True)
+    moved = [bool((old != new.numpy()).any()) for old, new in zip(before, module.variables)]
+    found["piece_variables"], found["moved_by_piece"] = len(piece.variables), moved
+    np.savez(answer, **found)
+
+
+def keras_layer(version, given, answer, trainable, replicas):
+    """Fits one step with hub.KerasLayer and a new layer, on one or two logical CPUs."""
+    import tensorflow_hub as hub
+
+    devices = [tf.config.LogicalDeviceConfiguration()] * int(replicas)
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    names = [device.name for device in tf.config.list_logical_devices("CPU")]
+    strategy = tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+    video = np.load(given)["video0"]
+    with strategy.scope():
+        layer = hub.KerasLayer(version, trainable=trainable == "trainable")
+        model = tf.keras.Sequential([layer, tf.keras.layers.Dense(2)])
+        loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(tf.keras.optimizers.legacy.SGD(RATE), loss)
+    found = {"embedding": layer(video), "penalty": tf.add_n(layer.losses), "trainable": len(layer.trainable_variables)}
+    before = [variable.numpy() for variable in layer.variables]
+    model.fit(video, np.arange(len(video)) % 2, batch_size=len(video), epochs=1, shuffle=False, verbose=0)
+    found["is_weight"] = ["moving_" not in variable.name for variable in layer.variables]
+    found["moved"] = [bool((old != new.numpy()).any()) for old, new in zip(before, layer.variables)]
+    # Statistics are each replica's own until they are read, which averages them.
+    copies = [strategy.experimental_local_results(variable) for variable in layer.trainable_weights]
+    found["apart"] = max([float(np.abs(copy - some[0]).max()) for some in copies for copy in some], default=0)
+    found["replicas"] = strategy.num_replicas_in_sync
+    np.savez(answer, **found)
+
+
+def keras3(version, given, answer):
+    """TFSMLayer, by itself and in a functional model."""
+    import keras
+
+    video = np.load(given)["video0"]
+    layer = keras.layers.TFSMLayer(version, call_endpoint="serving_default")
+    clips = keras.Input([None, None, None, 3])
+    model = keras.Model(clips, layer(clips)["embedding"])
+    found = {"embedding": layer(video)["embedding"], "model": model.predict(video, verbose=0)}
+    np.savez(answer, versions=[tf.__version__, keras.__version__], **found)
+
+
+def program(answer, *files):
+    """Runs programs, one after the other, and keeps their `clips` and `features`, and whether a `model` was fitted."""
+    found = {}
+    for index, file in enumerate(files):
+        names = runpy.run_path(file)
+        for name in ("clips", "features"):
+            if name in names:
+                found[f"{index}/{name}"] = names[name]
+        if "model" in names:
+            found[f"{index}/loss"] = names["model"].history.history["loss"]
+    np.savez(answer, **found)
+
+
+if __name__ == "__main__":
+    tasks = {task.__name__: task for task in (outputs, hub_step, keras_layer, keras3, program)}
+    tasks[sys.argv[1]](*sys.argv[2:])

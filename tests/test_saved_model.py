@@ -1,0 +1,212 @@
+"""Versions appear whole and once; what lies beside the graph is right; bad input is refused, and leaves nothing."""
+
+import errno
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from elo_tf.config import InputError
+from elo_tf.tower import Description, Tower
+from export import model_card, saved_model, versions
+from tests import exports, towers
+
+FILES = {"saved_model.pb", "fingerprint.pb", "README.md", "tower.json", "tf_serving_warmup_requests", "variables.index"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    towers.make_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tower(run):
+    return Tower.load(run)
+
+
+@pytest.fixture(scope="module")
+def version(run, tower, tmp_path_factory):
+    (run / "evaluation").mkdir()
+    results = {"linear": {"accuracy": 0.625, "confusion": [[1] * 9] * 9}, "seeds": [0, 1], "protocols": ["linear"]}
+    (run / "evaluation" / "results.json").write_text(json.dumps(results))
+    base = tmp_path_factory.mktemp("models") / "elo_rgb"
+    settings = saved_model.ExportConfig(warmup_batch_sizes=("1", "3"), archive=True)
+    return saved_model.write(tower, base, settings)
+
+
+def _refused(*flags, **options):
+    """The one line with which the command refuses."""
+    done = exports.command(*flags, **options)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_warm_up_requests_are_answered(version):
+    (file,) = version.glob("assets.extra/tf_serving_*")
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))
+    ]
+    signatures = tf.saved_model.load(str(version)).signatures
+    seen = []
+    for log in logs:
+        request = log.predict_log.request
+        ((name, tensor),) = request.inputs.items()
+        value = tf.constant(tf.make_ndarray(tensor))
+        embedding = signatures[request.model_spec.signature_name](**{name: value})["embedding"]
+        assert request.model_spec.name == "elo_rgb" and np.isfinite(embedding).all()
+        seen.append((request.model_spec.signature_name, *value.shape))
+    clip = (towers.FRAMES, towers.SIZE, towers.SIZE, 3)
+    assert seen == [
+        (name, batch, *shape)
+        for batch in (1, 3)
+        for name, shape in (("serving_default", clip), ("encoded_frames", clip[:1]))
+    ]
+
+
+def test_the_description_travels_with_it(version, tower):
+    path = version / "assets.extra" / "tower.json"
+    assert Description.load(path) == tower.about
+    contract = json.loads(path.read_text())["export"]
+    assert contract["step"] == 3 and contract["output"]["width"] == 64
+    assert contract["input"]["range"] == [0, 1] and contract["input"]["fps"] == 12.5
+    assert (contract["input"]["frames"], contract["input"]["size"]) == (towers.FRAMES, towers.SIZE)
+
+
+def test_the_card_has_loss_data_and_evaluation(version):
+    card = (version / "README.md").read_text()
+    for row in ("| rgb/reconstruct | 0.5 |", "| videos | 16 |", "| linear.accuracy | 0.625 |", "| steps | 3 |"):
+        assert row in card, row
+    assert "confusion" not in card and '"elo_rgb/1"' in card
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": null}', "3"])
+def test_the_card_bears_any_file_of_results(version, tmp_path, content):
+    facts = json.loads((version / "assets.extra" / "tower.json").read_text())
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "results.json").write_text(content)
+    card = model_card.write({**facts, "loss": {}, "data": {}}, "elo_rgb/1", str(tmp_path / "checkpoints" / "ckpt-1"))
+    assert "## Evaluation" in card and "has not been trained by a weighted sum" in card
+
+
+def test_an_archive_depends_on_the_content_alone(version, tmp_path):
+    first = version.parents[1] / "elo_rgb-1.tar.gz"
+    copy = tmp_path / "copy"
+    shutil.copytree(version, copy)
+    (copy / "README.md").touch()
+    (copy / "README.md").chmod(0o600)
+    versions.archive(copy, tmp_path / "second.tar.gz")
+    assert first.read_bytes() == (tmp_path / "second.tar.gz").read_bytes()
+    with tarfile.open(first) as tar:
+        assert {name.split("/")[-1] for name in tar.getnames()} >= FILES
+
+
+def test_versions_count_up_and_are_never_overwritten(tmp_path):
+    assert versions.choose(tmp_path / "new", 0).name == "1"
+    for name in ("2", "10", ".11.5.partial", "notes"):
+        (tmp_path / name).mkdir()
+    assert versions.choose(tmp_path, 0).name == "11" and versions.choose(tmp_path, 3).name == "3"
+    with pytest.raises(InputError, match="/2 exists, and a version is never overwritten"):
+        versions.choose(tmp_path, 2)
+    with pytest.raises(InputError, match="--version=-1 is no positive integer"):
+        versions.choose(tmp_path, -1)
+
+
+def test_two_programs_cannot_make_the_same_version(tmp_path):
+    target = tmp_path / "elo_rgb" / "1"
+    with pytest.raises(InputError, match="made by another program"):
+        with versions.writing(target) as folder:
+            (folder / "ours").touch()
+            target.mkdir()
+            (target / "theirs").touch()
+    assert [path.name for path in target.iterdir()] == ["theirs"] and len(list(target.parent.iterdir())) == 1
+
+
+def test_an_output_that_cannot_be_made_is_refused(tower, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(InputError, match="is a file; name a directory"):
+        saved_model.write(tower, tmp_path / "file")
+    with pytest.raises(InputError, match="cannot be written .*Not a directory"):
+        saved_model.write(tower, tmp_path / "file" / "elo_rgb")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("sizes", [("0",), ("two",), ("1",) * 501])
+def test_bad_batch_sizes_are_refused(sizes):
+    with pytest.raises(InputError, match="--warmup_batch_sizes"):
+        saved_model.ExportConfig(warmup_batch_sizes=sizes).batch_sizes()
+
+
+def test_a_missing_package_shows_before_the_work(tower, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis.prediction_log_pb2", None)
+    with pytest.raises(InputError, match="tensorflow-serving-api.*--warmup_batch_sizes="):
+        saved_model.write(tower, tmp_path / "elo_rgb")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_near_the_end_leaves_nothing(tower, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(model_card, "write", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        saved_model.write(tower, tmp_path / "deep" / "elo_rgb")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line(run, tmp_path):
+    limit = 200_000  # The weights take more.
+    line = _refused(
+        f"--checkpoint={run}",
+        f"--output={tmp_path / 'deep' / 'elo_rgb'}",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert "cannot be written" in line and "File too large" in line and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_bad_input_is_one_line(run, version, tmp_path):
+    output = f"--output={tmp_path / 'models'}"
+    assert "exists" in _refused(f"--checkpoint={run}", f"--output={version.parent}", "--version=1")
+    partial = tmp_path / "partial"
+    towers.describe().save(_folder(partial))
+    checkpoint = tf.train.Checkpoint(
+        model=tf.train.Checkpoint(step=tf.Variable(1)), step=tf.Variable(1, dtype=tf.int64)
+    )
+    checkpoint.write(str(_folder(partial / "checkpoints") / "ckpt-1"))
+    assert "cannot be read as a tiny tower" in _refused(f"--checkpoint={partial / 'checkpoints' / 'ckpt-1'}", output)
+    assert not (tmp_path / "models").exists()
+
+
+def _folder(path):
+    path.mkdir()
+    return path
+
+
+@pytest.mark.slow
+def test_a_poll_never_sees_a_part(run, tmp_path):
+    base = tmp_path / "elo_rgb"
+    flags = [f"--checkpoint={run}", f"--output={base}"]
+    program = subprocess.Popen([sys.executable, "-m", "export.saved_model", *flags], cwd=exports.ROOT)
+    partial = seen = False
+    while not seen:
+        ended = program.poll() is not None
+        names = [path.name for path in base.iterdir()] if base.exists() else []
+        partial = partial or any(name.endswith(".partial") for name in names)
+        if "1" in names:
+            seen = True
+            assert {path.name for path in (base / "1").rglob("*")} >= FILES
+        assert seen or not ended
+        time.sleep(0.002)
+    assert program.wait() == 0 and partial and [path.name for path in base.iterdir()] == ["1"]

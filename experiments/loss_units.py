@@ -133,7 +133,7 @@ def main() -> None:
     world = worlds.settings(config.world, world=videos, labelled_per_class=labelled)
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary if config.smoke else config.folder) / worlds.slug(world)
-        records = worlds.prepare(world, folder, os.cpu_count())
+        records = worlds.prepare(world, folder, os.cpu_count(), ["unlabelled"])
         patterns, seeds = (["rgb/*"], 1) if config.smoke else (["*"], config.seeds)
         measured = [measure(str(records / "unlabelled"), seed, patterns) for seed in range(seeds)]
     text = table(measured)

@@ -40,6 +40,13 @@ def take(reader, count, seed=0):
     return list(reader.training(seed).take(count))
 
 
+@pytest.mark.parametrize("segments, excluded", [(["now"], 0), (["now", "next"], 1), (["now", "other"], 1)])
+def test_what_is_too_short_for_the_segments_in_use_is_counted(records, segments, excluded):
+    # Five frames are enough for a clip of four, not for two frames more, nor for another moment.
+    reader = Reader.open(records, "train", frozenset((segment, "rgb") for segment in segments), PLAIN)
+    assert (reader.excluded, reader.videos.count) == (excluded, 6 - excluded)
+
+
 def test_segments_are_contiguous_and_apart(records):
     reader = Reader.open(records, "train", NEEDS, PLAIN)
     earlier = 0

@@ -47,7 +47,9 @@ def test_pattern_without_a_match_lists_what_is_known():
         tasks.select(ALL, ["rgb/suffle"])
 
 
-@pytest.mark.parametrize("names, message", [(["rgb", "depth"], "'depth' is unknown"), (["flow"], "lacks rgb")])
+@pytest.mark.parametrize(
+    "names, message", [(["rgb", "depth"], "'depth' is unknown; choose from rgb, grey"), (["flow"], "lacks rgb")]
+)
 def test_bad_modalities(names, message):
     with pytest.raises(InputError, match=message):
         check_modalities(names)

@@ -1,7 +1,8 @@
 """DeepCluster: the clusters of the representation become its labels (Sec. 3.3; [5]).
 
-rgb -> tower -> embedding -> BN = z -> W -> logits of K clusters       L = cross-entropy(logits, label of the video)
-                                 z -> unit length -> memory -- every few steps: k-means --> labels
+rgb -> tower -> embedding -> BN -> unit length = z -> W -> logits of K clusters
+                                                z -> memory -- every few steps: k-means --> label of the video
+L = cross-entropy(logits, label)
 """
 
 import tensorflow as tf
@@ -18,7 +19,9 @@ class DeepCluster(Task):
 
     A video counts by one over the size of its cluster, so that big clusters do not dominate; empty clusters are
     re-seeded. Departure: [5] clusters after a pass over the whole set and begins a new classifier each time. Here the
-    memory of what training saw is clustered, from the former centres, so the classifier goes on.
+    memory of what training saw is clustered, from the former centres, so the classifier goes on. What is classified has
+    unit length, as what is clustered. Without that it is sqrt(D) times longer, and the gradient at the start ten times
+    that of Eq. 8. At lambda 1 it still hinders embed (experiments/results/clustering_terms.md).
     """
 
     kind = "deep_cluster"
@@ -44,8 +47,9 @@ class DeepCluster(Task):
         super().build(sizes, channels)
 
     def loss(self, features, clips, training):
-        features = self.norm(features["rgb", "plain"]["embedding"], training=training)  # [B, D]
-        vectors = tf.math.l2_normalize(tf.stop_gradient(features), axis=1)
+        features = self.norm(features["rgb", "plain"]["embedding"], training=training)
+        features = tf.math.l2_normalize(features, axis=1, epsilon=1e-6)  # [B, D]
+        vectors = tf.stop_gradient(features)
         labels = self.memory.labels_of(clips["video"], vectors)[:, 0]
         values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.head(features))
         present = self.present(clips)

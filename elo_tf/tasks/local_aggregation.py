@@ -2,7 +2,7 @@
 
 rgb -> tower -> embedding -> W -> unit length = v [B,W]             memory: vectors u_j of the videos seen
 B = the videos most similar to v (background),  C = those that share a cluster with v in one of H clusterings (close)
-L = -log ( sum over C and B of exp(v.u_j / t) / sum over B of exp(v.u_j / t) ),     t = 0.07
+L = -2t log ( sum over C and B of exp(v.u_j / t) / sum over B of exp(v.u_j / t) ),     t = 0.07
 """
 
 import tensorflow as tf
@@ -18,7 +18,8 @@ class LocalAggregation(Task):
 
     Temperature, momentum of the memory, which begins as random vectors, and number of clusterings are those of [49]. A
     video always is its own close neighbour, by what the memory holds of it; until the first clustering it is the only
-    one, as [49] begins by telling all videos apart.
+    one, as [49] begins by telling all videos apart. Departure: the factor 2t, which makes |v - u|^2 = 2 - 2 v.u the
+    unit. Without it the gradient at the start is 13 times that of Eq. 8 (experiments/clustering_terms.py).
     """
 
     kind = "local_aggregation"
@@ -58,6 +59,7 @@ class LocalAggregation(Task):
         least = tf.math.top_k(ranked, min(self.background, memory.slots)).values[:, -1:]
         near = own | (counts & (ranked >= least))
         values = _log_sum(scores, near) - _log_sum(scores, near & (own | self._close(videos)))
+        values *= 2.0 * self.temperature
         if training:
             memory.write(videos, memory.mixed(videos, tf.stop_gradient(vectors), self.momentum), present)
         return average(values, present)

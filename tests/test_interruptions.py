@@ -119,8 +119,8 @@ def wait_for_a_moment(moments, pid, run_dir):
 
     False where the search ended before.
     """
-    deadline = time.monotonic() + (moments.uniform(0.2, 8.0) if moments.random() < 0.4 else 300.0)
-    left, seen = moments.randint(1, 12), changes(run_dir)
+    deadline = time.monotonic() + (moments.uniform(0.2, 8.0) if moments.random() < 0.25 else 300.0)
+    left, seen = moments.randint(1, 50), changes(run_dir)
     while time.monotonic() < deadline and left:
         if not running(pid):
             return False
@@ -190,7 +190,7 @@ def test_killed_again_and_again_ends_as_one_left_alone(unbroken, records, nurser
     print(f"\n{sum(places.values())} kills in {minutes:.1f} minutes, {starts} starts, {torn} lines torn")
     for name, count in places.most_common():
         print(f"{count:5} {name}")
-    assert torn and len(places) > 3
+    assert torn and len(places) >= 3
 
 
 def sizes(run_dir):

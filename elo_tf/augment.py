@@ -5,17 +5,12 @@ different one, the aligned pair could be told from the misaligned by its crop, w
 """
 
 import dataclasses
-import warnings
 
 import tensorflow as tf
 
+from elo_tf.addons import tfa
 from elo_tf.clips import NOISE
 from elo_tf.ingest.flow import LEVELS, ZERO
-
-with warnings.catch_warnings():
-    # The package announces its end of life at every import.
-    warnings.simplefilter("ignore")
-    import tensorflow_addons as tfa
 
 # Python ops instead of the compiled kernel: they run on every device and announce nothing.
 tfa.options.disable_custom_kernel()

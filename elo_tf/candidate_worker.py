@@ -12,6 +12,9 @@ from elo_tf.exhibit import Exhibit
 from elo_tf.training_log import TrainingLog
 from elo_tf.trial import Outcome, Trial
 
+# End of the names of the event files of trainings; a trial has one, however often it is tried.
+_RECORD = ".training"
+
 
 @dataclasses.dataclass(frozen=True)
 class About:
@@ -69,7 +72,10 @@ class CandidateWorker:
         if not (trial.log and (train.log_every or train.share_every)):
             return self._runner.run(trial.lambdas, trial.steps, trial.order_seed)
         warnings: List[str] = []
-        log = TrainingLog(pathlib.Path(trial.log), dict(zip(self._runner.names, trial.lambdas)), warnings.append)
+        folder = pathlib.Path(trial.log)
+        for part in folder.glob(f"*{_RECORD}"):
+            part.unlink()  # Of an attempt that diverged, or was lost with its worker or with the whole search.
+        log = TrainingLog(folder, dict(zip(self._runner.names, trial.lambdas)), warnings.append, _RECORD)
         outcome = self._runner.run(trial.lambdas, trial.steps, trial.order_seed, log)
         log.close()
         return dataclasses.replace(outcome, warnings=tuple(warnings))

@@ -1,5 +1,6 @@
 """What every command line of the project shares: flags from dataclasses, errors in one line, exit status 2."""
 
+import errno
 import os
 import sys
 import textwrap
@@ -38,11 +39,16 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
             raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
         main(*rest)
     except (flags.Error, config.InputError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        remedy = "; make room and give the same command again" if _is_full(error) else ""
+        print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _flag_table() -> str:

@@ -41,6 +41,11 @@ def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
         raise InputError(f"--crop_size={size} is larger than the {stored} pixels of the records in {manifest.folder}")
     if manifest.samples_per_frame % config.audio_steps:
         raise InputError(f"--audio_steps={config.audio_steps} is not one of 1, 2, 4, 8, 16")
+    return sizes_at(size, config)
+
+
+def sizes_at(size: int, config: DataConfig) -> ClipSizes:
+    """What clips of H = W = `size` pixels measure under these settings."""
     return ClipSizes(config.frames, config.future_frames, size, config.audio_steps, config.mel_bins)
 
 

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elo_tf.generation import Generation, Result
+from elo_tf.palette import BLUE, GREY, INK, ORANGE
 
-_BLUE, _ORANGE, _GREY, _INK = "#0072b2", "#d55e00", "#8a8a8a", "#404040"
 # Name in `Result.diagnostics` -> title of its panel.
 _MEASURES = {
     "feature_deviation": "mean s.d. of the features",
@@ -43,7 +43,7 @@ def health_over_rounds(
             _draw_levels(axes, name, untrained, gate)
         else:
             axes.set_yticks([])
-            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=_GREY, fontsize=9)
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY, fontsize=9)
     panels[0].set_xlim(-0.7, len(generations) - 0.3)
     for axes in panels[2:]:
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
@@ -73,11 +73,11 @@ def sizes_of_clusters(sizes: np.ndarray, deviations: np.ndarray, exponent: float
     # A logarithmic axis has no place for 0: the band ends at the least size that is drawn.
     floor = 0.5 * min(sizes[sizes > 0].min(), law.min())
     axes.fill_between(
-        ranks, np.maximum(sizes - deviations, floor), sizes + deviations, color=_BLUE, alpha=0.2, linewidth=0
+        ranks, np.maximum(sizes - deviations, floor), sizes + deviations, color=BLUE, alpha=0.2, linewidth=0
     )
-    axes.plot(ranks, sizes, color=_BLUE, marker="o", markersize=3, linewidth=1.4, label="clusters, mean ± s.d.")
-    axes.plot(ranks, law, color=_INK, linestyle="--", linewidth=1.2, label=f"Zipf's law, exponent {exponent:g}")
-    axes.axhline(1 / len(sizes), color=_GREY, linestyle=":", linewidth=1.2, label="all equal (a collapsed tower)")
+    axes.plot(ranks, sizes, color=BLUE, marker="o", markersize=3, linewidth=1.4, label="clusters, mean ± s.d.")
+    axes.plot(ranks, law, color=INK, linestyle="--", linewidth=1.2, label=f"Zipf's law, exponent {exponent:g}")
+    axes.axhline(1 / len(sizes), color=GREY, linestyle=":", linewidth=1.2, label="all equal (a collapsed tower)")
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(floor, None)
@@ -108,11 +108,11 @@ def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> b
             rounds.append(generation.index)
             medians.append(np.median([result.diagnostics[name] for _, result in told]))
     size = np.clip(400 / len(generations), 4, 18)
-    axes.scatter(places[True], values[True], s=size, color=_GREY, alpha=0.6, linewidths=0, label="feasible")
+    axes.scatter(places[True], values[True], s=size, color=GREY, alpha=0.6, linewidths=0, label="feasible")
     if values[False]:
-        axes.scatter(places[False], values[False], s=size, color=_ORANGE, marker="x", linewidths=1, label="infeasible")
+        axes.scatter(places[False], values[False], s=size, color=ORANGE, marker="x", linewidths=1, label="infeasible")
     if rounds:
-        axes.plot(rounds, medians, color=_BLUE, linewidth=1.4, label="median of the round")
+        axes.plot(rounds, medians, color=BLUE, linewidth=1.4, label="median of the round")
     return bool(rounds)
 
 
@@ -122,6 +122,6 @@ def _has(result: Result, name: str) -> bool:
 
 def _draw_levels(axes: Axes, name: str, untrained: Mapping[str, float], gate: Mapping[str, float]) -> None:
     if name in untrained:
-        axes.axhline(untrained[name], color=_INK, linestyle="--", linewidth=1.2, label="untrained tower")
+        axes.axhline(untrained[name], color=INK, linestyle="--", linewidth=1.2, label="untrained tower")
     if name in gate:
-        axes.axhline(gate[name], color=_ORANGE, linestyle=":", linewidth=1.5, label="health gate")
+        axes.axhline(gate[name], color=ORANGE, linestyle=":", linewidth=1.5, label="health gate")

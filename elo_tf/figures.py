@@ -20,11 +20,9 @@ from elo_tf.clips import MODALITIES
 from elo_tf.findings import Winner, ties, winner
 from elo_tf.generation import Generation, Result
 from elo_tf.journal import Journal
+from elo_tf.palette import BLUE, GREY, INK, MAP, ORANGE
 
 _DOTS_PER_INCH = 150
-# Even in lightness, and readable with any colour vision.
-_COLOURS = "viridis"
-_BLUE, _ORANGE, _GREY, _INK = "#0072b2", "#d55e00", "#8a8a8a", "#404040"
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
 _FEW_ROUNDS = 60
 
@@ -75,7 +73,7 @@ def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str],
             means[members],
             vmin=0.0,
             vmax=1.0,
-            cmap=_COLOURS,
+            cmap=MAP,
             edgecolors="white" if rounds <= _FEW_ROUNDS else "face",
             linewidth=0.6 if rounds <= _FEW_ROUNDS else 0.0,
         )
@@ -113,7 +111,7 @@ def fitness_over_rounds(generations: Sequence[Generation], quantity: str) -> Fig
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     else:
         axes.set_yticks([])
-        axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=_GREY)
+        axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=GREY)
     axes.set_xlim(-0.7, len(generations) - 0.3)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axes.set_xlabel("round (generation)")
@@ -140,7 +138,7 @@ def best_loss(best: Optional[Winner], names: Sequence[str], codes: Mapping[str, 
             colour = "white" if best.lambdas[index] < 0.6 else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, linespacing=1.1)
     edges = np.arange(len(columns) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
-    image = axes.pcolormesh(*edges, grid, vmin=0.0, vmax=1.0, cmap=_COLOURS, edgecolors="white", linewidth=1.5)
+    image = axes.pcolormesh(*edges, grid, vmin=0.0, vmax=1.0, cmap=MAP, edgecolors="white", linewidth=1.5)
     axes.invert_yaxis()
     axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
     axes.set_yticks(range(len(rows)), rows, fontsize=9)
@@ -172,13 +170,13 @@ def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[Result]]) -> None:
     results = [result for own in feasible for result in own]
     values = np.array([result.value for result in results])
     size, few = np.clip(600 / len(feasible), 4, 26), len(feasible) <= _FEW_ROUNDS
-    style = {"color": _GREY, "alpha": 0.6, "linewidths": 0, "zorder": 2}
+    style = {"color": GREY, "alpha": 0.6, "linewidths": 0, "zorder": 2}
     axes.scatter(rounds, values, s=size, label="candidate ± s.e." if few else "candidate", **style)
     if few:
         errors = [result.error for result in results]
-        axes.errorbar(rounds, values, errors, fmt="none", ecolor=_GREY, elinewidth=0.8, alpha=0.6, zorder=2)
+        axes.errorbar(rounds, values, errors, fmt="none", ecolor=GREY, elinewidth=0.8, alpha=0.6, zorder=2)
     tied = ties(results)
-    style = {"facecolors": "none", "edgecolors": _ORANGE, "linewidths": 1.2, "zorder": 5}
+    style = {"facecolors": "none", "edgecolors": ORANGE, "linewidths": 1.2, "zorder": 5}
     axes.scatter(rounds[tied], values[tied], s=2.5 * size, label="the best and its ties", **style)
 
 
@@ -188,18 +186,18 @@ def _draw_summary(axes: Axes, values: Sequence[np.ndarray]) -> None:
     means, deviations = (np.array([measure(values[index]) for index in rounds]) for measure in (np.mean, np.std))
     best = np.minimum.accumulate([values[index].min() for index in rounds])
     if len(values) <= _FEW_ROUNDS:
-        style = {"marker": "o", "markersize": 3, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 2, "color": _BLUE}
+        style = {"marker": "o", "markersize": 3, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 2, "color": BLUE}
         axes.errorbar(rounds, means, deviations, label="mean ± s.d. of the round", zorder=3, **style)
     else:
-        axes.fill_between(rounds, means - deviations, means + deviations, color=_BLUE, alpha=0.25, linewidth=0)
-        axes.plot(rounds, means, color=_BLUE, linewidth=1.2, label="mean ± s.d. of the round", zorder=3)
-    axes.step(rounds, best, where="post", color=_ORANGE, linewidth=1.8, label="best so far", zorder=4)
+        axes.fill_between(rounds, means - deviations, means + deviations, color=BLUE, alpha=0.25, linewidth=0)
+        axes.plot(rounds, means, color=BLUE, linewidth=1.2, label="mean ± s.d. of the round", zorder=3)
+    axes.step(rounds, best, where="post", color=ORANGE, linewidth=1.8, label="best so far", zorder=4)
 
 
 def _draw_infeasible(axes: Axes, failed: Sequence[int]) -> None:
     """A bar a round, as high as it has infeasible candidates; with the number where there is room for it."""
     few = len(failed) <= _FEW_ROUNDS
-    bars = axes.bar(range(len(failed)), failed, width=0.6 if few else 1.0, color=_INK)
+    bars = axes.bar(range(len(failed)), failed, width=0.6 if few else 1.0, color=INK)
     axes.set_ylim(0, max(failed) * (1.9 if few else 1.05))
     if few:
         axes.bar_label(bars, [str(count or "") for count in failed], fontsize=7, padding=1)

@@ -205,9 +205,9 @@ class Journal:
             while line:
                 line = line[os.write(self._descriptor, line) :]
             os.fsync(self._descriptor)
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._descriptor, size)
-            raise
+            raise OSError(error.errno, error.strerror, self.path) from None
 
     def _load(self, cut: bool) -> None:
         """Reads the file; `cut` also removes a line that was not finished."""

@@ -177,12 +177,13 @@ def _update(features: tf.Tensor, centres: tf.Tensor, assignment: tf.Tensor) -> t
         lambda: _fill_empty(features, centres, assignment, sizes),
         lambda: (assignment, sizes),
     )
-    # Segment sums touch each feature once a restart; the product with a one-hot matrix would double the work.
+    # Segment sums touch each feature once a restart; the product with a one-hot matrix would double the work. Each has
+    # one thread, so that restarts go side by side.
     sums = tf.map_fn(
         lambda labels: tf.math.unsorted_segment_sum(features, labels, centres.shape[1]),
         assignment,
         fn_output_signature=tf.float32,
-        parallel_iterations=1,
+        parallel_iterations=centres.shape[0],
     )
     means = sums / tf.cast(tf.maximum(sizes, 1), tf.float32)[:, :, None]
     return tf.where(sizes[:, :, None] > 0, means, centres)

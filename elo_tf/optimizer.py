@@ -1,17 +1,12 @@
 """The optimiser of the towers and its learning rate: linear warm-up, then half a cosine down to zero."""
 
 import math
-import warnings
 from typing import Sequence, Union
 
 import tensorflow as tf
 
+from elo_tf.addons import tfa
 from elo_tf.config import TrainConfig
-
-with warnings.catch_warnings():
-    # The package announces its end of life at every import.
-    warnings.simplefilter("ignore")
-    import tensorflow_addons as tfa
 
 # A pattern of the names of variables: biases, scales and shifts do not decay.
 ALL_BUT_KERNELS = r"^(?!.*kernel)"

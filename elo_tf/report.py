@@ -9,23 +9,19 @@ The journal is all it needs; clips are shown where the search has saved them at 
 import json
 import pathlib
 import time
-from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Optional, Union
 
 import elo_tf
-from elo_tf import diagnosis, exhibit, figures, page, tasks
+from elo_tf import diagnosis, figures, gallery, page, standings, tasks
 from elo_tf.clips import MODALITIES
-from elo_tf.config import InputError
-from elo_tf.exhibit import Exhibit
-from elo_tf.findings import Ranked, Winner, heaviest, ranking, reasons, summary, winner
-from elo_tf.generation import Generation, Result
+from elo_tf.findings import Winner, ranking, reasons, summary, winner
+from elo_tf.generation import Generation
 from elo_tf.journal import Journal
 from elo_tf.storage import write_text
 
 FILE = "report.html"
 # Name of the journal's note of the diagnostics of the untrained tower.
 UNTRAINED = "untrained"
-# Rows of the table of the best candidates.
-_BEST = 10
 
 
 def redraw(directory: Union[str, pathlib.Path]) -> pathlib.Path:
@@ -67,10 +63,10 @@ def write(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -
         parts += [
             _best_loss(won, drawn, journal, codes),
             _fitness(drawn),
-            _best_candidates(ranked, journal, codes),
-            _finalists(journal),
+            standings.best_candidates(ranked, journal, codes),
+            standings.finalists(journal),
             _lambdas(drawn),
-            _clusters(won, journal, directory),
+            gallery.clusters(won, journal, directory),
             _health(generations, journal, directory),
         ]
     else:
@@ -110,66 +106,6 @@ def _fitness(drawn: Mapping[str, pathlib.Path]) -> str:
     return page.section("Fitness over the rounds", page.picture(drawn["fitness.png"].read_bytes(), alt, caption))
 
 
-def _best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[str, str]) -> str:
-    if not ranked:
-        return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
-    quantity = journal.header.get("settings", {}).get("fitness", "fitness")
-    # A score is what was measured in every restart.
-    measured = ranked[0].result.diagnostics
-    scores = [name for name in measured if f"{name}_deviation" in measured and name != quantity]
-    rows = []
-    for rank, each in enumerate(ranked[:_BEST], 1):
-        own = each.result.diagnostics
-        rows.append(
-            [
-                f"{rank} (tie)" if each.tie and rank > 1 else rank,
-                each.candidate,
-                each.round,
-                f"{each.result.value:.4f} ± {each.result.error:.4f}",
-                *(f"{own[name]:.4f}" if name in own else "not measured" for name in scores),
-                ", ".join(heaviest(each.lambdas, journal.names, codes)[:4]),
-            ]
-        )
-    titles = [name.replace("_", " ") for name in (f"{quantity} ± s.e.", *scores)]
-    return page.section(
-        "Best candidates",
-        page.table(["rank", "candidate", "round", *titles, "heaviest terms"], rows),
-        page.paragraph(
-            f"The best {len(rows)} of {len(ranked)} feasible candidates. A tie differs from the best by less than two "
-            "standard errors of the difference: which of the two is better is not known. Agreement is that of the "
-            "clusters with those of another modality, and higher is better. Bad: a best fitness with a low agreement."
-        ),
-    )
-
-
-def _finalists(journal: Journal) -> str:
-    """The best of the search under fresh seeds."""
-    finalists = journal.finalists()
-    if not finalists:
-        return ""
-    rows = []
-    for candidate, runs in zip(finalists.candidates, finalists.runs):
-        values = [
-            "not run" if run is None else "infeasible" if run.value is None else f"{run.value:.4f}" for run in runs
-        ]
-        rows.append([candidate, *values])
-    return page.section(
-        "Finalists",
-        page.table(["candidate", *(f"seed {seed}" for seed in finalists.seeds)], rows),
-        page.paragraph(
-            "The best candidates, and the strategy's favourite, trained again with other orders of the clips and other "
-            "starts of k-means. The lowest mean wins. Bad: seeds differ by more than candidates do, or all are worse "
-            "than they were in the search, since the best of many is also the luckiest."
-        ),
-    )
-
-
-def _value(result: Optional[Result]) -> str:
-    if result is None:
-        return "not run so far"
-    return "infeasible" if result.value is None else f"{result.value:.4f}"
-
-
 def _lambdas(drawn: Mapping[str, pathlib.Path]) -> str:
     caption = (
         "Mean λ of the candidates of each round, a term a row. Good: rows drift to dark or bright and stay there. "
@@ -177,56 +113,6 @@ def _lambdas(drawn: Mapping[str, pathlib.Path]) -> str:
     )
     alt = "Heat map of the mean weight of each term by round, a term a row, rows grouped by modality."
     return page.section("Weights over the rounds", page.picture(drawn["lambdas.png"].read_bytes(), alt, caption))
-
-
-def _clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -> str:
-    title = "Clusters of the winner"
-    shown, missing = _load_exhibit(won, directory)
-    if shown is None:
-        return page.section(title, page.paragraph(f"Missing: {missing}"))
-    exponent = journal.header.get("settings", {}).get("zipf_exponent", 1.0)
-    figure = diagnosis.sizes_of_clusters(shown.sizes, shown.sizes_deviation, exponent)
-    curve = figures.save(figure, directory / "figures" / "clusters.png").read_bytes()
-    return page.section(
-        title,
-        page.picture(
-            curve,
-            "Share of the clips in each cluster by rank, with Zipf's law for comparison, both axes logarithmic.",
-            "How many clips each cluster has, the biggest first, mean and standard deviation over the restarts of "
-            "k-means. Good: close to the dashed line. Bad: level, as of features that tell nothing apart, or "
-            "a steep fall, where one cluster has nearly all. The score counts a clip partly for several clusters, "
-            "so that it need not be exactly what is seen here.",
-        ),
-        page.paragraph(
-            "Below, the clips nearest the centres of the biggest clusters, four frames each. Good: the clips of a "
-            "cluster have an action in common. Bad: only a colour or a background in common, or all are of one video."
-        ),
-        *(_strips_of(shown, cluster) for cluster in range(len(shown.shares))),
-    )
-
-
-def _load_exhibit(won: Optional[Winner], directory: pathlib.Path) -> Tuple[Optional[Exhibit], str]:
-    """The exhibit of the winner, or why there is none."""
-    if not won:
-        return None, "no candidate is feasible so far."
-    path = directory / exhibit.FILE
-    if not path.exists():
-        return None, f"{exhibit.FILE}, which the search writes at its end."
-    try:
-        shown = Exhibit.load(path)
-    except InputError as error:
-        return None, f"{error}."
-    if not shown.is_of(won.lambdas):
-        return None, f"{exhibit.FILE} is of an earlier best candidate; the search writes it anew at its end."
-    return shown, ""
-
-
-def _strips_of(shown: Exhibit, cluster: int) -> str:
-    entries = [
-        (strip, f"Frames of {name}", name) for strip, name in zip(shown.strips[cluster], shown.names[cluster]) if name
-    ]
-    title = f"Cluster {cluster + 1}: {100 * shown.shares[cluster]:.1f} % of the clips"
-    return page.heading(title) + page.strips(entries)
 
 
 def _health(generations: List[Generation], journal: Journal, directory: pathlib.Path) -> str:

@@ -11,6 +11,7 @@ from typing import List, Optional, Sequence
 import numpy as np
 
 from elo_tf import exhibit
+from elo_tf.candidate_worker import About
 from elo_tf.config import EvolutionConfig, InputError
 from elo_tf.crew import Crew
 from elo_tf.evolution import base
@@ -18,6 +19,7 @@ from elo_tf.findings import ranking, winner
 from elo_tf.generation import Generation
 from elo_tf.journal import Journal
 from elo_tf.objective import save_loss
+from elo_tf.report import UNTRAINED
 from elo_tf.search_log import SearchLog
 from elo_tf.trial import Trial
 
@@ -88,13 +90,24 @@ class Search:
         rounds = min(self.evolution.generations, self.strategy.limit / self.strategy.population)
         return math.ceil(rounds * rungs) + fresh
 
-    def run(self, crew: Crew, log: SearchLog) -> None:
-        """Runs what is missing.
+    def begin(self, crew: Crew) -> About:
+        """What the workers say of the search; the untrained tower is noted in the journal, once."""
+        about = crew.call("about")
+        if UNTRAINED not in self.journal.notes:
+            self.journal.note(UNTRAINED, about.untrained)
+        return about
+
+    def run(self, crew: Crew) -> None:
+        """Runs what is missing, after `begin`.
 
         Raises:
           InputError: too many candidates of a generation failed.
         """
         self._agree_on_units(crew)
+        log = SearchLog(
+            self.directory / "tensorboard", self.evolution.generations, self.trainings(),
+            len(self.journal.results()), self._seed, self.journal.rungs.steps[0],
+        )  # fmt: skip
         with log:
             while self._rounds_left():
                 self._run_generation(crew, log)

@@ -20,7 +20,7 @@ from absl import flags
 from elo_tf import command_line, config, report, tasks
 from elo_tf.candidate import Settings
 from elo_tf.candidate_worker import About, CandidateWorker
-from elo_tf.clips import ClipSizes, check_modalities
+from elo_tf.clips import check_modalities
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
@@ -34,13 +34,13 @@ from elo_tf.config import (
     WorkersConfig,
 )
 from elo_tf.crew import Crew
+from elo_tf.data import sizes_at
 from elo_tf.findings import findings, winner
 from elo_tf.header import MAY_DIFFER, make_header
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
 from elo_tf.model import EloModel
 from elo_tf.rounds import Search
-from elo_tf.search_log import SearchLog
 from elo_tf.storage import write_text
 from elo_tf.strategy import fixed_vectors, make_strategy
 from elo_tf.workers import parse
@@ -84,13 +84,8 @@ def main() -> None:
             engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
             with Crew(engine, CandidateWorker, (settings,), evolution.retries) as crew:
                 print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
-                about = crew.call("about")
-                if report.UNTRAINED not in journal.notes:
-                    journal.note(report.UNTRAINED, about.untrained)
-                trainings, done = search.trainings(), len(journal.results())
-                announce(about, names, crew, trainings, done)
-                log = SearchLog(directory / "tensorboard", evolution.generations, trainings, done, run.seed)
-                search.run(crew, log)
+                announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
+                search.run(crew)
         finish(journal, directory, {term.name: term.code for term in terms})
 
 
@@ -98,7 +93,7 @@ def list_losses(data: DataConfig, model: ModelConfig, task: TaskConfig) -> None:
     """Prints the terms of the genome that the flags name; records are not needed."""
     from elo_tf.catalogue import catalogue, table
 
-    sizes = ClipSizes(data.frames, data.future_frames, data.crop_size or 56, data.audio_steps, data.mel_bins)
+    sizes = sizes_at(data.crop_size or 56, data)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
     print(table(catalogue(EloModel(terms, sizes, model.backbone))))
 

@@ -6,9 +6,9 @@ import time
 from typing import Dict, List, Optional, Sequence
 
 import numpy as np
-import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
+from elo_tf.event_file import EventFile
 from elo_tf.findings import Ranked
 from elo_tf.generation import Generation, Result
 from elo_tf.progress import progress_bar
@@ -27,26 +27,30 @@ class SearchLog:
       trainings: How many the whole search takes, as far as one knows.
       done: Those done before.
       seed: Of the search: trainings with others do not count as candidates in TensorBoard.
+      first_steps: Of the first training of every candidate, with which its hyper-parameters are recorded.
     """
 
-    def __init__(self, directory: pathlib.Path, generations: int, trainings: int, done: int, seed: int):
+    def __init__(
+        self, directory: pathlib.Path, generations: int, trainings: int, done: int, seed: int, first_steps: int
+    ):
         self._directory = directory
         self._generations = generations
         self._left = trainings - done
         self._seed = seed
+        self._first_steps = first_steps
         self._bar = progress_bar(trainings, "training", done)
         self._begun = time.perf_counter()
         self._finished = 0
         self._has_header = False
-        self._writer: Optional[tf.summary.SummaryWriter] = None
+        self._course: Optional[EventFile] = None
 
     def __enter__(self) -> "SearchLog":
         return self
 
     def __exit__(self, *_) -> None:
         self._bar.close()
-        if self._writer:
-            self._writer.close()
+        if self._course:
+            self._course.close()
 
     def warn(self, message: str) -> None:
         """Shows a line on stderr, above the bar."""
@@ -63,16 +67,16 @@ class SearchLog:
 
     def _record(self, trial: Trial, result: Result, names: Sequence[str]) -> None:
         """One run in TensorBoard: the lambdas as hyper-parameters, scores as metrics."""
-        writer = tf.summary.create_file_writer(str(self._directory / f"{trial.candidate:05d}"))
         values = dict(result.diagnostics)
         if result.value is not None:
             values["fitness"] = result.value
-        with writer.as_default(step=trial.steps):
-            hparams.hparams(dict(zip(names, trial.lambdas)), trial_id=f"{trial.candidate:05d}")
-            for name, value in values.items():
-                if not name.startswith(("seconds/", "loss/")):
-                    tf.summary.scalar(f"candidate/{name}", value)
-        writer.close()
+        shown = {name: value for name, value in values.items() if not name.startswith(("seconds/", "loss/"))}
+        file = EventFile(self._directory / f"{trial.candidate:05d}")
+        if trial.steps == self._first_steps:
+            with file.at(trial.steps):
+                hparams.hparams(dict(zip(names, trial.lambdas)), trial_id=f"{trial.candidate:05d}")
+        file.scalars(trial.steps, {f"candidate/{name}": value for name, value in shown.items()})
+        file.close()
 
     def generation(self, generation: Generation, ranking: List[Ranked]) -> None:
         """A generation has ended.
@@ -90,12 +94,11 @@ class SearchLog:
         if not ranking or all(result.value is None for result in generation.results):
             reason = generation.results[0].reason
             self.warn(f"generation {generation.index}: no candidate is feasible; the first: {reason}")
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self._directory / "search"))
-        with self._writer.as_default(step=generation.index):
-            for name in ("best", "mean", "s.d.", "infeasible", "trainings/h"):
-                if np.isfinite(row[name]):
-                    tf.summary.scalar(f"search/{name}", row[name])
+        if self._course is None:
+            self._course = EventFile(self._directory / "search")
+        shown = ("best", "mean", "s.d.", "infeasible", "trainings/h")
+        values = {f"search/{name}": row[name] for name in shown if np.isfinite(row[name])}
+        self._course.scalars(generation.index, values)
 
     def _row(self, generation: Generation, ranking: List[Ranked]) -> Dict[str, object]:
         values = np.array([result.value for result in generation.results if result.value is not None])

@@ -4,7 +4,7 @@ import pathlib
 import sys
 from typing import Callable, Dict, Mapping
 
-import tensorflow as tf
+from elo_tf.event_file import EventFile
 
 # A term that holds more of the gradient than this leaves nothing for the others to teach.
 GREATEST_SHARE = 0.9
@@ -21,10 +21,17 @@ class TrainingLog:
       directory: Folder of the event file.
       lambdas: Weights of the terms by name, written once.
       warn: Takes a message, where one term holds nearly the whole gradient; the first time in this training only.
+      suffix: End of the name of the event file.
     """
 
-    def __init__(self, directory: pathlib.Path, lambdas: Mapping[str, float], warn: Callable[[str], None] = _to_stderr):
-        self._writer = tf.summary.create_file_writer(str(directory))
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        lambdas: Mapping[str, float],
+        warn: Callable[[str], None] = _to_stderr,
+        suffix: str = ".v2",
+    ):
+        self._file = EventFile(directory, suffix)
         self._warn = warn
         self._scalars("lambda", 0, lambdas)
 
@@ -41,10 +48,8 @@ class TrainingLog:
             self._warn = None
 
     def _scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        with self._writer.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(f"{group}/{name}", value)
+        self._file.scalars(step, {f"{group}/{name}": value for name, value in values.items()})
 
     def close(self) -> None:
         """Ends the event file."""
-        self._writer.close()
+        self._file.close()

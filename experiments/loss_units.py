@@ -16,7 +16,6 @@ share was .07 and no term stayed below.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import platform
@@ -25,9 +24,9 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from elo_tf import command_line, storage
+from elo_tf import command_line
 from elo_tf.config import Checked, InputError, from_flags, setting
-from experiments import training, worlds
+from experiments import result_files, training, worlds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,11 +119,8 @@ def write_results(text: str, measured: List[Dict[str, Dict[str, float]]], config
         "batches": f"{BATCHES} of {training.DATA.batch_size} clips a seed",
         "losses": f"{DRAWS} a seed",
     }
-    folder = pathlib.Path(config.results)
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"{name}: {value}" for name, value in about.items()]
-    storage.write_text(folder / "loss_units.md", "\n".join(["# Units of the losses", "", *lines, "", text]))
-    storage.write_text(folder / "loss_units.json", json.dumps({**about, "seeds": measured}, indent=1) + "\n")
+    stem = pathlib.Path(config.results, "loss_units")
+    result_files.write(stem, "Units of the losses", about, text, {"seeds": measured})
 
 
 def main() -> None:

@@ -26,9 +26,7 @@ from elo_tf.fitness.descriptors import describe
 from elo_tf.header import MAY_DIFFER, make_header
 from elo_tf.ingest.records import Manifest
 from elo_tf.journal import Journal
-from elo_tf.report import UNTRAINED
 from elo_tf.rounds import Search
-from elo_tf.search_log import SearchLog
 from elo_tf.strategy import Vectors, make_strategy
 from elo_tf.trial import Outcome, Trial
 from elo_tf.workers import LocalEngine
@@ -158,10 +156,8 @@ def search(
         if run.is_left():
             arguments = (settings, settings.fitness.labelled, embeddings)
             with Crew(LocalEngine(processes), MeasuredWorker, arguments, evolution.retries) as crew:
-                if UNTRAINED not in journal.notes:
-                    journal.note(UNTRAINED, crew.call("about").untrained)
-                trainings, done = run.trainings(), len(journal.results())
-                run.run(crew, SearchLog(directory / "tensorboard", evolution.generations, trainings, done, seed))
+                run.begin(crew)
+                run.run(crew)
     return Journal.read(path)
 
 

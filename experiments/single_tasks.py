@@ -19,7 +19,6 @@ Needs scikit-learn, as the tests do.
 import dataclasses
 import fnmatch
 import functools
-import json
 import os
 import pathlib
 import platform
@@ -30,9 +29,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 from absl import flags
 
-from elo_tf import command_line, storage
+from elo_tf import command_line
 from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
-from experiments import jobs, training, worlds
+from experiments import jobs, result_files, training, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["second:31:0"], "worlds to train on, LIST:SEED:NUISANCE")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of each row")
@@ -193,15 +192,12 @@ def _reasons(of_seeds: Dict[int, Dict[str, Any]]) -> List[str]:
 
 def write_results(world: str, rows: Sequence[Row], results: Results, about: Dict[str, Any]) -> None:
     """The table of a world, and the same numbers run by run as JSON, each with what they depend on."""
-    folder = pathlib.Path(_RESULTS.value)
-    folder.mkdir(parents=True, exist_ok=True)
     stem = f"{_NAME.value}_{world.replace(':', '-')}_{about['optimizer']}"
-    lines = [f"{name}: {value}" for name, value in about.items()]
-    storage.write_text(
-        folder / f"{stem}.md", "\n".join([f"# Single terms, world {world}", "", *lines, "", ""]) + table(rows, results)
-    )
     numbers = [{**dataclasses.asdict(row), "runs": results[row.name]} for row in rows if results[row.name]]
-    storage.write_text(folder / f"{stem}.json", json.dumps({**about, "rows": numbers}, indent=1) + "\n")
+    text = table(rows, results)
+    result_files.write(
+        pathlib.Path(_RESULTS.value, stem), f"Single terms, world {world}", about, text, {"rows": numbers}
+    )
 
 
 def describe(results: Results, counts: WorldConfig, train: TrainConfig, task: TaskConfig) -> Dict[str, Any]:

@@ -19,7 +19,6 @@ Needs scikit-learn, as the tests do. Results go to experiments/results/world_fai
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import platform
@@ -31,10 +30,10 @@ from typing import Dict, List, Tuple
 import numpy as np
 from absl import flags
 
-from elo_tf import command_line, storage
+from elo_tf import command_line
 from elo_tf.config import DataConfig, IngestConfig, WorldConfig
 from elo_tf.workers import LocalEngine
-from experiments import protocols, worlds
+from experiments import protocols, result_files, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["main:0", "second:1", "third:2"], "worlds to measure, LIST:SEED")
 _FOLDER = flags.DEFINE_string("folder", None, "where to keep videos and records, to go on with; else they are deleted")
@@ -165,8 +164,6 @@ def write_results(worlds: Dict[str, List[Row]], minutes: float) -> None:
     """The table, and the same numbers as JSON, each with command, hardware and duration."""
     import tensorflow as tf
 
-    folder = pathlib.Path(_RESULTS.value)
-    folder.mkdir(parents=True, exist_ok=True)
     about = {
         "command": " ".join(["python -m experiments.world_fairness", *sys.argv[1:]]),
         "hardware": f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}",
@@ -174,13 +171,9 @@ def write_results(worlds: Dict[str, List[Row]], minutes: float) -> None:
         "videos_per_class": _VIDEOS.value,
         "steps": _STEPS.value,
     }
-    lines = [f"{name}: {value}" for name, value in about.items()]
-    storage.write_text(
-        folder / "world_fairness.md",
-        "\n".join(["# Fairness of the rendered world", "", *lines, "", ""]) + table(worlds),
-    )
     rows = {world: [dataclasses.asdict(row) for row in rows] for world, rows in worlds.items()}
-    storage.write_text(folder / "world_fairness.json", json.dumps({**about, "worlds": rows}, indent=1) + "\n")
+    stem = pathlib.Path(_RESULTS.value, "world_fairness")
+    result_files.write(stem, "Fairness of the rendered world", about, table(worlds), {"worlds": rows})
 
 
 def main() -> None:

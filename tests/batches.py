@@ -3,28 +3,26 @@
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.clips import NOISE, ClipSizes
+from elo_tf.catalogue import clip_specs
+from elo_tf.clips import SEGMENTS, ClipSizes
 
 SIZES = ClipSizes(frames=8, future_frames=4, size=16, audio_steps=4, mel_bins=16)
 
 
 def random_clips(batch=4, frames=8, future=4, size=16, steps=4, bins=16, seed=0):
     """[B] clips of uniform noise; defaults fit `SIZES`."""
-    random = np.random.default_rng(seed)
+    random, specs = np.random.default_rng(seed), clip_specs(ClipSizes(frames, future, size, steps, bins), batch)
 
-    def segment(count):
-        return {
-            "rgb": tf.constant(random.random([batch, count, size, size, 3]), tf.float32),
-            "flow": tf.constant(random.uniform(-1, 1, [batch, count, size, size, 2]), tf.float32),
-            "audio": tf.constant(random.random([batch, count, steps, bins, 1]), tf.float32),
-        }
+    def uniform(spec, least=0):
+        return tf.constant(random.uniform(least, 1, spec.shape), tf.float32)
 
     return {
-        "now": segment(frames),
-        "next": segment(future),
-        "other": segment(frames),
-        "present": {name: tf.ones([batch]) for name in ("rgb", "flow", "audio")},
-        "noise": tf.constant(random.random([batch, NOISE]), tf.float32),
+        **{
+            segment: {name: uniform(spec, -1 if name == "flow" else 0) for name, spec in specs[segment].items()}
+            for segment in SEGMENTS
+        },
+        "present": {name: tf.ones([batch]) for name in specs["present"]},
+        "noise": uniform(specs["noise"]),
         "label": tf.range(batch),
         "video": tf.range(batch, dtype=tf.int64),
     }

@@ -22,6 +22,7 @@ from elo_tf import command_line, config
 from elo_tf.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.progress import progress_bar
+from experiments.benchmarks.process_memory import mebibytes
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 10, "candidates to run, at least 3", lower_bound=3)
 
@@ -42,7 +43,7 @@ def main() -> None:
             outcome = runner.run(random.random(len(runner.names)))
             seconds = time.perf_counter() - begun
             rows.append({**outcome.seconds, "rest": seconds - sum(outcome.seconds.values())})
-            grown.append((runner.traces, _resident_mib()))
+            grown.append((runner.traces, mebibytes("VmRSS")))
             bar.update(1)
     rows = rows[1:]
     total = sum(sum(row.values()) for row in rows)
@@ -55,13 +56,6 @@ def main() -> None:
     for place in sorted({2, *(len(grown) * quarter // 4 for quarter in (1, 2, 3, 4))}):
         traces, memory = grown[place - 1]
         print(f"after {place} candidates: {traces} graphs traced, {memory:.0f} MiB held")
-
-
-def _resident_mib() -> float:
-    """Memory of this process that lies in RAM, in MiB."""
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -44,10 +44,12 @@ import tensorflow as tf
 from absl import flags
 
 from elo_tf import config, tasks
-from elo_tf.clips import ClipSizes, check_modalities
+from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, InputError, ModelConfig
+from elo_tf.data import sizes_at
 from elo_tf.model import with_grey
 from elo_tf.progress import progress_bar
+from experiments.benchmarks.process_memory import mebibytes
 from experiments.benchmarks.step_graphs import WAYS, Bench, Timed, make_view
 
 _MODES = flags.DEFINE_list("modes", list(WAYS), f"ways to measure, of {', '.join(WAYS)}")
@@ -86,7 +88,7 @@ def _bench() -> Bench:
     settings, data = config.from_flags(ModelConfig), config.from_flags(DataConfig)
     tf.keras.utils.set_random_seed(0)
     tf.keras.mixed_precision.set_global_policy(settings.precision)
-    sizes = ClipSizes(data.frames, data.future_frames, data.crop_size, data.audio_steps, data.mel_bins)
+    sizes = sizes_at(data.crop_size, data)
     terms = tasks.select(check_modalities(settings.modalities), settings.tasks)
     return Bench.build(terms, sizes, data.batch_size, settings.backbone)
 
@@ -143,17 +145,11 @@ def _memory_in_process(way: str) -> Dict[str, float]:
 def _memory(way: str) -> Dict[str, float]:
     """MiB that this process held at most, before the first graph and after two more steps."""
     bench = _bench()
-    before = _peak_mib()
+    before = mebibytes("VmHWM")
     timed = bench.way(way, _graph_a_task())
     for _ in range(2):
         timed.run()
-    return {"before": before, "peak": _peak_mib()}
-
-
-def _peak_mib() -> float:
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+    return {"before": before, "peak": mebibytes("VmHWM")}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf import tasks, views
-from elo_tf.clips import NOISE, Clips, ClipSizes
+from elo_tf.catalogue import clip_specs
+from elo_tf.clips import SEGMENTS, Clips, ClipSizes
 from elo_tf.config import TrainConfig
 from elo_tf.model import EloModel, with_grey
 from elo_tf.optimizer import make_optimizer, make_slots
@@ -208,14 +209,11 @@ def _update(optimizer, variables, gradients) -> None:
 
 def _noise(sizes: ClipSizes, batch: int) -> Clips:
     """[B] clips of uniform noise that have all modalities and segments."""
-    random = np.random.default_rng(0)
-
-    def uniform(*shape):
-        return tf.constant(random.random(shape, np.float32))
-
-    clips = {
-        segment: {name: uniform(batch, *sizes.segment_shape(segment, name)) for name in ("rgb", "flow", "audio")}
-        for segment in ("now", "next", "other")
+    random, specs = np.random.default_rng(0), clip_specs(sizes, batch)
+    drawn = {name: specs[name] for name in (*SEGMENTS, "noise")}
+    return {
+        **tf.nest.map_structure(lambda spec: tf.constant(random.random(spec.shape, np.float32)), drawn),
+        "present": {name: tf.ones([batch]) for name in specs["present"]},
+        "label": tf.range(batch),
+        "video": tf.range(batch, dtype=tf.int64),
     }
-    clips["present"] = {name: tf.ones([batch]) for name in ("rgb", "flow", "audio")}
-    return {**clips, "noise": uniform(batch, NOISE), "label": tf.range(batch), "video": tf.range(batch, dtype=tf.int64)}

@@ -1,0 +1,78 @@
+"""The candidates of a search by their fitness, as sections of the report: the best of all, and the finalists."""
+
+from typing import Mapping, Optional, Sequence
+
+from elo_tf import page
+from elo_tf.findings import Ranked, heaviest
+from elo_tf.generation import Result
+from elo_tf.journal import Journal
+
+# Rows of the table of the best candidates.
+_BEST = 10
+
+
+def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[str, str]) -> str:
+    """The best of all feasible candidates.
+
+    Args:
+      ranked: The feasible ones, the best first.
+      journal: Of the search.
+      codes: Short form of each λ's name; a name without one stands for itself.
+
+    Returns:
+      A section of HTML.
+    """
+    if not ranked:
+        return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
+    quantity = journal.header.get("settings", {}).get("fitness", "fitness")
+    # A score is what was measured in every restart.
+    measured = ranked[0].result.diagnostics
+    scores = [name for name in measured if f"{name}_deviation" in measured and name != quantity]
+    rows = []
+    for rank, each in enumerate(ranked[:_BEST], 1):
+        own = each.result.diagnostics
+        rows.append(
+            [
+                f"{rank} (tie)" if each.tie and rank > 1 else rank,
+                each.candidate,
+                each.round,
+                f"{each.result.value:.4f} ± {each.result.error:.4f}",
+                *(f"{own[name]:.4f}" if name in own else "not measured" for name in scores),
+                ", ".join(heaviest(each.lambdas, journal.names, codes)[:4]),
+            ]
+        )
+    titles = [name.replace("_", " ") for name in (f"{quantity} ± s.e.", *scores)]
+    return page.section(
+        "Best candidates",
+        page.table(["rank", "candidate", "round", *titles, "heaviest terms"], rows),
+        page.paragraph(
+            f"The best {len(rows)} of {len(ranked)} feasible candidates. A tie differs from the best by less than two "
+            "standard errors of the difference: which of the two is better is not known. Agreement is that of the "
+            "clusters with those of another modality, and higher is better. Bad: a best fitness with a low agreement."
+        ),
+    )
+
+
+def finalists(journal: Journal) -> str:
+    """The best of the search under fresh seeds; empty where none are named so far."""
+    named = journal.finalists()
+    if not named:
+        return ""
+    rows = []
+    for candidate, runs in zip(named.candidates, named.runs):
+        rows.append([candidate, *map(_value, runs)])
+    return page.section(
+        "Finalists",
+        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds)], rows),
+        page.paragraph(
+            "The best candidates, and the strategy's favourite, trained again with other orders of the clips and other "
+            "starts of k-means. The lowest mean wins. Bad: seeds differ by more than candidates do, or all are worse "
+            "than they were in the search, since the best of many is also the luckiest."
+        ),
+    )
+
+
+def _value(result: Optional[Result]) -> str:
+    if result is None:
+        return "not run"
+    return "infeasible" if result.value is None else f"{result.value:.4f}"

@@ -1,0 +1,92 @@
+"""Candidates an hour: one worker, two workers, and the obvious loop that builds the model anew for each candidate.
+
+    python -m experiments.benchmarks.workers_speed --flagfile=experiments/flagfiles/demo.flags \\
+        --records=runs/demo/records/unlabelled --candidates=8
+    ... --steps=2 --candidates=2 --anew=1       smoke size, about two minutes
+
+Every candidate runs with the threads that --threads says, one by default; workers are started and have run one candidate
+before the clock starts, as a search starts them once. `anew` is a new process for each candidate, with all that this
+costs: imports, records, graphs, initial weights. Ways take turns, `--turns` times, and the medians count. Overhead is
+the time that one worker's candidates take as the search sees them, beyond the training and the scoring in the worker.
+Targets: two workers bring at least 1.7 times the candidates of one; overhead is at most 5 % of candidates of 10 s.
+
+Hardware: any; meant for 2 CPU cores and nothing else running. With the demo's flags about ten minutes.
+"""
+
+import statistics
+import time
+from typing import Dict, List
+
+import numpy as np
+from absl import flags
+
+from elo_tf import command_line, config, tasks
+from elo_tf.candidate import Settings
+from elo_tf.candidate_worker import CandidateWorker
+from elo_tf.clips import check_modalities
+from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
+from elo_tf.crew import Crew
+from elo_tf.generation import Result
+from elo_tf.trial import Trial
+from elo_tf.workers import LocalEngine
+
+_CANDIDATES = flags.DEFINE_integer("candidates", 8, "candidates a turn of the workers; even", lower_bound=2)
+_ANEW = flags.DEFINE_integer("anew", 2, "candidates a turn of the loop that builds anew", lower_bound=1)
+_TURNS = flags.DEFINE_integer("turns", 2, "turns of each way", lower_bound=1)
+
+KINDS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig)
+
+
+def main() -> None:
+    settings = Settings(*(config.from_flags(kind) for kind in KINDS))
+    modalities = check_modalities(settings.model.modalities)
+    terms = len(tasks.select(modalities, settings.model.tasks, settings.task))
+    lambdas = np.random.default_rng(0).random((max(_CANDIDATES.value, _ANEW.value), terms))
+    trials = [Trial(number, tuple(own), settings.train.steps, settings.run.seed) for number, own in enumerate(lambdas)]
+    seconds: Dict[str, List[float]] = {"one worker": [], "two workers": [], "anew": []}
+    overheads = []
+    with _crew(settings, 1) as one, _crew(settings, 2) as two:
+        for crew in (one, two):
+            _timed(crew, trials[: 2 * crew.size])
+        for _ in range(_TURNS.value):
+            for name, crew in (("one worker", one), ("two workers", two)):
+                each, results = _timed(crew, trials[: _CANDIDATES.value])
+                seconds[name].append(each)
+                if crew is one:
+                    inside = sum(map(_at_work, results)) / len(results)
+                    overheads.append((each - inside) / each)
+            begun = time.perf_counter()
+            for trial in trials[: _ANEW.value]:
+                with _crew(settings, 1) as new:
+                    list(new.run([trial]))
+            seconds["anew"].append((time.perf_counter() - begun) / _ANEW.value)
+    _print(seconds, statistics.median(overheads))
+
+
+def _crew(settings: Settings, count: int) -> Crew:
+    return Crew(LocalEngine(count), CandidateWorker, (settings,), retries=0)
+
+
+def _timed(crew: Crew, trials: List[Trial]):
+    """Seconds a candidate, and the results."""
+    begun = time.perf_counter()
+    results = [result for _, result, _ in crew.run(trials)]
+    return (time.perf_counter() - begun) / len(trials), results
+
+
+def _at_work(result: Result) -> float:
+    """Seconds of training and scoring."""
+    return sum(result.diagnostics[f"seconds/{part}"] for part in ("training", "scoring"))
+
+
+def _print(seconds: Dict[str, List[float]], overhead: float) -> None:
+    medians = {name: statistics.median(own) for name, own in seconds.items()}
+    print("| way | seconds a candidate | candidates an hour | against one worker |\n| --- | --- | --- | --- |")
+    for name, own in medians.items():
+        print(f"| {name} | {own:.2f} | {3600 / own:.0f} | {medians['one worker'] / own:.2f} |")
+    print(f"\none worker against anew: {medians['anew'] / medians['one worker']:.2f} times the candidates an hour")
+    print(f"overhead of a candidate of {medians['one worker']:.1f} s: {overhead:.1%}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [*KINDS, EvolutionConfig])

@@ -230,9 +230,11 @@ class FitnessConfig(Checked):
 class EvaluationConfig(Checked):
     """What is evaluated, and on which videos (`elo_tf.evaluate`)."""
 
-    checkpoint: str = setting("", "run directory of a training, or the prefix of one of its checkpoints")
+    checkpoint: Tuple[str, ...] = setting(
+        (), "run directories of trainings, or prefixes of checkpoints, to be compared; baselines are like the first"
+    )
     records: str = setting("", "folder of labelled records (prepare --labels=folders)")
-    output: str = setting("", "folder of the results; where it is not given, `evaluation` in the run directory")
+    output: str = setting("", "folder of the results; where it is not given, `evaluation` in the first run directory")
     protocol: Tuple[str, ...] = setting(("kmeans", "linear", "finetune"), "protocols of elo_tf/evaluation/protocols")
     baselines: Tuple[str, ...] = setting((), "compared with: scratch (random weights), supervised (labels), pixels")
     seeds: Tuple[str, ...] = setting(("0",), "each makes everything again: random weights, order, starts, budgets")

@@ -1,6 +1,6 @@
 """Evaluates the RGB tower of a training on labelled videos, by the paper's three protocols (Sec. 4).
 
-    python -m elo_tf.evaluate --checkpoint=RUN_DIR --records=DIR [--protocol=kmeans,linear,finetune]
+    python -m elo_tf.evaluate --checkpoint=RUN_DIR[,RUN_DIR] --records=DIR [--protocol=kmeans,linear,finetune]
         [--baselines=scratch,supervised,pixels] [--seeds=0,1,2] [--label_budgets=40,200,all]
     python -m elo_tf.evaluate --checkpoint=RUN_DIR --records=DIR --split_format=hmdb51 --splits=DIR --split=1,2,3
 
@@ -37,21 +37,24 @@ def main() -> None:
 
     chosen = protocols.select(what.protocol, how)
     limits = budget.parse(what.label_budgets)
-    tower = Tower.load(what.checkpoint)
-    material = Material.open(what.records, tower.about, how)
+    towers = [Tower.load(place) for place in what.checkpoint]
+    material = Material.open(what.records, towers[0].about, how)
     measured = splits.read(what, material)
-    candidates = entrants.select(what.baselines, tower, how)
+    candidates = entrants.select(what.baselines, towers, how)
     inputs = {
-        "checkpoint": {
-            "step": tower.step,
-            "weights": entrants.weights_digest(tower.network),
-            "description": dataclasses.asdict(tower.about),
-        },
+        "checkpoints": [
+            {
+                "step": tower.step,
+                "weights": entrants.weights_digest(tower.network),
+                "description": dataclasses.asdict(tower.about),
+            }
+            for tower in towers
+        ],
         "records": {"fingerprint": split.fingerprint(material.manifest), "settings": material.manifest.settings},
         "settings": _settings(what, how),
         "seeds": seeds,
     }
-    folder = _output(what, tower.checkpoint)
+    folder = _output(what, towers[0].checkpoint)
     content = results.earlier(folder, inputs)
     if content is None:
         _announce(material, measured)

@@ -18,7 +18,7 @@ from elo_tf.evaluation.material import Material
 from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import fingerprint, of_folders
 from elo_tf.evaluation.splits import read
-from elo_tf.ingest.records import Manifest
+from elo_tf.ingest.records import Manifest, identity
 from elo_tf.tower import Tower
 from tests import labelled, towers
 
@@ -74,7 +74,7 @@ def test_the_command(place):
     assert (split["train_videos"], split["test_videos"]) == (counts["train"], counts["holdout"])
     assert split["test_clips"] == 3 * counts["holdout"]
     assert content["classes"] == list(labelled.CLASSES)
-    assert content["inputs"]["checkpoint"]["step"] == 3 and content["inputs"]["seeds"] == [0, 1]
+    assert content["inputs"]["checkpoints"][0]["step"] == 3 and content["inputs"]["seeds"] == [0, 1]
     assert content["inputs"]["records"]["fingerprint"] == fingerprint(manifest)
     found = {(one["entrant"], one["protocol"], one["budget"], one["seed"]): one for one in content["measurements"]}
     # Three protocols where there is a network to train, two where there is none.
@@ -145,7 +145,7 @@ def test_splits_that_cannot_be_had(place, config, message):
 def test_unknown_baselines_and_damaged_records_are_refused(place, tmp_path):
     material, tower = _open(place)
     with pytest.raises(InputError, match="'imagenet' is unknown; choose from scratch, supervised, pixels"):
-        entrants.select(["imagenet"], tower, FAST)
+        entrants.select(["imagenet"], [tower], FAST)
     shutil.copytree(place / "records", tmp_path / "records")
     shard = sorted((tmp_path / "records").glob("*.tfrecord*"))[0]
     shard.write_bytes(shard.read_bytes()[:-100])
@@ -194,7 +194,7 @@ def test_three_official_splits(place, lists, tmp_path):
     config = EvaluationConfig(split_format="ucf101", splits=str(lists), split=("1", "2", "3"))
     splits = read(config, material)
     assert [one.train for one in splits] == [splits[0].train, splits[0].test, splits[0].train]
-    candidates = entrants.select(["pixels"], tower, FAST)
+    candidates = entrants.select(["pixels"], [tower], FAST)
     found = measure.measure(candidates, splits, [None], [0], protocols.select(["kmeans"], FAST), material, FAST)
     head, *rows = table.rows(found)
     assert head == ["representation", "k-means, split 1", "k-means, mean of 3 splits"] and len(rows) == 2
@@ -219,7 +219,7 @@ def test_features_are_computed_once_and_shared(place):
     material, tower = _open(place)
     config = EvaluationConfig(baselines=("scratch",))
     (split,) = read(config, material)
-    candidates = entrants.select(config.baselines, tower, FAST)
+    candidates = entrants.select(config.baselines, [tower], FAST)
     applied = []
 
     class Counting(Material):
@@ -239,7 +239,7 @@ def test_features_are_computed_once_and_shared(place):
 def test_the_checkpoint_is_not_random_and_seeds_differ(place):
     material, tower = _open(place)
     (split,) = read(EvaluationConfig(), material)
-    checkpoint, scratch = entrants.select(["scratch"], tower, FAST)
+    checkpoint, scratch = entrants.select(["scratch"], [tower], FAST)
     cases = [
         measure.make_case(scratch, split, split, seed, material, measure.Embeddings(material, FAST)) for seed in (0, 1)
     ]
@@ -250,13 +250,43 @@ def test_the_checkpoint_is_not_random_and_seeds_differ(place):
     assert np.abs(first - second).max() > 0.01
 
 
+def test_several_checkpoints_have_a_row_each(place, tmp_path):
+    material, tower = _open(place)
+    towers.make_run(tmp_path / "other", seed=1, step=7)
+    other = Tower.load(tmp_path / "other")
+    candidates = entrants.select(["scratch"], [tower, other], FAST)
+    assert [each.name for each in candidates] == ["run", "other", "scratch"]
+    (split,) = read(EvaluationConfig(), material)
+    embeddings = measure.Embeddings(material, FAST)
+    found = []
+    for entrant, own in zip(candidates, (tower, other)):
+        case = measure.make_case(entrant, split, split, 0, material, embeddings)
+        found.append(case.features("test").clips)
+        first = next(iter(material.reader(split.test).windows(3)))
+        expected = own.network(first["now"]["rgb"], training=False)["embedding"]
+        places = [[video.id for video in split.test].index(name) for name in _ids(material, first)]
+        np.testing.assert_allclose(found[-1][places[0], 0], expected[0], rtol=1e-4, atol=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 0.01
+    names = [each.name for each in entrants.select([], [tower, tower], FAST)]
+    assert len(set(names)) == 2
+    longer = dataclasses.replace(other, about=dataclasses.replace(other.about, frames=16))
+    with pytest.raises(InputError, match="frames 16, .* with 8; evaluate them apart"):
+        entrants.select([], [tower, longer], FAST)
+
+
+def _ids(material, clips):
+    """Ids of the videos of a batch."""
+    ids = {identity(line["id"])[0]: line["id"] for line in material.manifest.usable}
+    return [ids[index] for index in clips["video"].numpy().tolist()]
+
+
 @pytest.mark.slow
 def test_fine_tuning_learns_what_can_be_learned(place):
     """Colours are learned within 60 steps, from labels alone, and averaged over the clips of a video."""
     config = dataclasses.replace(FAST, finetune_steps=60, finetune_learning_rate=3e-3, color_jitter=0.0)
     material, tower = _open(place)
     (split,) = read(EvaluationConfig(), material)
-    _, scratch = entrants.select(["scratch"], tower, config)
+    _, scratch = entrants.select(["scratch"], [tower], config)
     found = measure.measure([scratch], [split], [None], [0], protocols.select(["finetune"], config), material, config)
     assert found[0].scores.accuracies[0] > 0.9
     assert found[0].details["steps"] == 60 and found[0].details["last_loss"] < 0.3
@@ -266,7 +296,7 @@ def test_a_learning_rate_that_diverges_is_refused(place):
     config = dataclasses.replace(FAST, finetune_learning_rate=1e30, finetune_optimizer="sgd", finetune_warmup_steps=0)
     material, tower = _open(place)
     (split,) = read(EvaluationConfig(), material)
-    (checkpoint,) = entrants.select([], tower, config)
+    (checkpoint,) = entrants.select([], [tower], config)
     with pytest.raises(InputError, match="not finite at step 2; lower --finetune_learning_rate"):
         measure.measure([checkpoint], [split], [None], [0], protocols.select(["finetune"], config), material, config)
 

@@ -1,6 +1,6 @@
 """Whose representation is measured: the tower of a checkpoint, and what it is compared with (Table 1).
 
-checkpoint   the RGB tower as it was trained
+checkpoint   the RGB tower as it was trained, one row for each that is given
 scratch      the same tower at random weights, other ones for each seed
 supervised   that, trained by the labels of the training videos (`protocols/finetune.py`); other ones for each seed
 pixels       no network: mean colour over time of 8 x 8 cells
@@ -8,6 +8,7 @@ pixels       no network: mean colour over time of 8 x 8 cells
 
 import dataclasses
 import hashlib
+import pathlib
 from typing import Callable, Dict, List, Sequence, Tuple, Type
 
 import numpy as np
@@ -71,9 +72,13 @@ class Entrant:
 
 
 class Checkpoint(Entrant):
-    """The tower as it was trained."""
+    """A tower as it was trained; the row has the name of its run, where several are compared."""
 
     name = CHECKPOINT
+
+    def __init__(self, tower: Tower, embedder: Embedder, config: ProtocolConfig, name: str = CHECKPOINT):
+        super().__init__(tower, embedder, config)
+        self.name = name
 
     def weights(self, case: Case) -> List[np.ndarray]:
         del case
@@ -119,18 +124,44 @@ class Pixels(Entrant):
 BASELINES: Dict[str, Type[Entrant]] = {entrant.name: entrant for entrant in (Scratch, Supervised, Pixels)}
 
 
-def select(names: Sequence[str], tower: Tower, config: ProtocolConfig) -> List[Entrant]:
-    """The tower of the checkpoint, then the baselines of these names.
+def select(names: Sequence[str], towers: Sequence[Tower], config: ProtocolConfig) -> List[Entrant]:
+    """The towers of the checkpoints, then the baselines of these names, which are like the first tower.
 
     Raises:
-      InputError: a name is unknown.
+      InputError: a name is unknown, or the towers want different clips.
     """
+    first = towers[0].about
+    for tower in towers:
+        for fact in ("frames", "size", "fps", "stored_size"):
+            own, other = getattr(tower.about, fact), getattr(first, fact)
+            if own != other:
+                raise InputError(
+                    f"--checkpoint: {tower.checkpoint} was trained with {fact} {own}, {towers[0].checkpoint} with "
+                    f"{other}; evaluate them apart"
+                )
     for name in names:
         if name not in BASELINES:
             raise InputError(f"--baselines: {name!r} is unknown; choose from {', '.join(BASELINES)}")
-    embedder = Embedder(tower.about)
-    kinds = [Checkpoint, *(BASELINES[name] for name in dict.fromkeys(names))]
-    return [kind(tower, embedder, config) for kind in kinds]
+    embedders = {tower.about.backbone: Embedder(tower.about) for tower in towers}
+    trained = [
+        Checkpoint(tower, embedders[tower.about.backbone], config, name)
+        for tower, name in zip(towers, _names_of(towers, names))
+    ]
+    baselines = [BASELINES[name](towers[0], embedders[first.backbone], config) for name in dict.fromkeys(names)]
+    return [*trained, *baselines]
+
+
+def _names_of(towers: Sequence[Tower], taken: Sequence[str]) -> List[str]:
+    """`checkpoint` for a single one; for several the names of their run directories, or more where these are alike."""
+    if len(towers) == 1:
+        return [CHECKPOINT]
+    places = [pathlib.Path(tower.checkpoint) for tower in towers]
+    names = [place.parent.parent.name for place in places]
+    if len({*names, *taken}) < len(names) + len(set(taken)):
+        names = [f"{place.parent.parent.name}-{place.name}" for place in places]
+    if len(set(names)) < len(names):
+        names = [f"{name}-{number}" for number, name in enumerate(names, 1)]
+    return names
 
 
 def weights_digest(network: Backbone) -> str:

@@ -33,13 +33,11 @@ class KMeansProtocol(Protocol):
                 f"--clusters={clusters} is more than the {len(train.labels)} training videos; use fewer clusters, or a "
                 "larger label budget"
             )
-        found = kmeans(
-            tf.constant(train.clips.mean(axis=1)),
-            clusters,
-            config.restarts,
-            config.kmeans_iterations,
-            seed=tf.constant([case.seed, 0], tf.int32),
+        in_graph = tf.function(
+            lambda features, seed: kmeans(features, clusters, config.restarts, config.kmeans_iterations, seed),
+            autograph=False,
         )
+        found = in_graph(tf.constant(train.clips.mean(axis=1)), tf.constant([case.seed, 0], tf.int32))
         given = cluster_labels(found.assignment.numpy(), train.labels, clusters)
         nearest = nearest_centres(test.clips.mean(axis=1), found.centres.numpy())
         labels = np.take_along_axis(given, nearest, axis=1)

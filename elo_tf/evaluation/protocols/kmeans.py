@@ -15,6 +15,8 @@ from elo_tf.config import InputError
 from elo_tf.evaluation.base import Case, Prediction, Protocol, register, standardise
 from elo_tf.kmeans import kmeans
 
+_in_graph = tf.function(kmeans, autograph=False)
+
 
 @register
 class KMeansProtocol(Protocol):
@@ -33,11 +35,9 @@ class KMeansProtocol(Protocol):
                 f"--clusters={clusters} is more than the {len(train.labels)} training videos; use fewer clusters, or a "
                 "larger label budget"
             )
-        in_graph = tf.function(
-            lambda features, seed: kmeans(features, clusters, config.restarts, config.kmeans_iterations, seed),
-            autograph=False,
-        )
-        found = in_graph(tf.constant(train.clips.mean(axis=1)), tf.constant([case.seed, 0], tf.int32))
+        seed = tf.constant([case.seed, 0], tf.int32)
+        features = tf.constant(train.clips.mean(axis=1))
+        found = _in_graph(features, clusters, config.restarts, config.kmeans_iterations, seed)
         given = cluster_labels(found.assignment.numpy(), train.labels, clusters)
         nearest = nearest_centres(test.clips.mean(axis=1), found.centres.numpy())
         labels = np.take_along_axis(given, nearest, axis=1)

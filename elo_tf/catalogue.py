@@ -73,6 +73,11 @@ def catalogue(model: EloModel) -> List[Entry]:
     return entries
 
 
+def operations_a_clip(model: EloModel) -> float:
+    """Floating-point operations of one forward pass, towers on all of their views and heads, a clip."""
+    return sum(_operations(model).values()) / BATCH
+
+
 def _operations(model: EloModel) -> Dict[str, float]:
     """Floating-point operations of one forward pass by the name scope of the tower or term."""
     forward = tf.function(lambda clips: model.compute_losses(clips, training=False), autograph=False)

@@ -17,7 +17,7 @@ from elo_tf.augment import DRAWS, Augmentation
 from elo_tf.clips import NOISE, Clips, ClipSizes
 from elo_tf.config import DataConfig, InputError
 from elo_tf.ingest.records import Manifest
-from elo_tf.videos import PARALLEL, ResidentVideos, Share, StreamedVideos, Video
+from elo_tf.videos import PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
 
 # What a reader delivers: (segment, stored modality) pairs.
 Needs = FrozenSet[Tuple[str, str]]
@@ -103,7 +103,7 @@ class Reader:
         shortest = min(line["frames"] for line in long_enough)
         return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough))
 
-    def training(self, seed: int, share: Share = Share(), first: int = 0) -> tf.data.Dataset:
+    def training(self, seed: int, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Endless batches of varied clips; the same for the same seed.
 
         Args:

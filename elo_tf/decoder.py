@@ -101,7 +101,11 @@ class Decoder(tf.keras.layers.Layer):
         Returns:
           [B] float32.
         """
+        return distance(*self.compare(features, target, training), self.norm)
+
+    def compare(self, features: tf.Tensor, target: tf.Tensor, training: bool) -> Tuple[tf.Tensor, tf.Tensor]:
+        """What is decoded, and the target averaged to its size; arguments as in `loss`."""
         if self.stride > 1:
             window = [1, 1, self.stride, self.stride, 1]
             target = tf.nn.avg_pool3d(target, window, window, padding="SAME")
-        return distance(self(features, training=training), target, self.norm)
+        return self(features, training=training), target

@@ -52,8 +52,16 @@ def make_optimizer(config: TrainConfig, steps: Union[int, tf.Variable, None] = N
     Adam's weight decay is decoupled. As a penalty (`penalty`), Adam would scale it up wherever the gradient of the loss
     is small: the weights of a tower that nothing teaches shrink by the learning rate in every step, and nearly so do
     those of one whose terms pull weakly.
+
+    With the policy `mixed_float16` it scales the loss, and leaves out a step whose gradients are not finite.
     """
-    steps = config.steps if steps is None else steps
+    optimizer = _make(config, config.steps if steps is None else steps)
+    if tf.keras.mixed_precision.global_policy().name == "mixed_float16":
+        return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _make(config: TrainConfig, steps: Union[int, tf.Variable]) -> tf.keras.optimizers.Optimizer:
     rate = WarmupCosine(config.learning_rate, steps, config.warmup_steps)
     if config.optimizer == "sgd":
         return tf.keras.optimizers.legacy.SGD(rate, momentum=config.momentum)

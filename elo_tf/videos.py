@@ -41,6 +41,9 @@ class Share:
     cuts: int = 1
 
 
+WHOLE = Share()
+
+
 def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
     """Encoded frames as `records.serialize` wrote them, decoded.
 
@@ -136,7 +139,7 @@ class ResidentVideos:
         """Each video once, sorted by index."""
         return tf.data.Dataset.range(self.count).map(self._at)
 
-    def shuffled(self, seed: int, batch: int = 1, share: Share = Share(), first: int = 0) -> tf.data.Dataset:
+    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
 
         Args:
@@ -195,7 +198,7 @@ class StreamedVideos:
         """Each video once."""
         return self._usable(_read_shards(self._shards))
 
-    def shuffled(self, seed: int, batch: int = 1, share: Share = Share(), first: int = 0) -> tf.data.Dataset:
+    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
 
         A process reads its own part of the shards. Shards are permuted each epoch, and videos within stretches of what

@@ -79,11 +79,7 @@ def penalty(config: TrainConfig) -> float:
 def make_slots(optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
     """Makes the variables of the optimiser before any graph does: a graph that makes variables is traced twice.
 
-    Weights, and the step counter, are afterwards what they were.
+    Under the scope of a strategy they are made on all of its replicas.
     """
-    values = [tf.identity(variable) for variable in variables]
-    optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
-    for variable, value in zip(variables, values):
-        variable.assign(value)
-    for variable in optimizer.variables():
-        variable.assign(tf.zeros_like(variable))
+    # What `apply_gradients` does first; that itself cannot be called outside of a replica.
+    optimizer._create_all_weights(variables)

@@ -157,9 +157,7 @@ def _train(trainer, chosen, directory: pathlib.Path, facts: Dict[str, Any], is_c
     from elo_tf.training.account import Account
 
     prefix = trainer.restore()
-    if prefix is None and (directory / "tower.json").exists():
-        raise InputError(f"{directory} has lost its checkpoints; restore them, or use another --run_dir")
-    done = int(trainer.step)
+    done = trainer.done
     account = Account(trainer, chosen, directory if is_chief else None, done)
     if done >= trainer.steps:
         print(f"All {trainer.steps} steps are done; the tower is in {prefix}")
@@ -168,14 +166,16 @@ def _train(trainer, chosen, directory: pathlib.Path, facts: Dict[str, Any], is_c
     asked = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: asked.append(received))
+    if prefix is None:
+        trainer.save()  # By all processes.
     if is_chief and not done:
-        trainer.save()
+        # After the first checkpoint: with them a run has begun, that from here on must not lose its checkpoints.
         write_text(directory / LOSS, json.dumps(chosen.source, indent=2) + "\n")
         _describe(trainer, chosen, facts).save(directory)
     with account:
         finished = trainer.run(account.show, lambda: bool(asked))
     if not finished:
-        print(f"stopped at step {int(trainer.step)} of {trainer.steps}, saved; give the same command to go on")
+        print(f"stopped at step {trainer.done} of {trainer.steps}, saved; give the same command to go on")
         sys.exit(128 + asked[0] if asked else TERMINATED)
     account.conclude()
 

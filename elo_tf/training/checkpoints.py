@@ -15,7 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.tower import CHECKPOINTS, PREFIX
+from elo_tf.tower import CHECKPOINTS, FILE, PREFIX
+
+_ANEW = "or use another --run_dir to begin anew"
 
 
 class Checkpoints:
@@ -50,11 +52,7 @@ class Checkpoints:
         """
         last = tf.train.latest_checkpoint(str(self.directory))
         if last is None:
-            if self.earlier(None):
-                raise InputError(
-                    f"{self.directory}/checkpoint, which lists the checkpoints, is missing or damaged; restore it, "
-                    "or use another --run_dir"
-                )
+            self._check_not_begun()
             return None
         try:
             self._checkpoint.restore(last).assert_consumed()
@@ -67,6 +65,18 @@ class Checkpoints:
                 remedy = f"to go on from {others[-1]}, put it in place of {name} in {self.directory}/checkpoint"
             raise InputError(f"{last} cannot be loaded ({reason}); {remedy}") from None
         return last
+
+    def _check_not_begun(self) -> None:
+        """Raises `InputError` where a run that has begun has lost its checkpoints, or their list.
+
+        A run has begun when its first checkpoint is whole and listed; the description of the tower is written after it.
+        """
+        lost = self.directory / "checkpoint"
+        found = self.earlier(None)
+        if set(found) - {f"{PREFIX}-0"} or (found and (self.directory.parent / FILE).exists()):
+            raise InputError(f"{lost}, which lists the checkpoints, is missing or damaged; restore it, {_ANEW}")
+        if (self.directory.parent / FILE).exists():
+            raise InputError(f"{self.directory} has lost its checkpoints; restore them, {_ANEW}")
 
     def earlier(self, last: Optional[str]) -> List[str]:
         """Names of the checkpoints on disk besides this one, oldest first."""
@@ -89,7 +99,7 @@ class Checkpoints:
                 self._checkpoint, str(self._own), max_to_keep=self._keep, checkpoint_name=PREFIX
             )
         try:
-            prefix = self._manager.save(int(self._step))
+            prefix = self._manager.save(int(self._step.numpy()))
         except tf.errors.OpError as error:
             raise OSError(f"{self._own} cannot be written: {error.message}") from None
         if self._own != self.directory:

@@ -68,7 +68,7 @@ class Trainer:
 
     Attributes:
       model: All towers and heads.
-      step: Steps done.
+      step: Steps done, a variable.
       reader: Of the training videos.
       checkpoints: Of the run.
       steps: Of the whole training.
@@ -121,13 +121,18 @@ class Trainer:
         if terms.units:
             self.model.objective.assign_units(terms.units)
 
+    @property
+    def done(self) -> int:
+        """Steps that are done."""
+        return int(self.step.numpy())
+
     def restore(self) -> Optional[str]:
         """Goes on from the last checkpoint; returns its prefix, or None at the beginning of a run."""
         return self.checkpoints.restore()
 
     def _open(self) -> Any:
         """An iterator over the batches from the present step on."""
-        first = int(self.step)
+        first = self.done
         datasets = self.strategy.distribute_datasets_from_function(
             lambda context: self.reader.training(self.settings.run.seed, replicas.share_of(context), first)
         )
@@ -151,7 +156,7 @@ class Trainer:
             raise DivergedError(f"not finite: {', '.join(names)} at step {first}")
         losses = dict(zip(self.model.objective.names, values.tolist()))
         clips = count * self.settings.data.batch_size
-        return Progress(int(self.step), losses, seconds, float(waited) / seconds, clips)
+        return Progress(self.done, losses, seconds, float(waited) / seconds, clips)
 
     def _make_steps(self, batches, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Losses of the last step [G], seconds waited for clips, the step [G] at which each was first not finite."""
@@ -192,16 +197,14 @@ class Trainer:
         Raises:
           DivergedError: a term or a weight stopped being finite.
         """
-        if not int(self.step):
-            self.save()
-        while int(self.step) < self.steps:
-            show(self.advance(self._until_next_event(int(self.step))))
+        while self.done < self.steps:
+            show(self.advance(self._until_next_event(self.done)))
             stop = replicas.agree(self.strategy, is_asked_to_stop())
-            if stop or int(self.step) % self.settings.train.save_every == 0 or int(self.step) == self.steps:
+            if stop or self.done % self.settings.train.save_every == 0 or self.done == self.steps:
                 self.save()
             if stop:
                 break
-        return int(self.step) >= self.steps
+        return self.done >= self.steps
 
     def save(self) -> str:
         """Writes a checkpoint.
@@ -212,7 +215,7 @@ class Trainer:
         try:
             return self.checkpoints.save()
         except FloatingPointError as error:
-            raise DivergedError(f"{error}, at step {int(self.step)}") from None
+            raise DivergedError(f"{error}, at step {self.done}") from None
 
     def _until_next_event(self, step: int) -> int:
         """Steps to make in one call: no further than the next checkpoint or entry of the record."""

@@ -65,6 +65,8 @@ class CandidateRunner:
     def __init__(self, settings: Settings):
         self.settings = settings
         tf.keras.utils.set_random_seed(settings.run.seed)
+        if settings.model.precision == "mixed_float16":
+            raise InputError("--precision=mixed_float16 is for elo_tf.train; a search takes float32 or mixed_bfloat16")
         tf.keras.mixed_precision.set_global_policy(settings.model.precision)
         manifest = Manifest.load(settings.run.records)
         if not manifest.complete:

@@ -58,8 +58,7 @@ def clip_specs(sizes: ClipSizes, batch: int) -> Clips:
 
 def catalogue(model: EloModel) -> List[Entry]:
     """One entry a term, in canonical order. The model is traced, not run."""
-    forward = tf.function(lambda clips: model.compute_losses(clips, training=False), autograph=False)
-    operations = count_operations(forward.get_concrete_function(clip_specs(model.sizes, BATCH)).graph, model)
+    operations = _forward(model)
     towers = {
         modality: operations[tower.name] / sum(BATCH // views.find(view).every for view in model.views[modality])
         for modality, tower in model.towers.items()
@@ -72,6 +71,17 @@ def catalogue(model: EloModel) -> List[Entry]:
         shown = tuple(f"{modality} {view}" for modality, view in task.views)
         entries.append(Entry(task.name, task.code, task.equation, task.modalities, shown, head, head + seen))
     return entries
+
+
+def operations_a_clip(model: EloModel) -> float:
+    """Floating-point operations of one forward pass, towers on all of their views and heads, a clip."""
+    return sum(_forward(model).values()) / BATCH
+
+
+def _forward(model: EloModel) -> Dict[str, float]:
+    """Floating-point operations of one forward pass of a small batch; the model is traced, not run."""
+    forward = tf.function(lambda clips: model.compute_losses(clips, training=False), autograph=False)
+    return count_operations(forward.get_concrete_function(clip_specs(model.sizes, BATCH)).graph, model)
 
 
 def count_operations(graph: tf.Graph, model: EloModel) -> Dict[str, float]:

@@ -135,7 +135,11 @@ class ModelConfig(Checked):
     tasks: Tuple[str, ...] = setting(
         ("paper",), "terms of Eq. 1: presets (paper, fast), names, or patterns such as rgb/* or */distill/*"
     )
-    precision: str = setting("float32", "arithmetic of the towers", choices=("float32", "mixed_bfloat16"))
+    precision: str = setting(
+        "float32",
+        "arithmetic of the towers; mixed_float16, with a scaled loss, in elo_tf.train only",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +172,7 @@ class TaskConfig(Checked):
         "colours are decoded, or copied from the first frames by attention [42]",
         choices=("decoder", "pointer"),
     )
+    gather: bool = setting(True, "embed: the videos of all replicas are negatives, not those of its own alone")
     distillation: bool = setting(True, "have distillation terms at all (Table 2 compares with none)")
     distill_both_ways: bool = setting(False, "let the teachers of distillation follow the RGB tower too")
     pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)
@@ -198,6 +203,39 @@ class TrainConfig(Checked):
         "steps between measurements of each term's share of the RGB gradient, which take a step a term; 0 is never",
         low=0,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalRunConfig(RunConfig):
+    """`RunConfig` of a training in full, which takes all cores."""
+
+    threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalTrainConfig(TrainConfig):
+    """How the final model is trained (`elo_tf.train`): what a candidate has, and what only long trainings need."""
+
+    log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
+    loss: str = setting(
+        "", "loss file, such as evolved_loss.json of a search; random:SEED draws weights for --tasks (Table 1)"
+    )
+    epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
+    drop_below: float = setting(0.01, "terms whose lambda is less are left out of the graph", low=0, high=1)
+    distribute: str = setting(
+        "one",
+        "devices: one; mirrored, all of this machine; multi_worker, as TF_CONFIG says; tpu",
+        choices=("one", "mirrored", "multi_worker", "tpu"),
+    )
+    tpu: str = setting("", "name or grpc:// address of the TPU; empty is the one of this machine")
+    accumulate: int = setting(1, "parts that a batch is taken in, for batches that do not fit into memory", low=1)
+    clip_norm: float = setting(0.0, "greatest norm of the gradient of all weights; 0 does not clip", low=0)
+    steps_a_call: int = setting(1, "steps made in a loop on the device before Python sees it again", low=1)
+    jit_compile: bool = setting(False, "compile the step with XLA; for GPUs (TPUs always do), slower on CPUs")
+    deterministic: bool = setting(False, "use deterministic kernels only, on GPUs at some cost")
+    save_every: int = setting(500, "steps between checkpoints", low=1)
+    keep: int = setting(3, "checkpoints that are kept", low=1)
+    pictures_every: int = setting(0, "steps between pictures of decoded frames for TensorBoard; 0 is never", low=0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from elo_tf.augment import DRAWS, Augmentation
 from elo_tf.clips import NOISE, Clips, ClipSizes
 from elo_tf.config import DataConfig, InputError
 from elo_tf.ingest.records import Manifest
-from elo_tf.videos import PARALLEL, ResidentVideos, StreamedVideos, Video
+from elo_tf.videos import PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
 
 # What a reader delivers: (segment, stored modality) pairs.
 Needs = FrozenSet[Tuple[str, str]]
@@ -120,8 +120,23 @@ class Reader:
         shortest = min(line["frames"] for line in long_enough)
         return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough))
 
-    def training(self, seed: int) -> tf.data.Dataset:
-        """Endless batches of varied clips; the same for the same seed."""
+    def training(self, seed: int, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
+        """Endless batches of varied clips; the same for the same seed.
+
+        Args:
+          seed: Of all that is random about them.
+          share: What this process reads of each batch, for several processes or replicas.
+          first: Number of the batch to begin with, where an earlier run ended.
+
+        Raises:
+          InputError: a batch cannot be dealt out evenly.
+        """
+        size, rest = divmod(self.config.batch_size, share.count * share.cuts)
+        if rest or not size:
+            raise InputError(
+                f"--batch_size={self.config.batch_size} cannot be dealt out to {share.count * share.cuts} replicas; "
+                "use a multiple of their number"
+            )
 
         def cut(video):
             draws = tf.random.stateless_uniform([DRAWS + 3], tf.stack([seed * EPOCHS + video["epoch"], video["index"]]))
@@ -131,8 +146,8 @@ class Reader:
             )
             return self._cut(video, starts, augmentation, draws[DRAWS - NOISE : DRAWS])
 
-        clips = self.videos.shuffled(seed).map(cut, PARALLEL)
-        return self._batches(clips.batch(self.config.batch_size, drop_remainder=True))
+        videos = self.videos.shuffled(seed, self.config.batch_size, share, first)
+        return self._batches(videos.map(cut, PARALLEL).batch(size, drop_remainder=True))
 
     def scoring(self, clips: int) -> tf.data.Dataset:
         """Batches of unvaried clips (segment `now`), the same at each call; the last batch may be smaller.

@@ -106,9 +106,13 @@ class Decoder(tf.keras.layers.Layer):
         Returns:
           [B] float32.
         """
+        return distance(*self.compare(features, target, training), self.norm)
+
+    def compare(self, features: tf.Tensor, target: tf.Tensor, training: bool) -> Tuple[tf.Tensor, tf.Tensor]:
+        """What is decoded, and the target averaged to its size; arguments as in `loss`."""
         if self.stride > 1:
             target = self._averaged(target)
-        return distance(self(features, training=training), target, self.norm)
+        return self(features, training=training), target
 
     def _averaged(self, target):
         """[B,T,H,W,c] -> [B,T,H/stride,W/stride,c]: the means of blocks, frame by frame, which is faster than in 3D."""

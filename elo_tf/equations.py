@@ -38,7 +38,8 @@ def gather_replicas(tensor: tf.Tensor) -> tf.Tensor:
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return tensor
-    return replica.all_gather(tensor, axis=0)
+    # Of the replica's device; with several processes, what comes straight from the data has none and is refused.
+    return replica.all_gather(tf.identity(tensor), axis=0)
 
 
 def distance(first: tf.Tensor, second: tf.Tensor, norm: str = "root_mean_square") -> tf.Tensor:

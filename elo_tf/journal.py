@@ -70,7 +70,7 @@ class Journal:
                 journal._history = History()
             if journal.header:
                 # Through JSON and back, so that a tuple equals the list that it has become in the file.
-                _check_same(path, journal.header, json.loads(json.dumps(header)), set(may_differ))
+                check_same(path, journal.header, json.loads(json.dumps(header)), set(may_differ))
             else:
                 journal._write({"record": "header", "version": VERSION, **header})
                 _synchronise_directory(path)
@@ -260,8 +260,8 @@ def _flat(header: Mapping[str, Any]) -> Dict[str, Any]:
     return flat
 
 
-def _check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any], may_differ: Set[str]) -> None:
-    """Raises `InputError` where a search would go on with other settings."""
+def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any], may_differ: Set[str]) -> None:
+    """Raises `InputError` where a run would go on with other settings; see `Journal.open`."""
     before, now = _flat(before), _flat(now)
     differences = [
         f"{name}: was {before.get(name, 'absent')}, now {now.get(name, 'absent')}"

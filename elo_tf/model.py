@@ -13,6 +13,9 @@ from elo_tf.tasks import Features, Task
 # ITU-R BT.601 luma, the grey of a camera.
 LUMA = (0.299, 0.587, 0.114)
 
+# (gradient, variable)
+Pairs = List[Tuple[tf.Tensor, tf.Variable]]
+
 
 class EloModel(tf.keras.Model):
     """The towers, joined by the tasks (Fig. 2).
@@ -92,20 +95,37 @@ class EloModel(tf.keras.Model):
                 losses[task.name] = task.loss(gated, clips, training)
         return losses
 
+    def examples(self, clips: Clips) -> Dict[str, Tuple[tf.Tensor, tf.Tensor]]:
+        """What each term decodes, and what it ought to, [B,T,H,W,C]; only terms that decode frames have any."""
+        clips = with_grey(clips)
+        features = self.encode(clips, training=False)
+        found = {task.name: task.example(features, clips) for task in self.tasks}
+        return {name: example for name, example in found.items() if example is not None}
+
     def train_step(self, clips: Clips) -> Dict[str, tf.Tensor]:
         """One update of all towers and heads; returns the unweighted terms."""
+        losses, pairs = self.compute_gradients(clips)
+        self.optimizer.apply_gradients(pairs)
+        return losses
+
+    def compute_gradients(self, clips: Clips) -> Tuple[Dict[str, tf.Tensor], Pairs]:
+        """The unweighted terms, and (gradient, variable) pairs of this replica's part of Eq. 1.
+
+        Gradients are to be summed over the replicas. With float16 the loss is scaled before, they are after it.
+        """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        scaler = self.optimizer if isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer) else None
         with tf.GradientTape() as tape:
             losses = self.compute_losses(clips, training=True)
             penalty = tf.add_n(self.losses) if self.losses else 0.0
-            # Gradients are summed over the replicas.
             total = (self.objective.total(losses) + penalty) / replicas
+            total = scaler.get_scaled_loss(total) if scaler else total
         variables = self.trainable_variables
-        gradients = self._open_gradients(variables, tape.gradient(total, variables))
-        self.optimizer.apply_gradients(gradients)
-        return losses
+        gradients = tape.gradient(total, variables)
+        gradients = scaler.get_unscaled_gradients(gradients) if scaler else gradients
+        return losses, self._open_gradients(variables, gradients)
 
-    def _open_gradients(self, variables, gradients):
+    def _open_gradients(self, variables, gradients) -> Pairs:
         """(gradient, variable) pairs; those of the heads of a term of weight 0 are set to 0, be they NaN."""
         owner = {id(variable): index for index, task in enumerate(self.tasks) for variable in task.trainable_variables}
         weights = self.objective.lambdas.read_value()

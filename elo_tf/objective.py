@@ -127,25 +127,52 @@ def save_loss(
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def load_loss(path: pathlib.Path, names: Sequence[str]) -> Loss:
-    """Reads a loss file.
+@dataclasses.dataclass(frozen=True)
+class LossFile:
+    """All that a loss file says.
+
+    Attributes:
+      lambdas: Weights by name, in the order of the file.
+      units: What each term is divided by, by name; None where that is 1.
+      content: The whole file.
+    """
+
+    lambdas: Dict[str, float]
+    units: Optional[Dict[str, float]]
+    content: Dict[str, Any]
+
+
+def read_loss(path: pathlib.Path) -> LossFile:
+    """Reads a loss file, of whatever terms.
 
     Raises:
-      InputError: the file is missing, is no loss, or is for other terms.
+      InputError: the file is missing, is no loss, or a weight lies outside of [0,1].
     """
     try:
         content = json.loads(pathlib.Path(path).read_text())
-        lambdas = content["lambdas"]
-        values = [float(lambdas[name]) for name in names if name in lambdas]
+        lambdas = {name: float(value) for name, value in content["lambdas"].items()}
         units = content.get("units")
         units = None if units is None else {name: float(units[name]) for name in lambdas}
     except FileNotFoundError:
         raise InputError(f"loss file {path} does not exist; a search writes one as RUN_DIR/evolved_loss.json") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no loss file ({error}); expected JSON with 'lambdas' by name") from None
-    missing = [name for name in names if name not in lambdas]
-    extra = [name for name in lambdas if name not in names]
+    for name, value in lambdas.items():
+        if not 0.0 <= value <= 1.0:
+            raise InputError(f"{path}: lambda of {name} is {value}; it must lie in [0,1]")
+    return LossFile(lambdas, units, content)
+
+
+def load_loss(path: pathlib.Path, names: Sequence[str]) -> Loss:
+    """Reads a loss file of known terms.
+
+    Raises:
+      InputError: the file is missing, is no loss, or is for other terms.
+    """
+    found = read_loss(path)
+    missing = [name for name in names if name not in found.lambdas]
+    extra = [name for name in found.lambdas if name not in names]
     if missing or extra:
         differences = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has {', '.join(extra)}"] * bool(extra)
         raise InputError(f"{path} is for other terms: it {' and '.join(differences)}; use its --tasks and --modalities")
-    return Loss(np.asarray(values, np.float64), units)
+    return Loss(np.array([found.lambdas[name] for name in names], np.float64), found.units)

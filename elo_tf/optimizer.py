@@ -47,8 +47,16 @@ def make_optimizer(config: TrainConfig, steps: Union[int, tf.Variable, None] = N
     Adam's weight decay is decoupled. As a penalty (`penalty`), Adam would scale it up wherever the gradient of the loss
     is small: the weights of a tower that nothing teaches shrink by the learning rate in every step, and nearly so do
     those of one whose terms pull weakly.
+
+    With the policy `mixed_float16` it scales the loss, and leaves out a step whose gradients are not finite.
     """
-    steps = config.steps if steps is None else steps
+    optimizer = _make(config, config.steps if steps is None else steps)
+    if tf.keras.mixed_precision.global_policy().name == "mixed_float16":
+        return tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def _make(config: TrainConfig, steps: Union[int, tf.Variable]) -> tf.keras.optimizers.Optimizer:
     rate = WarmupCosine(config.learning_rate, steps, config.warmup_steps)
     if config.optimizer == "sgd":
         return tf.keras.optimizers.legacy.SGD(rate, momentum=config.momentum)
@@ -66,11 +74,7 @@ def penalty(config: TrainConfig) -> float:
 def make_slots(optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
     """Makes the variables of the optimiser before any graph does: a graph that makes variables is traced twice.
 
-    Weights, and the step counter, are afterwards what they were.
+    Under the scope of a strategy they are made on all of its replicas.
     """
-    values = [tf.identity(variable) for variable in variables]
-    optimizer.apply_gradients([(tf.zeros_like(variable), variable) for variable in variables])
-    for variable, value in zip(variables, values):
-        variable.assign(value)
-    for variable in optimizer.variables():
-        variable.assign(tf.zeros_like(variable))
+    # What `apply_gradients` does first; that itself cannot be called outside of a replica.
+    optimizer._create_all_weights(variables)

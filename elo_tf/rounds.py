@@ -4,6 +4,7 @@ strategy ── lambdas ──> journal ──> crew ──> journal ── fitn
                                       └ best few, fresh seeds ──> winner ──> evolved_loss.json
 """
 
+import dataclasses
 import math
 import pathlib
 from typing import List, Optional, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from elo_tf import exhibit
 from elo_tf.candidate_worker import About
-from elo_tf.config import EvolutionConfig, InputError
+from elo_tf.config import EvolutionConfig, InputError, TaskConfig
 from elo_tf.crew import Crew
 from elo_tf.evolution import base
 from elo_tf.findings import ranking, winner
@@ -203,10 +204,13 @@ class Search:
         if won is None:
             return
         results = self.journal.results()
+        settings = self.journal.header["settings"]
         about = {
+            # How the terms are formed, so that a training forms them alike.
+            "task": {field.name: settings[field.name] for field in dataclasses.fields(TaskConfig)},
             "strategy": self.evolution.strategy,
             "fitness": {
-                "name": self.journal.header["settings"]["fitness"],
+                "name": settings["fitness"],
                 "value": won.value,
                 "error": won.error,
                 "seeds": len(won.values),

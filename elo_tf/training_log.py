@@ -4,6 +4,9 @@ import pathlib
 import sys
 from typing import Callable, Dict, Mapping
 
+import numpy as np
+import tensorflow as tf
+
 from elo_tf.event_file import EventFile
 
 # A term that holds more of the gradient than this leaves nothing for the others to teach.
@@ -33,21 +36,28 @@ class TrainingLog:
     ):
         self._file = EventFile(directory, suffix)
         self._warn = warn
-        self._scalars("lambda", 0, lambdas)
+        self.scalars("lambda", 0, lambdas)
 
     def losses(self, step: int, losses: Mapping[str, float]) -> None:
         """Records the unweighted terms of a step."""
-        self._scalars("loss", step, losses)
+        self.scalars("loss", step, losses)
 
     def shares(self, step: int, shares: Dict[str, float]) -> None:
         """Records the shares of the terms in the gradient of the RGB tower (`elo_tf.gradients`)."""
-        self._scalars("share", step, shares)
+        self.scalars("share", step, shares)
         name = max(shares, key=shares.get, default=None)
         if self._warn and len(shares) > 1 and shares[name] > GREATEST_SHARE:
             self._warn(f"step {step}: {name} holds {shares[name]:.0%} of the gradient in the RGB tower")
             self._warn = None
 
-    def _scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+    def pictures(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Records pictures, [n,H,W,3] uint8, by name."""
+        with self._file.at(step):
+            for name, values in pictures.items():
+                tf.summary.image(f"decoded/{name}", values, max_outputs=len(values))
+
+    def scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """Records numbers by name."""
         self._file.scalars(step, {f"{group}/{name}": value for name, value in values.items()})
 
     def close(self) -> None:

@@ -4,6 +4,8 @@ Both kinds offer the same two things to `elo_tf.data`: a dataset of videos, and 
 that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
 """
 
+import collections
+import dataclasses
 import os
 import posixpath
 from typing import Any, Dict, List
@@ -22,6 +24,26 @@ Video = Dict[str, Any]
 PARALLEL = os.cpu_count()
 # Label of a video that lies in a shard with those that are read, but is none of them.
 _NOT_CHOSEN = -2
+
+# More epochs than any run has: keeps the random numbers of different seeds apart.
+_EPOCHS = 2**32
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """What one process reads of each batch: a block of it, so that all processes together see what one alone would.
+
+    Attributes:
+      index, count: It is block `index` of `count`.
+      cuts: Into how many smaller batches the block is cut, one for each replica of the process.
+    """
+
+    index: int = 0
+    count: int = 1
+    cuts: int = 1
+
+
+WHOLE = Share()
 
 
 def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
@@ -129,16 +151,25 @@ class ResidentVideos:
         """Each video once, sorted by index."""
         return tf.data.Dataset.range(self.count).map(self._at)
 
-    def shuffled(self, seed: int) -> tf.data.Dataset:
-        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`."""
+    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
+        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
+
+        Args:
+          seed: Of the orders.
+          batch: Videos of a batch, of which the share is a block.
+          share: What this process reads.
+          first: Number of the batch to begin with.
+        """
+        block = batch // share.count
 
         def visit(step):
+            step = step // block * batch + share.index * block + step % block
             epoch, place = step // self.count, step % self.count
             # A stateless permutation: the state of the iterator is one number.
             place = tf.random.experimental.index_shuffle(place, tf.stack([seed, epoch]), self.count - 1)
             return {**self._at(place), "epoch": epoch}
 
-        return tf.data.Dataset.range(np.iinfo(np.int64).max).map(visit)
+        return tf.data.Dataset.range(first * block, np.iinfo(np.int64).max).map(visit)
 
     def _at(self, place) -> Video:
         return {name: values[place] for name, values in self._video.items()}
@@ -158,6 +189,7 @@ class StreamedVideos:
         self.samples = manifest.samples_per_frame
         self.count = len(lines)
         self._shards = _shards(manifest, lines)
+        self._videos_of = collections.Counter(posixpath.join(manifest.folder, line["shard"]) for line in lines)
         self._least_frames = least_frames
         self._ahead = ahead
         indices = tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64)
@@ -178,23 +210,51 @@ class StreamedVideos:
         """Each video once."""
         return self._usable(_read_shards(self._shards))
 
-    def shuffled(self, seed: int) -> tf.data.Dataset:
-        """Videos for ever, in another order each epoch. Elements have `epoch`.
+    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
+        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
 
-        Shards are permuted each epoch, and videos within a buffer; the buffer holds what is still encoded.
+        A process reads its own part of the shards. Shards are permuted each epoch, and videos within stretches of what
+        the buffer holds, still encoded. All of it follows from numbers, so that reading may begin anywhere: of the
+        epoch that it begins in, what comes before is read but not decoded.
+
+        Args:
+          seed: Of the orders.
+          batch: Videos of a batch, of which a share is as many as its block has.
+          share: What this process reads.
+          first: Number of the batch to begin with.
+
+        Raises:
+          InputError: there are fewer shards than processes.
         """
-        shards = tf.constant(self._shards)
-        count = len(self._shards)
+        shards = self._shards[share.index :: share.count]
+        if not shards:
+            raise InputError(
+                f"{len(self._shards)} shards cannot be read by {share.count} processes; make the records again with a "
+                "smaller --shard_mb"
+            )
+        videos = sum(self._videos_of[shard] for shard in shards)
+        begun, done = divmod(first * (batch // share.count), max(1, videos))
+        stretches, rest = divmod(done, self._ahead)
+        names = tf.constant(shards)
 
         def one_epoch(epoch):
             order = tf.random.experimental.index_shuffle(
-                tf.range(count, dtype=tf.int64), tf.stack([seed, epoch]), tf.constant(count - 1, tf.int64)
+                tf.range(len(shards), dtype=tf.int64),
+                tf.stack([seed, epoch]),
+                tf.constant(len(shards) - 1, tf.int64),
             )
-            videos = self._usable(_read_shards(tf.gather(shards, order)))
-            return videos.map(lambda video: {**video, "epoch": epoch})
+            found = self._usable(_read_shards(tf.gather(names, order)))
+            skipped = tf.where(epoch == begun, tf.constant(stretches, tf.int64), 0)
 
-        epochs = tf.data.Dataset.range(np.iinfo(np.int64).max).flat_map(one_epoch)
-        return epochs.shuffle(self._ahead, seed=seed)
+            def permute(number, stretch):
+                count = tf.shape(stretch["index"])[0]
+                draws = tf.random.stateless_uniform([count], tf.stack([seed * _EPOCHS + epoch, number]))
+                return {name: tf.gather(values, tf.argsort(draws)) for name, values in stretch.items()}
+
+            whole = found.skip(skipped * self._ahead).ragged_batch(self._ahead).enumerate(skipped)
+            return whole.map(permute).unbatch().map(lambda video: {**video, "epoch": epoch})
+
+        return tf.data.Dataset.range(begun, np.iinfo(np.int64).max).flat_map(one_epoch).skip(rest)
 
     def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
         """[count,...] stored frames of a video from `start` on, decoded."""

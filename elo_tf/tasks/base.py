@@ -4,7 +4,7 @@ A kind of task is one file in this folder: a subclass of `Task` under `@register
 registry: the lambdas and their order, the views that the model makes, metrics, figures and conformance tests.
 """
 
-from typing import Dict, List, Mapping, Sequence, Tuple, Type
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import tensorflow as tf
 
@@ -91,6 +91,10 @@ class Task(tf.keras.layers.Layer):
           A float32 scalar whose mean over the replicas is the loss of the global batch.
         """
         raise NotImplementedError
+
+    def example(self, features: Features, clips: Clips) -> Optional[Tuple[tf.Tensor, tf.Tensor]]:
+        """What the term decodes, and what it ought to: [B,T,H,W,C] each; None where it decodes nothing."""
+        del features, clips
 
     def present(self, clips: Clips, view: str = "plain") -> tf.Tensor:
         """1 where the video has all modalities of this task, else 0: one number for each clip of the view."""

@@ -55,6 +55,6 @@ class Embed(Task):
             tf.math.l2_normalize(norm(projection(x), training=training), axis=1, epsilon=1e-6)
             for x, projection, norm in zip((first, second), self.projections, self.norms)
         )
-        allowed = clips["video"][:, tf.newaxis] != gather_replicas(clips["video"])[tf.newaxis]
-        counts = gather_replicas(present)
-        return average(contrastive(first, second, gather_replicas(second), allowed, margin, counts), present)
+        gathered = gather_replicas if self.config.gather else tf.identity
+        allowed = clips["video"][:, tf.newaxis] != gathered(clips["video"])[tf.newaxis]
+        return average(contrastive(first, second, gathered(second), allowed, margin, gathered(present)), present)

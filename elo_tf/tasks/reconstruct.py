@@ -40,3 +40,7 @@ class Reconstruct(Task):
         (modality,) = self.modalities
         values = self.decoder.loss(features[modality, "plain"]["stage4"], clips[self.segment][modality], training)
         return average(values, self.present(clips))
+
+    def example(self, features, clips):
+        maps = features[self.modalities[0], "plain"]["stage4"]
+        return self.decoder.compare(maps, clips[self.segment][self.modalities[0]], training=False)

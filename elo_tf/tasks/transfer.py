@@ -44,3 +44,7 @@ class Transfer(Task):
         source, target = self.modalities
         values = self.decoder.loss(features[source, "plain"]["stage4"], clips["now"][target], training)
         return average(values, self.present(clips))
+
+    def example(self, features, clips):
+        maps = features[self.modalities[0], "plain"]["stage4"]
+        return self.decoder.compare(maps, clips["now"][self.modalities[1]], training=False)

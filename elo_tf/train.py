@@ -1,0 +1,203 @@
+"""Trains the final model with an evolved loss (Sec. 4, Implementation details).
+
+    python -m elo_tf.train --loss=SEARCH/evolved_loss.json --records=DIR --run_dir=DIR [--epochs=100 --backbone=r50]
+    python -m elo_tf.train --loss=random:0 --tasks=paper --records=DIR --run_dir=DIR       a random loss (Table 1)
+
+The loss file says which terms there are and how they are formed; flags that are given override it. RUN_DIR receives
+flags.txt (usable as --flagfile), loss.json, tower.json, checkpoints/, tensorboard/ and results.json. A training that
+was interrupted, by whatever, continues from its last checkpoint when the command is given again, and ends with the
+weights of one that was not; SIGTERM saves first. `evaluate` and the export take RUN_DIR as their --checkpoint.
+
+Exit status: 0 when all steps are done, 1 when a term stopped being finite, 2 for bad input, 143 after SIGTERM.
+"""
+
+import dataclasses
+import fcntl
+import json
+import pathlib
+import signal
+import sys
+from typing import Any, Dict
+
+from absl import flags
+
+from elo_tf import command_line, config
+from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, InputError, ModelConfig, TaskConfig
+from elo_tf.storage import write_text
+
+CONFIGS = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig)
+
+RUN = "run.json"
+RESULTS = "results.json"
+LOSS = "loss.json"
+
+# Settings that may change when a training is continued: where things lie, what it runs on, what is recorded of it.
+MAY_DIFFER = (
+    "records", "run_dir", "loss", "tasks", "modalities", "threads", "distribute", "tpu", "steps_a_call", "save_every",
+    "keep", "log_every", "share_every", "pictures_every", "resident_gb",
+)  # fmt: skip
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+def main() -> None:
+    """Trains, or goes on training, as the flags say."""
+    run, data, model, task, train = (config.from_flags(kind) for kind in CONFIGS)
+    for name in ("loss", "records", "run_dir"):
+        if not getattr({"loss": train}.get(name, run), name):
+            raise InputError(f"--{name} is not given; see --help")
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf.training import replicas, terms
+    from elo_tf.training.trainer import DivergedError, Settings, Trainer
+
+    _use_devices(run, train)
+    strategy = replicas.make_strategy(train.distribute, train.tpu)
+    task = _as_searched(train.loss, task)
+    chosen = terms.choose(train.loss, task, train.drop_below, model.tasks)
+    directory = pathlib.Path(run.run_dir)
+    is_chief = replicas.number(strategy) == 0
+    lock = _open(directory) if is_chief else None
+    settings = Settings(run, data, model, train)
+    facts = _facts(settings, task, chosen)
+    if is_chief:
+        _begin(directory, facts)
+        write_text(directory / "flags.txt", config.to_lines(run, data, model, task, train))
+    trainer = Trainer(settings, chosen, strategy)
+    try:
+        _train(trainer, chosen, directory, facts, is_chief)
+    except DivergedError as error:
+        print(f"error: {error}; the last good checkpoint is {trainer.checkpoints.last}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        if lock:
+            lock.close()
+
+
+def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
+    import tensorflow as tf
+
+    if run.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(run.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(run.threads)
+    if train.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if train.share_every and train.distribute != "one":
+        raise InputError("--share_every measures on one device; use it with --distribute=one")
+
+
+def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
+    """How terms are formed: as in the search that the loss is of, but for flags that were given."""
+    from elo_tf.objective import read_loss
+    from elo_tf.training.terms import RANDOM
+
+    if loss.startswith(RANDOM):
+        return task
+    searched = read_loss(pathlib.Path(loss)).content.get("task", {})
+    known = {field.name for field in dataclasses.fields(TaskConfig)}
+    kept = {name: value for name, value in searched.items() if name in known and not flags.FLAGS[name].present}
+    return dataclasses.replace(task, **kept)
+
+
+def _open(directory: pathlib.Path):
+    """Makes the run directory, and holds it against a second training.
+
+    Raises:
+      InputError: another program holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = open(directory / ".lock", "w", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(f"--run_dir={directory} is in use by another training; wait, or use another") from None
+    return lock
+
+
+def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
+    """All that the result depends on, of JSON types."""
+    from elo_tf.header import packages, records_hash
+    from elo_tf.ingest.records import Manifest
+
+    values: Dict[str, Any] = {}
+    for each in (settings.run, settings.data, settings.model, task, settings.train):
+        values.update(dataclasses.asdict(each))
+    return {
+        "settings": values,
+        "lambdas": chosen.lambdas,
+        "units": chosen.units or {},
+        "records_hash": records_hash(Manifest.load(settings.run.records)),
+        "packages": packages(),
+    }
+
+
+def _begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
+    """Notes what the run depends on, or compares it with what was noted.
+
+    Raises:
+      InputError: the directory has another run, or a damaged one.
+    """
+    from elo_tf.journal import check_same
+
+    path = directory / RUN
+    if not path.exists():
+        others = [name for name in ("journal.jsonl", "checkpoints") if (directory / name).exists()]
+        if others:
+            raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
+        write_text(path, json.dumps(facts, indent=2) + "\n")
+        return
+    try:
+        before = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); use another --run_dir") from None
+    check_same(str(path), before, json.loads(json.dumps(facts)), set(MAY_DIFFER))
+
+
+def _train(trainer, chosen, directory: pathlib.Path, facts: Dict[str, Any], is_chief: bool) -> None:
+    """Restores, trains, and writes what came of it."""
+    from elo_tf.training.account import Account
+
+    prefix = trainer.restore()
+    done = trainer.done
+    account = Account(trainer, chosen, directory if is_chief else None, done)
+    if done >= trainer.steps:
+        print(f"All {trainer.steps} steps are done; the tower is in {prefix}")
+        return
+    account.announce(prefix)
+    asked = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: asked.append(received))
+    if prefix is None:
+        trainer.save()  # By all processes.
+    if is_chief and not done:
+        # After the first checkpoint: with them a run has begun, that from here on must not lose its checkpoints.
+        write_text(directory / LOSS, json.dumps(chosen.source, indent=2) + "\n")
+        _describe(trainer, chosen, facts).save(directory)
+    with account:
+        finished = trainer.run(account.show, lambda: bool(asked))
+    if not finished:
+        print(f"stopped at step {trainer.done} of {trainer.steps}, saved; give the same command to go on")
+        sys.exit(128 + asked[0] if asked else TERMINATED)
+    account.conclude()
+
+
+def _describe(trainer, chosen, facts: Dict[str, Any]):
+    """What `tower.json` says."""
+    from elo_tf.tower import Description
+
+    manifest, settings = trainer.reader.manifest, trainer.settings
+    return Description(
+        backbone=settings.model.backbone,
+        precision=settings.model.precision,
+        frames=trainer.reader.sizes.frames,
+        size=trainer.reader.sizes.size,
+        fps=manifest.settings["fps"],
+        stored_size=manifest.settings["size"],
+        loss={**chosen.source, "trained": chosen.lambdas},
+        training={**dataclasses.asdict(settings.train), "steps": trainer.steps, "seed": settings.run.seed,
+                  "batch_size": settings.data.batch_size},
+        data={"fingerprint": facts["records_hash"], "videos": trainer.reader.videos.count},
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, CONFIGS)

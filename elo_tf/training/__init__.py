@@ -1,0 +1,1 @@
+"""Training in full: strategies, updates, checkpoints, what is recorded."""

@@ -1,0 +1,147 @@
+"""What a training tells: on the screen, in TensorBoard, and at its end in results.json."""
+
+import json
+import pathlib
+import time
+from typing import Dict, List, Optional
+
+from elo_tf import catalogue, tasks
+from elo_tf.clips import MODALITIES
+from elo_tf.model import EloModel
+from elo_tf.progress import progress_bar
+from elo_tf.storage import write_text
+from elo_tf.training import pictures
+from elo_tf.training.terms import Terms
+from elo_tf.training.trainer import Progress, Trainer
+from elo_tf.training_log import TrainingLog
+
+RESULTS = "results.json"
+
+
+class Account:
+    """Keeps the account of one training.
+
+    Args:
+      trainer: That it is of.
+      terms: Of its loss.
+      directory: Of the run; None for a process that writes nothing.
+      done: Steps that were done before.
+    """
+
+    def __init__(self, trainer: Trainer, terms: Terms, directory: Optional[pathlib.Path], done: int):
+        self._trainer = trainer
+        self._terms = terms
+        self._directory = directory
+        self._done = done
+        self._bar = None
+        self._log: Optional[TrainingLog] = None
+        self._since: List[Progress] = []
+        self._totals = {"clips": 0, "seconds": 0.0, "waiting": 0.0}
+        self._last: Dict[str, float] = {}
+
+    def announce(self, prefix: Optional[str]) -> None:
+        """Prints what is about to be done."""
+        if self._directory is None:
+            return
+        trainer, terms = self._trainer, self._terms
+        if trainer.reader.excluded:
+            print(f"{trainer.reader.excluded} videos are too short for the clips asked for and left out")
+        if terms.dropped:
+            print(f"{len(terms.dropped)} terms left out, of too small a weight: {', '.join(terms.dropped)}")
+            print(self._saved())
+        parameters = ", ".join(f"{name} {count:,}" for name, count in trainer.parameters().items())
+        print(f"{len(terms.lambdas)} terms; parameters: {parameters}")
+        begin = f"from {prefix}" if prefix else "from random weights"
+        print(
+            f"{trainer.reader.videos.count} videos, {trainer.steps} steps of {trainer.settings.data.batch_size} clips "
+            f"on {trainer.strategy.num_replicas_in_sync} devices, {begin}",
+            flush=True,
+        )
+
+    def _saved(self) -> str:
+        """What leaving terms out saves, in arithmetic."""
+        names = (*self._terms.lambdas, *self._terms.dropped)
+        config = self._terms.tasks[0].config
+        whole = EloModel(
+            tasks.select(tuple(MODALITIES), names, config),
+            self._trainer.model.sizes,
+            self._trainer.settings.model.backbone,
+        )
+        before, after = (catalogue.operations_a_clip(model) for model in (whole, self._trainer.model))
+        towers = sorted(set(whole.towers) - set(self._trainer.model.towers))
+        without = f", no tower for {', '.join(towers)}" if towers else ""
+        return (
+            f"that saves {1 - after / before:.0%} of the arithmetic: {after / 1e6:.0f} in place of {before / 1e6:.0f} "
+            f"MFLOPs a clip, forward{without}"
+        )
+
+    def __enter__(self) -> "Account":
+        if self._directory is not None:
+            self._bar = progress_bar(self._trainer.steps, "step", self._done)
+            train = self._trainer.settings.train
+            if train.log_every or train.share_every or train.pictures_every:
+                self._log = TrainingLog(self._directory / "tensorboard", self._terms.lambdas)
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._log:
+            self._log.close()
+
+    def show(self, progress: Progress) -> None:
+        """Takes note of a stretch of steps."""
+        self._last = progress.losses
+        self._since.append(progress)
+        self._totals["clips"] += progress.clips
+        self._totals["seconds"] += progress.seconds
+        self._totals["waiting"] += progress.waiting * progress.seconds
+        if self._bar is not None:
+            self._bar.update(progress.step - self._bar.n)
+        if self._log:
+            self._record(progress)
+
+    def _record(self, progress: Progress) -> None:
+        train, step = self._trainer.settings.train, progress.step
+        if train.log_every and step % train.log_every == 0:
+            seconds = sum(each.seconds for each in self._since)
+            self._log.losses(step, progress.losses)
+            self._log.scalars(
+                "training",
+                step,
+                {
+                    "learning_rate": self._trainer.learning_rate(),
+                    "clips_per_second": sum(each.clips for each in self._since) / seconds,
+                    "waiting_for_data": sum(each.waiting * each.seconds for each in self._since) / seconds,
+                },
+            )
+            self._since = []
+        if train.share_every and step % train.share_every == 0:
+            self._log.shares(step, self._trainer.shares())
+        if train.pictures_every and step % train.pictures_every == 0:
+            self._log.pictures(step, pictures.draw(self._trainer.model, self._trainer.sample()))
+
+    def conclude(self) -> None:
+        """Writes results.json and prints the end."""
+        if self._directory is None:
+            return
+        trainer, totals = self._trainer, self._totals
+        seconds = max(totals["seconds"], 1e-9)
+        facts = {
+            "steps": trainer.steps,
+            "clips": trainer.steps * trainer.settings.data.batch_size,
+            "losses": self._last,
+            "lambdas": self._terms.lambdas,
+            "parameters": trainer.parameters(),
+            "devices": trainer.strategy.num_replicas_in_sync,
+            # Of the part that this process has trained.
+            "seconds": round(seconds, 1),
+            "clips_per_second": round(totals["clips"] / seconds, 3),
+            "waiting_for_data": round(totals["waiting"] / seconds, 4),
+            "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        write_text(self._directory / RESULTS, json.dumps(facts, indent=2) + "\n")
+        print(
+            f"{trainer.steps} steps done, {facts['clips_per_second']:.1f} clips/s, {facts['waiting_for_data']:.1%} of "
+            f"the time waiting for data; the tower is in {trainer.checkpoints.last}"
+        )

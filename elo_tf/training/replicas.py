@@ -1,0 +1,82 @@
+"""Where a training runs: one device, all devices of this machine, several machines, or a TPU (`tf.distribute`)."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from elo_tf.config import InputError
+from elo_tf.videos import Share
+
+CHIEFS = ("chief", "worker")  # Types of tasks in TF_CONFIG; the first worker is the chief where none is named.
+
+
+def make_strategy(distribute: str, tpu: str = "") -> tf.distribute.Strategy:
+    """The strategy of a name; to be made before anything else touches the devices.
+
+    Args:
+      distribute: `one`, `mirrored` (all GPUs, or all logical CPUs), `multi_worker` (as TF_CONFIG says) or `tpu`.
+      tpu: Name or address of the TPU; empty is the one of this machine.
+
+    Raises:
+      InputError: TF_CONFIG is missing or malformed, or there is no TPU at the address.
+    """
+    if distribute == "one":
+        return tf.distribute.get_strategy()
+    if distribute == "mirrored":
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+    if distribute == "multi_worker":
+        _check_cluster()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
+    except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise InputError(f"--tpu={tpu}: no TPU can be reached ({reason}); give its name or grpc:// address") from None
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _check_cluster() -> None:
+    """Raises `InputError` where TF_CONFIG does not name this process among several."""
+    text = os.environ.get("TF_CONFIG", "")
+    remedy = 'set it on every machine, such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'  # noqa: E501
+    try:
+        content = json.loads(text)
+        cluster, task = content["cluster"], content["task"]
+        known = 0 <= int(task["index"]) < len(cluster[task["type"]])
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise InputError(f"--distribute=multi_worker: TF_CONFIG={text!r} does not describe a cluster; {remedy}")
+
+
+def share_of(context: tf.distribute.InputContext) -> Share:
+    """What a process reads, whose replicas take one batch each."""
+    cuts = context.num_replicas_in_sync // context.num_input_pipelines
+    return Share(context.input_pipeline_id, context.num_input_pipelines, cuts)
+
+
+def processes(strategy: tf.distribute.Strategy) -> int:
+    """Number of processes that train together."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
+        return 1
+    return sum(len(addresses) for kind, addresses in resolver.cluster_spec().as_dict().items() if kind in CHIEFS)
+
+
+def number(strategy: tf.distribute.Strategy) -> int:
+    """Number of this process among those that train together; 0 is the chief, which writes what others read."""
+    if processes(strategy) == 1:
+        return 0
+    resolver = strategy.cluster_resolver
+    has_chief = "chief" in resolver.cluster_spec().as_dict()
+    return 0 if resolver.task_type == "chief" else resolver.task_id + has_chief
+
+
+def agree(strategy: tf.distribute.Strategy, wish: bool) -> bool:
+    """Whether any of the processes wishes it. All have to ask at the same step."""
+    if processes(strategy) == 1:
+        return wish
+    wishes = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(float(wish)))
+    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, wishes, axis=None)) > 0

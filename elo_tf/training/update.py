@@ -1,0 +1,87 @@
+"""How the gradients of a batch become one update: in parts, summed over replicas, clipped, then applied.
+
+clips of a replica [B,...] -> k parts -> gradients, averaged -> sum over replicas -> clip -> optimiser
+"""
+
+from typing import Dict, List, Tuple
+
+import tensorflow as tf
+
+from elo_tf.clips import Clips
+from elo_tf.config import InputError
+from elo_tf.model import EloModel
+
+Losses = Dict[str, tf.Tensor]
+
+
+class Update:
+    """One step of the optimiser for a batch, to be run on every replica.
+
+    Args:
+      model: Compiled with its optimiser.
+      clip_norm: Greatest global norm of the gradient of all towers and heads; 0 leaves it as it is.
+      parts: k; a batch that does not fit into memory is taken in so many parts. Batch normalisation then sees a part at
+        a time, and terms that compare videos with each other find their negatives in it.
+    """
+
+    def __init__(self, model: EloModel, clip_norm: float = 0.0, parts: int = 1):
+        self._model = model
+        self._clip_norm = clip_norm
+        self._parts = parts
+
+    def __call__(self, clips: Clips) -> Losses:
+        """Updates all weights; returns the unweighted terms, means over the parts of this replica."""
+        losses, variables, gradients = self._gradients(clips)
+        replica = tf.distribute.get_replica_context()
+        if replica.num_replicas_in_sync > 1:
+            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self._clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        pairs = list(zip(gradients, variables))
+        self._model.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
+        return losses
+
+    def _gradients(self, clips: Clips) -> Tuple[Losses, List[tf.Variable], List[tf.Tensor]]:
+        """Terms, variables and gradients of the whole batch of this replica."""
+        if self._parts == 1:
+            losses, pairs = self._model.compute_gradients(clips)
+            gradients, variables = zip(*pairs)
+            return losses, list(variables), list(gradients)
+        size = check_parts(clips["video"].shape[0], self._parts)
+        names = self._model.objective.names
+        variables: List[tf.Variable] = []
+
+        def part(index):
+            cut = tf.nest.map_structure(lambda values: values[index * size : (index + 1) * size], clips)
+            cut = tf.nest.map_structure(lambda values: tf.ensure_shape(values, [size, *values.shape[1:]]), cut)
+            losses, pairs = self._model.compute_gradients(cut)
+            variables[:] = [variable for _, variable in pairs]
+            return [losses[name] for name in names], [gradient for gradient, _ in pairs]
+
+        # The first part outside of the loop says which variables have a gradient, and how the sums begin.
+        values, gradients = part(tf.constant(0))
+
+        def add(index, values, gradients):
+            more, further = part(index)
+            return (
+                index + 1,
+                [value + other for value, other in zip(values, more)],
+                [gradient + other for gradient, other in zip(gradients, further)],
+            )
+
+        _, values, gradients = tf.while_loop(
+            lambda index, *_: index < self._parts, add, (tf.constant(1), values, gradients), parallel_iterations=1
+        )
+        losses = {name: value / self._parts for name, value in zip(names, values)}
+        return losses, variables, [gradient / self._parts for gradient in gradients]
+
+
+def check_parts(batch: int, parts: int) -> int:
+    """Clips of a part.
+
+    Raises:
+      InputError: the clips of a replica cannot be cut into so many parts.
+    """
+    if batch % parts:
+        raise InputError(f"--accumulate={parts} does not divide the {batch} clips of a replica; change --batch_size")
+    return batch // parts

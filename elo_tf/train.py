@@ -2,6 +2,7 @@
 
     python -m elo_tf.train --loss=SEARCH/evolved_loss.json --records=DIR --run_dir=DIR [--epochs=100 --backbone=r50]
     python -m elo_tf.train --loss=random:0 --tasks=paper --records=DIR --run_dir=DIR       a random loss (Table 1)
+    python -m elo_tf.train --flagfile=experiments/flagfiles/paper_final.flags --dry_run    what it takes; trains nothing
 
 The loss file says which terms there are and how they are formed; flags that are given override it. RUN_DIR receives
 flags.txt (usable as --flagfile), loss.json, tower.json, checkpoints/, tensorboard/ and results.json. A training that
@@ -22,7 +23,15 @@ from typing import Any, Dict
 from absl import flags
 
 from elo_tf import command_line, config
-from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, InputError, ModelConfig, TaskConfig
+from elo_tf.config import (
+    BudgetConfig,
+    DataConfig,
+    FinalRunConfig,
+    FinalTrainConfig,
+    InputError,
+    ModelConfig,
+    TaskConfig,
+)
 from elo_tf.storage import write_text
 
 CONFIGS = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig)
@@ -43,6 +52,10 @@ TERMINATED = 128 + signal.SIGTERM
 def main() -> None:
     """Trains, or goes on training, as the flags say."""
     run, data, model, task, train = (config.from_flags(kind) for kind in CONFIGS)
+    budget = config.from_flags(BudgetConfig)
+    if budget.dry_run:
+        _dry_run(data, model, task, train, budget, run.records)
+        return
     for name in ("loss", "records", "run_dir"):
         if not getattr({"loss": train}.get(name, run), name):
             raise InputError(f"--{name} is not given; see --help")
@@ -71,6 +84,19 @@ def main() -> None:
     finally:
         if lock:
             lock.close()
+
+
+def _dry_run(
+    data: DataConfig, model: ModelConfig, task: TaskConfig, train: FinalTrainConfig, budget: BudgetConfig, records: str
+) -> None:
+    """Prints what the training takes; with a loss file, of the terms that it leaves in the graph."""
+    from elo_tf.budget_report import Plan, dry_run
+    from elo_tf.training import terms
+
+    if train.loss:
+        chosen = terms.choose(train.loss, _as_searched(train.loss, task), train.drop_below, model.tasks)
+        model = dataclasses.replace(model, tasks=tuple(chosen.lambdas))
+    dry_run(Plan(data, model, task, train, budget, records, None, shared_batch=True))
 
 
 def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
@@ -200,4 +226,4 @@ def _describe(trainer, chosen, facts: Dict[str, Any]):
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, CONFIGS)
+    command_line.run(main, __doc__, (*CONFIGS, BudgetConfig))

@@ -1,4 +1,4 @@
-# make demo   the whole path on a rendered world, from nothing to an evolved loss, in runs/demo/
+# make demo   the whole path on a rendered world, from nothing to an exported tower and what it finds, in runs/demo/
 # make test   the tests
 # make lint   the linter and the import contracts
 # Each makes the environment in .venv first, if it is missing or requirements.txt has changed.
@@ -26,11 +26,24 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e .[dev]
 	@touch $@
 
+# What has been done is not done again; the export alone would make a second version.
 demo: $(READY)
 	$(BIN)/python -m elo_tf.prepare --flagfile=experiments/flagfiles/demo_world.flags \
 		--videos=$(DEMO)/videos --records=$(DEMO)/records
 	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags \
 		--records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/search
+	$(BIN)/python -m elo_tf.train --flagfile=experiments/flagfiles/demo_train.flags \
+		--loss=$(DEMO)/search/evolved_loss.json --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/evolved
+	$(BIN)/python -m elo_tf.train --flagfile=experiments/flagfiles/demo_train.flags \
+		--loss=random:0 --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/random
+	$(BIN)/python -m elo_tf.evaluate --flagfile=experiments/flagfiles/demo_evaluate.flags \
+		--checkpoint=$(DEMO)/evolved,$(DEMO)/random --records=$(DEMO)/records/labelled --output=$(DEMO)/evaluation
+	test -d $(DEMO)/models/elo_rgb/1 || $(BIN)/python -m export.saved_model \
+		--checkpoint=$(DEMO)/evolved --output=$(DEMO)/models/elo_rgb
+	$(BIN)/python -m elo_tf.embed --model=$(DEMO)/models/elo_rgb --videos=$(DEMO)/videos/labelled \
+		--output=$(DEMO)/embeddings.npz
+	$(BIN)/python -m elo_tf.embed --model=$(DEMO)/models/elo_rgb --output=$(DEMO)/embeddings.npz --centre \
+		--query=$$(ls $(DEMO)/videos/labelled/orbit/*.mp4 | head -n 1) --picture=$(DEMO)/neighbours.png
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist=loadfile $(TESTS)

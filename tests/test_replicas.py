@@ -123,7 +123,13 @@ def test_two_processes_equal_one(one, records, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"cluster": {"worker": ["a:1"]}}', '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'],  # noqa: E501
+    [
+        "",
+        "{",
+        "[]",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+    ],
 )
 def test_a_cluster_that_is_none_is_one_line(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)

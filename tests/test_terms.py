@@ -79,7 +79,10 @@ def changed(path, **changes):
         (lambda path: path.write_text("{"), "is no loss file"),
         (lambda path: path.write_text("[]"), "is no loss file"),
         (lambda path: changed(path, schema_hash="0" * 16), "is of another schema .0000000000000000, here "),
-        (lambda path: changed(path, lambdas={"rgb/juggle": 0.5}), "terms that are unknown here: rgb/juggle; known: rgb/"),
+        (
+            lambda path: changed(path, lambdas={"rgb/juggle": 0.5}),
+            "terms that are unknown here: rgb/juggle; known: rgb/",
+        ),
         (lambda path: changed(path, lambdas={"rgb/shuffle": 1.5}), "lambda of rgb/shuffle is 1.5"),
         (lambda path: changed(path, lambdas={"rgb/shuffle": float("nan")}), "lambda of rgb/shuffle is nan"),
         (lambda path: changed(path, lambdas={"rgb/shuffle": "much"}), "is no loss file"),

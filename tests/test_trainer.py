@@ -88,11 +88,11 @@ def test_pictures_of_every_term_that_decodes(records, tmp_path):
     for name, (decoded, target) in trainer.model.examples(clips).items():
         assert drawn[name].dtype == np.uint8 and drawn[name].shape[0] == 4 and drawn[name].shape[3] == 3
         assert decoded.shape == target.shape
-    # The first frame of the first clip, averaged to half its size, is in the upper left corner.
+    # The first frame of the first clip, averaged to half its size, is in the upper left corner, at twice the height.
     frame = clips["now"]["rgb"][0, 0].numpy().reshape(8, 2, 8, 2, 3).mean((1, 3))
     for name in ("rgb/reconstruct", "grey/colorize"):
-        np.testing.assert_allclose(drawn[name][0, :8, :8] / 255, frame, atol=1 / 255)
-    assert drawn["grey/colorize"].shape == (4, 16, 4 * 8, 3)
+        np.testing.assert_allclose(drawn[name][0, :16:2, :8] / 255, frame, atol=1 / 255)
+    assert drawn["grey/colorize"].shape == (4, 2 * 16, 4 * 8, 3)
 
 
 def test_a_weight_that_is_infinite_is_named(records, tmp_path):

@@ -41,9 +41,10 @@ RESULTS = "results.json"
 LOSS = "loss.json"
 
 # Settings that may change when a training is continued: where things lie, what it runs on, what is recorded of it.
+# Not `resident_gb`: records that are streamed come in another order than those in memory.
 MAY_DIFFER = (
     "records", "run_dir", "loss", "tasks", "modalities", "threads", "distribute", "tpu", "steps_a_call", "save_every",
-    "keep", "log_every", "share_every", "pictures_every", "resident_gb",
+    "keep", "log_every", "share_every", "pictures_every",
 )  # fmt: skip
 
 TERMINATED = 128 + signal.SIGTERM
@@ -66,7 +67,7 @@ def main() -> None:
     _use_devices(run, train)
     strategy = replicas.make_strategy(train.distribute, train.tpu)
     task = _as_searched(train.loss, task)
-    chosen = terms.choose(train.loss, task, train.drop_below, model.tasks)
+    chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
     directory = pathlib.Path(run.run_dir)
     is_chief = replicas.number(strategy) == 0
     lock = _open(directory) if is_chief else None

@@ -170,3 +170,10 @@ def test_length_and_seed_of_a_training(runner):
     again = runner.run([0.5, 0.5, 0.5], steps=2)
     assert (again.fitness, again.losses) == (short.fitness, short.losses)
     assert runner.run([0.5, 0.5, 0.5]).losses == full.losses
+
+
+def test_float16_is_left_to_the_training_in_full(settings):
+    half = dataclasses.replace(settings, model=dataclasses.replace(settings.model, precision="mixed_float16"))
+    with pytest.raises(InputError, match="mixed_float16 is for elo_tf.train"):
+        CandidateRunner(half)
+    assert tf.keras.mixed_precision.global_policy().name == "float32"

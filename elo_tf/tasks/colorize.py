@@ -60,6 +60,14 @@ class Colorize(Task):
             values = self.decoder.loss(features["grey", "plain"]["stage4"], chroma, training)
         return average(values, self.present(clips))
 
+    def example(self, features, clips):
+        if self.config.colorize_head == "pointer":
+            return None
+        maps, colours = features["grey", "plain"]["stage4"], clips["now"]["rgb"]
+        _, target = self.decoder.compare(maps, colours, training=False)
+        decoded, chroma = self.decoder.compare(maps, colours - clips["now"]["grey"], training=False)
+        return decoded + target - chroma, target  # On the true grey.
+
     def _copy(self, maps, chroma):
         """Copied and true colours of all positions but those of the first time: [B,(T'-1)H'W',3] each."""
         batch, time, height, width, _ = sizes_of(maps)

@@ -36,7 +36,8 @@ class Account:
         self._bar = None
         self._log: Optional[TrainingLog] = None
         self._since: List[Progress] = []
-        self._totals = {"clips": 0, "seconds": 0.0, "waiting": 0.0}
+        self._totals = _nothing()
+        self._stretches = 0
         self._last: Dict[str, float] = {}
 
     def announce(self, prefix: Optional[str]) -> None:
@@ -93,6 +94,9 @@ class Account:
         """Takes note of a stretch of steps."""
         self._last = progress.losses
         self._since.append(progress)
+        self._stretches += 1
+        if self._stretches == 2:  # The first one traced the graph.
+            self._totals = _nothing()
         self._totals["clips"] += progress.clips
         self._totals["seconds"] += progress.seconds
         self._totals["waiting"] += progress.waiting * progress.seconds
@@ -134,7 +138,7 @@ class Account:
             "lambdas": self._terms.lambdas,
             "parameters": trainer.parameters(),
             "devices": trainer.strategy.num_replicas_in_sync,
-            # Of the part that this process has trained.
+            # Of the part that this process has trained, but for its first call, which traces the graph.
             "seconds": round(seconds, 1),
             "clips_per_second": round(totals["clips"] / seconds, 3),
             "waiting_for_data": round(totals["waiting"] / seconds, 4),
@@ -145,3 +149,7 @@ class Account:
             f"{trainer.steps} steps done, {facts['clips_per_second']:.1f} clips/s, {facts['waiting_for_data']:.1%} of "
             f"the time waiting for data; the tower is in {trainer.checkpoints.last}"
         )
+
+
+def _nothing() -> Dict[str, float]:
+    return {"clips": 0, "seconds": 0.0, "waiting": 0.0}

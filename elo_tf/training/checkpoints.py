@@ -17,7 +17,7 @@ import tensorflow as tf
 from elo_tf.config import InputError
 from elo_tf.tower import CHECKPOINTS, FILE, PREFIX
 
-_ANEW = "or use another --run_dir to begin anew"
+_ANEW = "use another --run_dir to begin anew"
 
 
 class Checkpoints:
@@ -59,10 +59,10 @@ class Checkpoints:
         except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
             reason = str(error).strip().splitlines()[0][:200]
             others = self.earlier(last)
-            remedy = "use another --run_dir"
+            remedy = _ANEW
             if others:
-                name = pathlib.Path(last).name
-                remedy = f"to go on from {others[-1]}, put it in place of {name} in {self.directory}/checkpoint"
+                listed = f"{pathlib.Path(last).name} in {self.directory}/checkpoint"
+                remedy = f"to go on from {others[-1]}, put it in place of {listed}; {remedy}"
             raise InputError(f"{last} cannot be loaded ({reason}); {remedy}") from None
         return last
 
@@ -74,9 +74,9 @@ class Checkpoints:
         lost = self.directory / "checkpoint"
         found = self.earlier(None)
         if set(found) - {f"{PREFIX}-0"} or (found and (self.directory.parent / FILE).exists()):
-            raise InputError(f"{lost}, which lists the checkpoints, is missing or damaged; restore it, {_ANEW}")
+            raise InputError(f"{lost}, which lists the checkpoints, is missing or damaged; restore it, or {_ANEW}")
         if (self.directory.parent / FILE).exists():
-            raise InputError(f"{self.directory} has lost its checkpoints; restore them, {_ANEW}")
+            raise InputError(f"{self.directory} has lost its checkpoints; restore them, or {_ANEW}")
 
     def earlier(self, last: Optional[str]) -> List[str]:
         """Names of the checkpoints on disk besides this one, oldest first."""

@@ -2,12 +2,16 @@
 
 import json
 import os
+import socket
+from typing import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.videos import Share
 
+ANSWER_SECONDS = 10  # A TPU that is there answers at once.
 CHIEFS = ("chief", "worker")  # Types of tasks in TF_CONFIG; the first worker is the chief where none is named.
 
 
@@ -30,11 +34,21 @@ def make_strategy(distribute: str, tpu: str = "") -> tf.distribute.Strategy:
         _check_cluster()
         return tf.distribute.MultiWorkerMirroredStrategy()
     try:
+        _knock(tpu)
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
+    except TypeError:  # How builds of TensorFlow for CPUs and GPUs answer for the TPU of this machine.
+        raise InputError(f"--tpu={tpu}: this build of TensorFlow has none; install one for TPU machines") from None
     except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise InputError(f"--tpu={tpu}: no TPU can be reached ({reason}); give its name or grpc:// address") from None
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _knock(tpu: str) -> None:
+    """Raises `OSError` where nothing answers at a grpc:// address: TensorFlow itself would try for ever."""
+    if tpu.startswith("grpc://"):
+        host, _, port = tpu[len("grpc://") :].rpartition(":")
+        socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
 
 
 def _check_cluster() -> None:
@@ -76,7 +90,18 @@ def number(strategy: tf.distribute.Strategy) -> int:
 
 def agree(strategy: tf.distribute.Strategy, wish: bool) -> bool:
     """Whether any of the processes wishes it. All have to ask at the same step."""
+    return _sum(strategy, [float(wish)])[0] > 0
+
+
+def are_alike(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Whether all processes name the same whole number. All have to ask."""
+    count, total, squares = _sum(strategy, [1.0, float(number), float(number) ** 2])
+    return count * squares == total**2
+
+
+def _sum(strategy: tf.distribute.Strategy, values: Sequence[float]) -> np.ndarray:
+    """Sums over the replicas of all processes, float64."""
     if processes(strategy) == 1:
-        return wish
-    wishes = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(float(wish)))
-    return float(strategy.reduce(tf.distribute.ReduceOp.SUM, wishes, axis=None)) > 0
+        return np.array(values)
+    shared = strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values, tf.float64))
+    return strategy.reduce(tf.distribute.ReduceOp.SUM, shared, axis=None).numpy()

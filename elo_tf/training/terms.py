@@ -2,12 +2,12 @@
 
 import dataclasses
 import pathlib
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from elo_tf import tasks
-from elo_tf.clips import MODALITIES
+from elo_tf.clips import MODALITIES, check_modalities
 from elo_tf.config import InputError, TaskConfig
 from elo_tf.objective import LossFile, read_loss, schema_hash
 from elo_tf.tasks import Task
@@ -34,7 +34,13 @@ class Terms:
     source: Dict[str, Any]
 
 
-def choose(loss: str, config: TaskConfig, drop_below: float, genome: Optional[Tuple[str, ...]] = None) -> Terms:
+def choose(
+    loss: str,
+    config: TaskConfig,
+    drop_below: float,
+    genome: Sequence[str] = ("paper",),
+    modalities: Sequence[str] = tuple(MODALITIES),
+) -> Terms:
     """The terms of a loss.
 
     Args:
@@ -42,12 +48,13 @@ def choose(loss: str, config: TaskConfig, drop_below: float, genome: Optional[Tu
       config: How terms are formed.
       drop_below: A term that weighs less is left out: no head, no view, no tower is built for it alone.
       genome: Names or patterns of the terms of a random loss.
+      modalities: Those that a random loss may look at.
 
     Raises:
       InputError: there is no such file, it is of other terms than this program has, or what is left does not teach RGB.
     """
     if loss.startswith(RANDOM):
-        found = _draw(loss, config, genome or ("paper",))
+        found = _draw(loss, config, genome, modalities)
     else:
         found = read_loss(pathlib.Path(loss))
         _check_schema(loss, found, config)
@@ -64,12 +71,12 @@ def choose(loss: str, config: TaskConfig, drop_below: float, genome: Optional[Tu
     return Terms(built, lambdas, units, dropped, found.content)
 
 
-def _draw(loss: str, config: TaskConfig, genome: Tuple[str, ...]) -> LossFile:
+def _draw(loss: str, config: TaskConfig, genome: Sequence[str], modalities: Sequence[str]) -> LossFile:
     """A random loss: the baseline of Table 1."""
     seed = loss[len(RANDOM) :]
     if not seed.isdecimal():
         raise InputError(f"--loss={loss}: the seed of a random loss is a whole number, such as random:0")
-    names = [task.name for task in tasks.select(tuple(MODALITIES), genome, config)]
+    names = [task.name for task in tasks.select(check_modalities(modalities), genome, config)]
     weights = np.random.default_rng(int(seed)).random(len(names))
     lambdas = dict(zip(names, weights.tolist()))
     return LossFile(lambdas, None, {"schema_hash": schema_hash(names), "strategy": loss, "lambdas": lambdas})

@@ -127,8 +127,18 @@ class Trainer:
         return int(self.step.numpy())
 
     def restore(self) -> Optional[str]:
-        """Goes on from the last checkpoint; returns its prefix, or None at the beginning of a run."""
-        return self.checkpoints.restore()
+        """Goes on from the last checkpoint; returns its prefix, or None at the beginning of a run.
+
+        Raises:
+          InputError: it cannot be loaded, or the processes that train together found different ones.
+        """
+        prefix = self.checkpoints.restore()
+        if not replicas.are_alike(self.strategy, self.done):
+            raise InputError(
+                f"this process would go on from step {self.done} and another from elsewhere; --run_dir must be on a "
+                "disk that all of them see"
+            )
+        return prefix
 
     def _open(self) -> Any:
         """An iterator over the batches from the present step on."""

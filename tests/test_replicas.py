@@ -1,0 +1,155 @@
+"""Several devices, and several processes, train as one does."""
+
+import json
+import os
+import socket
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from elo_tf.config import InputError
+from elo_tf.training import replicas
+from elo_tf.videos import Share
+from tests import trainings, videos
+
+# A decoder, a binary term, and one that compares videos of all replicas; all have batch normalisation.
+TASKS = ("rgb/reconstruct", "rgb-audio/embed")
+STEPS = 3
+# Small, since rounding grows with every update: three at 0.01 carry the last digit of a sum to 4e-5.
+RATE = 0.002
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    return videos.noise_records(tmp_path_factory.mktemp("replicas"))
+
+
+def train(records, run_dir, strategy, **settings):
+    """A trainer after three steps, and the losses of each."""
+    trainer = trainings.make(records, run_dir, strategy, TASKS, learning_rate=RATE, **settings)
+    before = [variable.numpy() for variable in trainer.model.trainable_variables]
+    losses = [trainer.advance(1).losses for _ in range(STEPS)]
+    moved = [abs(new.numpy() - old).max() for new, old in zip(trainer.model.trainable_variables, before)]
+    assert max(moved) > 1e-3  # A hundred times the tolerance.
+    return trainer, losses
+
+
+@pytest.fixture(scope="module")
+def one(records, tmp_path_factory):
+    return train(records, tmp_path_factory.mktemp("one"), None)
+
+
+@pytest.mark.slow
+def test_two_devices_equal_one(one, records, tmp_path):
+    """Terms, weights, statistics and what the optimiser remembers; a checkpoint of theirs serves either."""
+    strategy = replicas.make_strategy("mirrored")
+    assert strategy.num_replicas_in_sync == 2
+    trainer, losses = train(records, tmp_path, strategy)
+    for before, after in zip(one[1], losses):
+        assert after == pytest.approx(before, abs=1e-5)
+    expected, found = trainings.weights(one[0]), trainings.weights(trainer)
+    for before, after, variable in zip(expected, found, trainer.model.variables):
+        np.testing.assert_allclose(after, before, atol=1e-5, err_msg=variable.name)
+    assert len(expected) == len(found) and trainer.done == STEPS
+    prefix = trainer.save()
+    alone = trainings.make(records, tmp_path, None, TASKS)
+    assert alone.restore() == prefix and alone.done == STEPS
+    for before, after in zip(found, trainings.weights(alone)):
+        np.testing.assert_array_equal(after, before)
+    # And back, on the devices.
+    trainer.model.towers["rgb"].trainable_variables[0].assign_add(tf.ones([1]))
+    trainer.step.assign(0)
+    assert trainer.restore() == prefix and trainer.done == STEPS
+    for before, after in zip(found, trainings.weights(trainer)):
+        np.testing.assert_array_equal(after, before)
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def workers(records, run_dir, *flags):
+    """Runs two worker processes to their end; what `trainings.finish` gives of each."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+    flags = ("--distribute=multi_worker", f"--tasks={','.join(TASKS)}", "--drop_below=0", "--threads=1", *flags)
+    started = [
+        trainings.start(
+            records,
+            run_dir,
+            *flags,
+            environment={
+                **os.environ,
+                "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
+            },
+        )
+        for index in range(2)
+    ]
+    try:
+        return [trainings.finish(process) for process in started]
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(one, records, tmp_path):
+    """One reads and steps as two do; the chief alone writes, and a checkpoint of theirs serves one process."""
+    flags = ("--steps=6", f"--save_every={STEPS}", f"--learning_rate={RATE}", "--log_every=1")
+    for code, _, errors in workers(records, tmp_path / "run", *flags):
+        assert code == 0, errors
+    found = trainings.saved(tmp_path / "run", STEPS)
+    one[0].checkpoints.save()
+    expected = trainings.saved(one[0].settings.run.run_dir)
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5, err_msg=name)
+    folder = tmp_path / "run" / "checkpoints"
+    assert {path.name for path in folder.iterdir()} == {"checkpoint"} | {
+        f"ckpt-{step}.{kind}" for step in (0, 3, 6) for kind in ("index", "data-00000-of-00001")
+    }
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+    alone = trainings.make(records, tmp_path / "run", None, TASKS)
+    assert alone.restore().endswith("ckpt-6") and alone.done == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+    ],
+)
+def test_a_cluster_that_is_none_is_one_line(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match="TF_CONFIG=.* does not describe a cluster; set it"):
+        replicas.make_strategy("multi_worker")
+
+
+@pytest.mark.parametrize("address", ["", "grpc://127.0.0.1:1", "grpc://127.0.0.1", "no-such-tpu.invalid"])
+def test_a_tpu_that_is_not_there_is_one_line(address):
+    with pytest.raises(InputError, match=f"--tpu={address}: ") as error:
+        replicas.make_strategy("tpu", address)
+    assert "\n" not in str(error.value)
+
+
+def test_shares_of_processes_and_their_replicas():
+    contexts = [tf.distribute.InputContext(2, index, 6) for index in range(2)]
+    assert [replicas.share_of(context) for context in contexts] == [Share(0, 2, 3), Share(1, 2, 3)]
+    assert replicas.share_of(tf.distribute.InputContext(1, 0, 1)) == Share(0, 1, 1)
+
+
+def test_batches_that_cannot_be_dealt_out_are_one_line(records, tmp_path):
+    with pytest.raises(InputError, match="--batch_size=5 cannot be dealt out to 2 replicas"):
+        trainings.make(records, tmp_path, replicas.make_strategy("mirrored"), data={"batch_size": 5})

@@ -342,7 +342,7 @@ class EvolutionConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class BudgetConfig(Checked):
-    """What a run is priced by before it is begun (`elo_tf.budget`)."""
+    """What a run is priced by before it is begun (`elo_tf.costs.budget`)."""
 
     dry_run: bool = setting(
         False, "build and check all without running it, print what it takes, and end; needs no data"

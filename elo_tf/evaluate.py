@@ -33,7 +33,7 @@ def main() -> None:
     # TensorFlow is imported only now, so that --help and wrong flags answer at once.
     from elo_tf.evaluation import budget, entrants, measure, protocols, results, split, splits, table
     from elo_tf.evaluation.material import Material
-    from elo_tf.tower import Tower
+    from elo_tf.networks.tower import Tower
 
     chosen = protocols.select(what.protocol, how)
     limits = budget.parse(what.label_budgets)

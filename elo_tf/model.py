@@ -5,8 +5,8 @@ from typing import Dict, FrozenSet, List, Sequence, Tuple
 import tensorflow as tf
 
 from elo_tf import views
-from elo_tf.backbone import Backbone
 from elo_tf.clips import MODALITIES, Clips, ClipSizes
+from elo_tf.networks.backbone import Backbone
 from elo_tf.objective import Objective
 from elo_tf.tasks import Features, Task
 

@@ -11,18 +11,18 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
-from elo_tf import exhibit
-from elo_tf.candidate_worker import About
+from elo_tf.candidates.candidate_worker import About
+from elo_tf.candidates.crew import Crew
+from elo_tf.candidates.trial import Trial
 from elo_tf.config import EvolutionConfig, InputError, TaskConfig
-from elo_tf.crew import Crew
 from elo_tf.evolution import base
-from elo_tf.findings import ranking, winner
-from elo_tf.generation import Generation
-from elo_tf.journal import Journal
 from elo_tf.objective import save_loss
-from elo_tf.report import UNTRAINED
-from elo_tf.search_log import SearchLog
-from elo_tf.trial import Trial
+from elo_tf.record.generation import Generation
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import exhibit
+from elo_tf.reporting.findings import ranking, winner
+from elo_tf.reporting.report import UNTRAINED
+from elo_tf.reporting.search_log import SearchLog
 
 # Name of the journal's note of the units of the terms.
 UNITS = "loss_units"

@@ -17,9 +17,10 @@ from typing import Dict, Tuple
 
 from absl import flags
 
-from elo_tf import command_line, config, report, tasks
-from elo_tf.candidate import Settings
-from elo_tf.candidate_worker import About, CandidateWorker
+from elo_tf import command_line, config, tasks
+from elo_tf.candidates.candidate import Settings
+from elo_tf.candidates.candidate_worker import About, CandidateWorker
+from elo_tf.candidates.crew import Crew
 from elo_tf.clips import check_modalities
 from elo_tf.config import (
     BudgetConfig,
@@ -33,13 +34,13 @@ from elo_tf.config import (
     TrainConfig,
     WorkersConfig,
 )
-from elo_tf.crew import Crew
 from elo_tf.data import sizes_at
-from elo_tf.findings import findings, winner
-from elo_tf.header import MAY_DIFFER, make_header
 from elo_tf.ingest.records import Manifest
-from elo_tf.journal import Journal
 from elo_tf.model import EloModel
+from elo_tf.record.header import MAY_DIFFER, make_header
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import report
+from elo_tf.reporting.findings import findings, winner
 from elo_tf.rounds import Search
 from elo_tf.storage import write_text
 from elo_tf.strategy import fixed_vectors, make_strategy
@@ -66,7 +67,7 @@ def main() -> None:
         return
     budget = config.from_flags(BudgetConfig)
     if budget.dry_run:
-        from elo_tf.budget_report import Plan, dry_run
+        from elo_tf.costs.budget_report import Plan, dry_run
 
         dry_run(Plan(data, model, task, train, budget, run.records, evolution))
         return

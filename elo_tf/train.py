@@ -91,7 +91,7 @@ def _dry_run(
     data: DataConfig, model: ModelConfig, task: TaskConfig, train: FinalTrainConfig, budget: BudgetConfig, records: str
 ) -> None:
     """Prints what the training takes; with a loss file, of the terms that it leaves in the graph."""
-    from elo_tf.budget_report import Plan, dry_run
+    from elo_tf.costs.budget_report import Plan, dry_run
     from elo_tf.training import terms
 
     if train.loss:
@@ -142,8 +142,8 @@ def _open(directory: pathlib.Path):
 
 def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
     """All that the result depends on, of JSON types."""
-    from elo_tf.header import packages, records_hash
     from elo_tf.ingest.records import Manifest
+    from elo_tf.record.header import packages, records_hash
 
     values: Dict[str, Any] = {}
     for each in (settings.run, settings.data, settings.model, task, settings.train):
@@ -163,7 +163,7 @@ def _begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
     Raises:
       InputError: the directory has another run, or a damaged one.
     """
-    from elo_tf.journal import check_same
+    from elo_tf.record.journal import check_same
 
     path = directory / RUN
     if not path.exists():
@@ -209,7 +209,7 @@ def _train(trainer, chosen, directory: pathlib.Path, facts: Dict[str, Any], is_c
 
 def _describe(trainer, chosen, facts: Dict[str, Any]):
     """What `tower.json` says."""
-    from elo_tf.tower import Description
+    from elo_tf.networks.tower import Description
 
     manifest, settings = trainer.reader.manifest, trainer.settings
     return Description(

@@ -7,7 +7,7 @@ from typing import Callable, Dict, Mapping
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.event_file import EventFile
+from elo_tf.reporting.event_file import EventFile
 
 # A term that holds more of the gradient than this leaves nothing for the others to teach.
 GREATEST_SHARE = 0.9

@@ -9,9 +9,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf import findings
-from elo_tf.generation import Generation, Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Generation, Result
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import findings
 from experiments import rank_statistics
 from experiments.measured_search import TRUTHS, truth_of
 

@@ -26,12 +26,13 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf import command_line, figures, storage
-from elo_tf.candidate import Settings
+from elo_tf import command_line, storage
+from elo_tf.candidates.candidate import Settings
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
 from elo_tf.ingest.records import Manifest
-from elo_tf.journal import Journal
-from elo_tf.report import UNTRAINED
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import figures
+from elo_tf.reporting.report import UNTRAINED
 from experiments import fig9_plots, fig9_tables, fitness_variants, measured_search, search_flags
 from experiments.fig9_analysis import Candidate, World
 from experiments.search_flags import MeasuredConfig

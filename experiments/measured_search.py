@@ -16,19 +16,19 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 import numpy as np
 
 from elo_tf import storage, tasks
-from elo_tf.candidate import Settings
-from elo_tf.candidate_worker import About, CandidateWorker
+from elo_tf.candidates.candidate import Settings
+from elo_tf.candidates.candidate_worker import About, CandidateWorker
+from elo_tf.candidates.crew import Crew
+from elo_tf.candidates.trial import Outcome, Trial
 from elo_tf.clips import check_modalities
 from elo_tf.config import EvolutionConfig
-from elo_tf.crew import Crew
 from elo_tf.data import Reader
 from elo_tf.fitness.descriptors import describe
-from elo_tf.header import MAY_DIFFER, make_header
 from elo_tf.ingest.records import Manifest
-from elo_tf.journal import Journal
+from elo_tf.record.header import MAY_DIFFER, make_header
+from elo_tf.record.journal import Journal
 from elo_tf.rounds import Search
 from elo_tf.strategy import Vectors, make_strategy
-from elo_tf.trial import Outcome, Trial
 from elo_tf.workers import LocalEngine
 from experiments import protocols, training
 

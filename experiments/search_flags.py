@@ -9,7 +9,7 @@ from typing import Dict, Tuple
 
 import tensorflow as tf
 
-from elo_tf.candidate import Settings
+from elo_tf.candidates.candidate import Settings
 from elo_tf.config import (
     Checked,
     FitnessConfig,

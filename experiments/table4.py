@@ -25,12 +25,13 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf import command_line, figures, storage
+from elo_tf import command_line, storage
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
 from elo_tf.evolution import base
-from elo_tf.journal import Journal
-from elo_tf.report import UNTRAINED
-from elo_tf.rungs import Rungs
+from elo_tf.record.journal import Journal
+from elo_tf.record.rungs import Rungs
+from elo_tf.reporting import figures
+from elo_tf.reporting.report import UNTRAINED
 from experiments import courses, measured_search, search_flags, table4_plots
 from experiments.measured_search import TRUTHS
 from experiments.search_flags import MeasuredConfig

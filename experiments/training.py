@@ -144,7 +144,7 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
 
 
 def _new_tower(job: Job):
-    from elo_tf.backbone import Backbone
+    from elo_tf.networks.backbone import Backbone
     from elo_tf.optimizer import penalty
 
     return _draw_weights(Backbone(BACKBONE, "rgb", penalty(job.train)), job.seed)

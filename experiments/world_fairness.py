@@ -104,8 +104,8 @@ def supervise(records: str, test: Arrays, steps: int, seed: int) -> float:
     """Accuracy on held-out clips of an RGB tower that is trained with labels (Adam, cosine decay)."""
     import tensorflow as tf
 
-    from elo_tf.backbone import Backbone
     from elo_tf.data import Reader
+    from elo_tf.networks.backbone import Backbone
 
     tf.keras.utils.set_random_seed(seed)
     tower, head = Backbone("tiny"), tf.keras.layers.Dense(int(test["label"].max()) + 1)
@@ -129,8 +129,8 @@ def measure(records: str, steps: int, seed: int) -> List[Row]:
     """All rows of one world."""
     import tensorflow as tf
 
-    from elo_tf.backbone import Backbone
     from elo_tf.fitness.descriptors import describe
+    from elo_tf.networks.backbone import Backbone
 
     train, test = read_clips(records, "train", 2), read_clips(records, "holdout", 2)
     noise = [np.random.default_rng(seed).standard_normal((len(part["label"]), 32)) for part in (train, test)]

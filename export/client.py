@@ -16,9 +16,10 @@ from typing import List, Sequence
 
 import numpy as np
 
-from elo_tf import command_line, storage, tower
+from elo_tf import command_line, storage
 from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
 from elo_tf.ingest.decode import UnusableError, check_clip_bytes, decode
+from elo_tf.networks import tower
 from export import predictor
 from export.transport import Endpoint, Transport
 

@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Sequence
 
 import tensorflow as tf
 
-from elo_tf.backbone import ENDPOINTS, Backbone
+from elo_tf.networks.backbone import ENDPOINTS, Backbone
 from export.images import decode_frames
 
 VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.float32, "video")

@@ -22,8 +22,9 @@ from elo_tf import command_line  # isort: skip; before TensorFlow, to silence it
 
 import tensorflow as tf
 
-from elo_tf import config, tower
+from elo_tf import config
 from elo_tf.config import Checked, InputError, setting
+from elo_tf.networks import tower
 from export import model_card, versions, warmup
 from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
 

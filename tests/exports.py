@@ -10,7 +10,7 @@ from typing import Dict, List
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.tower import Tower
+from elo_tf.networks.tower import Tower
 from tests import towers
 
 ROOT = pathlib.Path(__file__).parents[1]

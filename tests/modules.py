@@ -7,7 +7,7 @@ from typing import Callable, Optional
 
 import tensorflow as tf
 
-from elo_tf.tower import FILE, Description, make_network
+from elo_tf.networks.tower import FILE, Description, make_network
 from tests import towers
 
 CLIPS = tf.TensorSpec([None, None, None, None, 3], tf.float32)

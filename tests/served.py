@@ -8,7 +8,7 @@ from typing import Tuple
 
 import numpy as np
 
-from elo_tf.tower import Tower
+from elo_tf.networks.tower import Tower
 from export.grpc_transport import GrpcTransport
 from export.rest import RestTransport
 from export.saved_model import write

@@ -2,7 +2,7 @@
 
 import pytest
 
-from elo_tf.accelerators import ACCELERATORS, PRECISIONS, Accelerator, Work, estimate, largest_batch, with_own
+from elo_tf.costs.accelerators import ACCELERATORS, PRECISIONS, Accelerator, Work, estimate, largest_batch, with_own
 
 DEVICE = Accelerator("by hand", 10, 100, {"float32": 2.0, "mixed_bfloat16": 8.0})
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.backbone import ENDPOINTS, VARIANTS, Backbone
-from elo_tf.layers import middle_width
+from elo_tf.networks.backbone import ENDPOINTS, VARIANTS, Backbone
+from elo_tf.networks.layers import middle_width
 
 
 def unit_weights(inputs, outputs, middle=None, spatial=3):

@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from elo_tf.accelerators import Accelerator, estimate
-from elo_tf.budget import BACKWARD_FACTOR, Plan, count_search, make_budget
-from elo_tf.budget_report import dry_run, text
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
@@ -23,8 +20,11 @@ from elo_tf.config import (
     TaskConfig,
     TrainConfig,
 )
+from elo_tf.costs.accelerators import Accelerator, estimate
+from elo_tf.costs.budget import BACKWARD_FACTOR, Plan, count_search, make_budget
+from elo_tf.costs.budget_report import dry_run, text
+from elo_tf.costs.record_sizes import measured
 from elo_tf.ingest.records import Manifest
-from elo_tf.record_sizes import measured
 from tests import videos
 from tests.test_backbone import expected_weights
 
@@ -153,7 +153,7 @@ def test_devices_share_a_batch_evenly_or_it_is_refused():
 def test_a_faulty_step_ends_with_an_error_after_the_page(capsys, small, monkeypatch):
     fault = "rgb/shuffle: kernel gets no gradient"
     faulty = dataclasses.replace(small, step=dataclasses.replace(small.step, faults=(fault,)))
-    monkeypatch.setattr("elo_tf.budget_report.make_budget", lambda plan: faulty)
+    monkeypatch.setattr("elo_tf.costs.budget_report.make_budget", lambda plan: faulty)
     with pytest.raises(InputError, match="1 faults; first: rgb/shuffle"):
         dry_run(SMALL)
     assert f"1 FAULTS:\n  {fault}" in capsys.readouterr().out

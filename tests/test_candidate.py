@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.ingest.records import identity
 from elo_tf.training_log import TrainingLog

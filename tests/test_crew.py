@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from elo_tf.candidates.crew import Crew
+from elo_tf.candidates.trial import Outcome, Trial
 from elo_tf.config import InputError
-from elo_tf.crew import Crew
 from elo_tf.fitness.score import Fitness
-from elo_tf.trial import Outcome, Trial
 from elo_tf.workers import LocalEngine
 
 

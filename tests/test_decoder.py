@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from elo_tf.clips import ClipSizes
 from elo_tf.config import TaskConfig
-from elo_tf.decoder import Decoder
+from elo_tf.networks.decoder import Decoder
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from elo_tf import tower
 from elo_tf.config import IngestConfig
 from elo_tf.embedding import filmstrip
 from elo_tf.embedding.table import Table
 from elo_tf.ingest.decode import decode
+from elo_tf.networks import tower
 from tests import modules, towers, videos
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,7 @@ from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import fingerprint, of_folders
 from elo_tf.evaluation.splits import read
 from elo_tf.ingest.records import Manifest, identity
-from elo_tf.tower import Tower
+from elo_tf.networks.tower import Tower
 from tests import labelled, towers
 
 ROOT = Path(__file__).parents[1]

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from elo_tf import exhibit
 from elo_tf.config import FitnessConfig, InputError
-from elo_tf.exhibit import Exhibit
 from elo_tf.fitness.score import Scorer
+from elo_tf.reporting import exhibit
+from elo_tf.reporting.exhibit import Exhibit
 
 CLIPS, LENGTH, SIZE = 90, 7, 6
 CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=20)

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from elo_tf.tower import Tower
+from elo_tf.networks.tower import Tower
 from export import saved_model
 from export.module import RgbModule
 from tests import exports, towers

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-from elo_tf.tower import Tower
+from elo_tf.networks.tower import Tower
 from tests import exports
 
 # tensorflow-hub imports pkg_resources, which later setuptools lack, and brings tf_keras, which nothing here uses.

@@ -6,10 +6,10 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
-from elo_tf import figures
-from elo_tf.findings import winner
-from elo_tf.generation import Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Result
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import figures
+from elo_tf.reporting.findings import winner
 
 CODES = {
     "rgb/shuffle": "R-S",

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.generation import Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Result
+from elo_tf.record.journal import Journal
 
 HEADER = {
     "seed": 3,
@@ -143,7 +143,7 @@ def test_a_second_search_is_refused_while_the_first_runs(path):
     with Journal.open(path, HEADER) as journal:
         with pytest.raises(InputError, match="in use by another search"):
             Journal.open(path, HEADER)
-        code = f"from elo_tf.journal import Journal\nJournal.open({path!r}, {HEADER!r})"
+        code = f"from elo_tf.record.journal import Journal\nJournal.open({path!r}, {HEADER!r})"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         assert other.returncode and "InputError" in other.stderr and "in use by another search" in other.stderr
         journal.ask(vectors())
@@ -288,8 +288,8 @@ def test_a_full_disk_leaves_a_readable_journal_that_goes_on(path, room):
 WRITER = """
 import sys
 import numpy as np
-from elo_tf.generation import Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Result
+from elo_tf.record.journal import Journal
 journal = Journal.open(sys.argv[1], {header!r})
 generator = np.random.default_rng(len(journal.generations()))
 for generation in journal.generations():

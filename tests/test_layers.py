@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.layers import Conv2Plus1D, Norm, Projection, SpatialConv, TemporalConv, middle_width
+from elo_tf.networks.layers import Conv2Plus1D, Norm, Projection, SpatialConv, TemporalConv, middle_width
 
 
 def test_middle_width_has_as_many_weights_as_a_full_convolution():

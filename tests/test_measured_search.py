@@ -8,8 +8,8 @@ import pytest
 
 from elo_tf.config import EvolutionConfig, IngestConfig, TaskConfig
 from elo_tf.ingest.convert import convert
-from elo_tf.journal import Journal
-from elo_tf.report import UNTRAINED
+from elo_tf.record.journal import Journal
+from elo_tf.reporting.report import UNTRAINED
 from elo_tf.workers import LocalEngine
 from experiments import courses, fitness_variants, measured_search, protocols, training
 from experiments.search_flags import MeasuredConfig

@@ -6,11 +6,11 @@ import time
 import pytest
 
 from elo_tf import workers
+from elo_tf.candidates.crew import Crew
+from elo_tf.candidates.trial import Trial
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.crew import Crew
 from elo_tf.ingest.convert import convert
 from elo_tf.ingest.records import Manifest, check_records
-from elo_tf.trial import Trial
 from tests import videos
 from tests.test_crew import PLAIN, Handler
 from tests.test_workers import Arithmetic

@@ -9,11 +9,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from elo_tf import report
-from elo_tf.exhibit import Exhibit
-from elo_tf.findings import ranking
-from elo_tf.generation import Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Result
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import report
+from elo_tf.reporting.exhibit import Exhibit
+from elo_tf.reporting.findings import ranking
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 NAMES = ("rgb/shuffle", "rgb-audio/embed", "grey/colorize", f"rgb/{HOSTILE}")

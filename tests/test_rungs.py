@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from elo_tf.generation import Finalists, Generation, Result
-from elo_tf.rungs import Rungs
+from elo_tf.record.generation import Finalists, Generation, Result
+from elo_tf.record.rungs import Rungs
 
 RUNGS = Rungs.of(900, 3, 3.0)
 

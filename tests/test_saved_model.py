@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from elo_tf.config import InputError
-from elo_tf.tower import Description, Tower
+from elo_tf.networks.tower import Description, Tower
 from export import model_card, saved_model, versions
 from tests import exports, towers
 

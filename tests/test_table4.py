@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.generation import Result
-from elo_tf.journal import Journal
-from elo_tf.report import UNTRAINED
+from elo_tf.record.generation import Result
+from elo_tf.record.journal import Journal
+from elo_tf.reporting.report import UNTRAINED
 from experiments import courses, table4, table4_plots
 from experiments.table4 import Table4Config
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.backbone import Backbone
+from elo_tf.networks.backbone import Backbone
 
 PYTHON = os.environ.get("TORCH_PYTHON", sys.executable)
 

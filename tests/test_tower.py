@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf import tower
 from elo_tf.config import InputError
+from elo_tf.networks import tower
 from tests import towers
 
 

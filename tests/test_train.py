@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
+from elo_tf.networks.tower import Tower
 from elo_tf.objective import save_loss
-from elo_tf.tower import Tower
 from elo_tf.train import MAY_DIFFER, _begin, _open
 from tests import trainings, videos
 from tests.test_training_log import scalars

@@ -4,9 +4,10 @@ import pathlib
 
 import tensorflow as tf
 
-from elo_tf import tasks, tower
+from elo_tf import tasks
 from elo_tf.clips import ClipSizes
 from elo_tf.model import EloModel
+from elo_tf.networks import tower
 from tests.batches import random_clips
 
 SIZE = 24

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from elo_tf.config import IngestConfig
 from elo_tf.ingest.decode import UnusableError
 from elo_tf.ingest.stream import FrameStream
-from elo_tf.page import film_strip
+from elo_tf.reporting.page import film_strip
 from elo_tf.storage import write_bytes
 
 FRAMES = 8

@@ -1,7 +1,7 @@
 """An exported module and the clips that it expects, from its directory alone.
 
 BASE/elo_rgb/3/saved_model.pb            the module: a callable (video [B,T,H,W,3] in [0,1], training) -> [B,D]
-BASE/elo_rgb/3/assets.extra/tower.json   the clips that it was trained on (`elo_tf.tower.Description`)
+BASE/elo_rgb/3/assets.extra/tower.json   the clips that it was trained on (`elo_tf.networks.tower.Description`)
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import EmbedConfig, InputError
-from elo_tf.tower import FILE, Description
+from elo_tf.networks.tower import FILE, Description
 
 GRAPH = "saved_model.pb"
 _HASH_DIGITS = 16

@@ -14,12 +14,12 @@ from typing import Callable, Dict, List, Sequence, Tuple, Type
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.backbone import Backbone
 from elo_tf.config import InputError, ProtocolConfig
 from elo_tf.evaluation.base import Case
 from elo_tf.evaluation.protocols import finetune
 from elo_tf.fitness.descriptors import describe
-from elo_tf.tower import Description, Tower, make_network
+from elo_tf.networks.backbone import Backbone
+from elo_tf.networks.tower import Description, Tower, make_network
 
 CHECKPOINT = "checkpoint"
 

@@ -11,7 +11,7 @@ from elo_tf.config import DataConfig, InputError, ProtocolConfig
 from elo_tf.data import Reader
 from elo_tf.evaluation.split import LabelledVideo
 from elo_tf.ingest.records import Manifest, identity
-from elo_tf.tower import Description
+from elo_tf.networks.tower import Description
 
 RGB = frozenset({("now", "rgb")})
 

@@ -10,7 +10,7 @@ import itertools
 import tensorflow as tf
 
 from elo_tf.equations import average, contrastive, gather_replicas
-from elo_tf.layers import batch_normalization
+from elo_tf.networks.layers import batch_normalization
 from elo_tf.tasks.base import Task, register
 
 

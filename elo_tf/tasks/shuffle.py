@@ -5,7 +5,7 @@ shuffled clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of or
 """
 
 from elo_tf.equations import balanced_cross_entropy
-from elo_tf.layers import binary_head
+from elo_tf.networks.layers import binary_head
 from elo_tf.tasks.base import Task, register
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.tower import CHECKPOINTS, FILE, PREFIX
+from elo_tf.networks.tower import CHECKPOINTS, FILE, PREFIX
 
 _ANEW = "use another --run_dir to begin anew"
 

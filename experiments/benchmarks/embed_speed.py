@@ -26,9 +26,9 @@ from elo_tf import command_line  # isort: skip; before TensorFlow, to silence it
 import imageio_ffmpeg
 from absl import flags
 
-from elo_tf.backbone import VARIANTS
 from elo_tf.embedding.table import Table
-from elo_tf.tower import Description, Tower, make_network
+from elo_tf.networks.backbone import VARIANTS
+from elo_tf.networks.tower import Description, Tower, make_network
 from export import saved_model
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")

@@ -114,7 +114,7 @@ def _compare(precision: str, batch_size: int, module: str, has_torch: bool) -> N
 def _network(precision: str):
     import tensorflow as tf
 
-    from elo_tf.tower import make_network
+    from elo_tf.networks.tower import make_network
 
     tf.keras.mixed_precision.set_global_policy(precision)
     tf.keras.utils.set_random_seed(0)
@@ -123,7 +123,7 @@ def _network(precision: str):
 
 def _export(precision: str, base: pathlib.Path) -> str:
     """Exports an untrained tower; returns the version's directory."""
-    from elo_tf.tower import Description, Tower
+    from elo_tf.networks.tower import Description, Tower
     from export import saved_model
 
     settings = flags.FLAGS

@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from elo_tf import command_line, config
-from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.progress import progress_bar
 from experiments.benchmarks.process_memory import mebibytes

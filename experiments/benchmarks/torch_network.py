@@ -4,7 +4,7 @@
     clip [B,3,T,H,W] -> 2x - 1 -> stem -> 4 stages of 2 blocks -> mean over T,H,W -> embedding [B,512]
 
 Imports torch and NumPy only, so that it runs in an environment without TensorFlow. Modules are made in the order of
-`elo_tf.backbone`, so the two lists of weights correspond one by one. Strided convolutions are padded on both sides
+`elo_tf.networks.backbone`, so that weights correspond one by one. Strided convolutions are padded on both sides
 here, and on one side only there where a size is even: same sizes, same work, values that differ at the border. Where
 every size is odd, as in 9 x 33 x 33, both compute the same (tests/test_torch_tower.py).
 """
@@ -85,7 +85,7 @@ class Tower(nn.Module):
 
     @torch.no_grad()
     def assign(self, weights: Sequence[np.ndarray]) -> None:
-        """Takes the trainable variables of `elo_tf.backbone`, kernels [k,k,in,out] or [k,1,in,out], in its order."""
+        """Takes the weights of `elo_tf.networks.backbone`, kernels [k,k,in,out] or [k,1,in,out], in its order."""
         for parameter, weight in zip(self.parameters(), weights):
             weight = weight.transpose(3, 2, 0, 1) if weight.ndim == 4 else weight
             parameter.copy_(torch.from_numpy(np.ascontiguousarray(weight)).reshape(parameter.shape))

@@ -96,7 +96,7 @@ def _train(precision: str) -> None:
     """Serves training steps of our tower."""
     import tensorflow as tf
 
-    from elo_tf.backbone import Backbone
+    from elo_tf.networks.backbone import Backbone
 
     tf.config.threading.set_intra_op_parallelism_threads(_threads())
     tf.keras.mixed_precision.set_global_policy(precision)

@@ -21,13 +21,13 @@ import numpy as np
 from absl import flags
 
 from elo_tf import command_line, config, tasks
-from elo_tf.candidate import Settings
-from elo_tf.candidate_worker import CandidateWorker
+from elo_tf.candidates.candidate import Settings
+from elo_tf.candidates.candidate_worker import CandidateWorker
+from elo_tf.candidates.crew import Crew
+from elo_tf.candidates.trial import Trial
 from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
-from elo_tf.crew import Crew
-from elo_tf.generation import Result
-from elo_tf.trial import Trial
+from elo_tf.record.generation import Result
 from elo_tf.workers import LocalEngine
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 8, "candidates a turn of the workers; even", lower_bound=2)

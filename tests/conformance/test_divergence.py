@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.candidate import CandidateRunner, Settings
+from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from tests import videos
 from tests.conformance.models import TERMS

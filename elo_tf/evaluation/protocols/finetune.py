@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from elo_tf.config import InputError, ProtocolConfig, TrainConfig
 from elo_tf.evaluation.base import Case, Prediction, Protocol, register
+from elo_tf.networks.tower import make_network
 from elo_tf.optimizer import make_optimizer, make_slots, penalty
 from elo_tf.progress import progress_bar
-from elo_tf.tower import make_network
 
 # Steps after which a loss that is not finite is noticed.
 _CHECK_EVERY = 50

@@ -2,10 +2,10 @@
 
 from typing import List, Sequence
 
-from elo_tf.accelerators import USABLE, Accelerator, estimate, largest_batch, with_own
-from elo_tf.budget import BACKWARD_FACTOR, PASSES_OVER_ACTIVATIONS, Budget, Plan, make_budget
 from elo_tf.config import InputError
-from elo_tf.traced_step import HEADS
+from elo_tf.costs.accelerators import USABLE, Accelerator, estimate, largest_batch, with_own
+from elo_tf.costs.budget import BACKWARD_FACTOR, PASSES_OVER_ACTIVATIONS, Budget, Plan, make_budget
+from elo_tf.costs.traced_step import HEADS
 
 # Sec. 4: 4 hours on 8 GPUs a candidate; 3 days on 64 GPUs for 100 epochs of 2 million clips.
 PAPER_CANDIDATE_HOURS = 4 * 8

@@ -12,9 +12,9 @@ from typing import Dict, List, Set, Tuple
 
 import tensorflow as tf
 
-from elo_tf.backbone import ENDPOINTS
 from elo_tf.catalogue import clip_specs, count_operations
 from elo_tf.model import EloModel
+from elo_tf.networks.backbone import ENDPOINTS
 from elo_tf.views import find
 
 # Operations whose result lies in the memory of their input.

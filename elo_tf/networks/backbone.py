@@ -12,7 +12,7 @@ from typing import Dict, Tuple
 
 import tensorflow as tf
 
-from elo_tf.layers import BasicBlock, BottleneckBlock, Conv2Plus1D, Norm, UnitBlock
+from elo_tf.networks.layers import BasicBlock, BottleneckBlock, Conv2Plus1D, Norm, UnitBlock
 
 STAGES: Tuple[str, ...] = ("stage1", "stage2", "stage3", "stage4")
 ENDPOINTS: Tuple[str, ...] = ("stem",) + STAGES + ("embedding",)

@@ -14,18 +14,18 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf import tasks
+from elo_tf.candidates.scoring import TowerScorer
+from elo_tf.candidates.trial import Outcome
 from elo_tf.clips import Clips, check_modalities
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.data import Reader, clip_sizes
-from elo_tf.exhibit import Exhibit
 from elo_tf.fitness.score import Fitness
 from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
 from elo_tf.model import EloModel
 from elo_tf.optimizer import make_optimizer, make_slots, penalty
-from elo_tf.scoring import TowerScorer
+from elo_tf.reporting.exhibit import Exhibit
 from elo_tf.training_log import TrainingLog
-from elo_tf.trial import Outcome
 
 # How often a diverged candidate is noticed before its end, in steps.
 CHECK_EVERY = 50

@@ -12,10 +12,10 @@ import numpy as np
 from elo_tf.clips import MODALITIES, Clips
 from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
 from elo_tf.data import Reader
-from elo_tf.exhibit import Exhibit, make
 from elo_tf.fitness.descriptors import describe
 from elo_tf.fitness.score import Fitness, Labelled, Scorer
 from elo_tf.ingest.records import identity
+from elo_tf.reporting.exhibit import Exhibit, make
 
 # Clips [B,T,H,W,3] -> embeddings [B,D].
 Embed = Callable

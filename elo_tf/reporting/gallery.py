@@ -3,11 +3,11 @@
 import pathlib
 from typing import Optional, Tuple
 
-from elo_tf import diagnosis, exhibit, figures, page
 from elo_tf.config import InputError
-from elo_tf.exhibit import Exhibit
-from elo_tf.findings import Winner
-from elo_tf.journal import Journal
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import diagnosis, exhibit, figures, page
+from elo_tf.reporting.exhibit import Exhibit
+from elo_tf.reporting.findings import Winner
 
 
 def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -> str:

@@ -17,10 +17,10 @@ from matplotlib.figure import Figure
 
 from elo_tf import storage
 from elo_tf.clips import MODALITIES
-from elo_tf.findings import Winner, ties, winner
-from elo_tf.generation import Generation, Result
-from elo_tf.journal import Journal
-from elo_tf.palette import BLUE, GREY, INK, MAP, ORANGE
+from elo_tf.record.generation import Generation, Result
+from elo_tf.record.journal import Journal
+from elo_tf.reporting.findings import Winner, ties, winner
+from elo_tf.reporting.palette import BLUE, GREY, INK, MAP, ORANGE
 
 _DOTS_PER_INCH = 150
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.

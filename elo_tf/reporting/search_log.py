@@ -8,11 +8,11 @@ from typing import Dict, List, Optional, Sequence
 import numpy as np
 from tensorboard.plugins.hparams import api as hparams
 
-from elo_tf.event_file import EventFile
-from elo_tf.findings import Ranked
-from elo_tf.generation import Generation, Result
+from elo_tf.candidates.trial import Trial
 from elo_tf.progress import progress_bar
-from elo_tf.trial import Trial
+from elo_tf.record.generation import Generation, Result
+from elo_tf.reporting.event_file import EventFile
+from elo_tf.reporting.findings import Ranked
 
 _COLUMNS = ("generation", "best", "s.e.", "ties", "mean", "s.d.", "infeasible", "trainings/h", "left")
 _WIDTHS = (10, 9, 8, 5, 9, 8, 11, 12, 9)

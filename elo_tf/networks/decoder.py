@@ -18,11 +18,11 @@ from typing import Tuple
 
 import tensorflow as tf
 
-from elo_tf.backbone import SPATIAL_REDUCTION
 from elo_tf.clips import ClipSizes
 from elo_tf.config import TaskConfig
 from elo_tf.equations import distance
-from elo_tf.layers import batch_normalization, sizes_of
+from elo_tf.networks.backbone import SPATIAL_REDUCTION
+from elo_tf.networks.layers import batch_normalization, sizes_of
 
 CONVOLUTIONS = 6
 

@@ -5,7 +5,7 @@ import math
 from typing import Mapping, Optional, Tuple
 
 from elo_tf.fitness.score import Fitness
-from elo_tf.generation import Result
+from elo_tf.record.generation import Result
 
 # Between the seeds of two attempts; further apart than the seeds of any search.
 _NEXT_ATTEMPT = 1_000_003

@@ -1,6 +1,6 @@
 """What a search has gone through: candidates asked for, results told, facts noted, and which record may follow which.
 
-A history is built from records, the dictionaries that `elo_tf.journal` stores one a line. It refuses a record that
+A history is built from records, the dictionaries that `elo_tf.record.journal` stores one a line. It refuses one that
 cannot come next, so that what was written can be read, and what is read was written.
 """
 
@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.generation import Finalists, Generation, Result
-from elo_tf.rungs import Rungs
+from elo_tf.record.generation import Finalists, Generation, Result
+from elo_tf.record.rungs import Rungs
 
 VERSION = 2
 

@@ -7,10 +7,10 @@ from typing import Any, Dict, List, Tuple
 
 import tensorflow as tf
 
-from elo_tf.candidate import CandidateRunner, Settings
-from elo_tf.exhibit import Exhibit
+from elo_tf.candidates.candidate import CandidateRunner, Settings
+from elo_tf.candidates.trial import Outcome, Trial
+from elo_tf.reporting.exhibit import Exhibit
 from elo_tf.training_log import TrainingLog
-from elo_tf.trial import Outcome, Trial
 
 # End of the names of the event files of trainings; a trial has one, however often it is tried.
 _RECORD = ".training"
@@ -32,7 +32,7 @@ class About:
 
 
 class CandidateWorker:
-    """What runs in a worker of a search (`elo_tf.crew`): answers (name of a method, arguments).
+    """What runs in a worker of a search (`elo_tf.candidates.crew`): answers (name of a method, arguments).
 
     Args:
       settings: The search's.

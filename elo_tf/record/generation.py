@@ -6,7 +6,7 @@ from typing import List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from elo_tf.rungs import Rungs
+from elo_tf.record.rungs import Rungs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,9 +23,9 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, 
 import numpy as np
 
 from elo_tf.config import InputError
-from elo_tf.generation import Finalists, Generation, Result
-from elo_tf.history import VERSION, History
-from elo_tf.rungs import Rungs
+from elo_tf.record.generation import Finalists, Generation, Result
+from elo_tf.record.history import VERSION, History
+from elo_tf.record.rungs import Rungs
 
 _ABSENT = object()
 

@@ -13,9 +13,9 @@ import dataclasses
 import time
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from elo_tf.candidates.trial import Outcome, Trial, failure, result_of
 from elo_tf.config import InputError
-from elo_tf.generation import Result
-from elo_tf.trial import Outcome, Trial, failure, result_of
+from elo_tf.record.generation import Result
 from elo_tf.workers import Engine, Handler, HandlerError, LostError, Worker
 
 # Workers that may be lost one after the other before they are ready.

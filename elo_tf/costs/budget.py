@@ -13,7 +13,6 @@ from typing import Optional, Tuple
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.accelerators import Work
 from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import (
     BudgetConfig,
@@ -25,15 +24,16 @@ from elo_tf.config import (
     TaskConfig,
     TrainConfig,
 )
+from elo_tf.costs.accelerators import Work
+from elo_tf.costs.record_sizes import RecordSizes, measured, stated
+from elo_tf.costs.traced_step import TracedStep, trace
 from elo_tf.data import clip_sizes
 from elo_tf.ingest.records import Manifest
 from elo_tf.ingest.shards import DamagedShardError
 from elo_tf.model import EloModel
 from elo_tf.optimizer import penalty
-from elo_tf.record_sizes import RecordSizes, measured, stated
-from elo_tf.rungs import Rungs
+from elo_tf.record.rungs import Rungs
 from elo_tf.strategy import fixed_vectors, make_strategy
-from elo_tf.traced_step import TracedStep, trace
 
 # The gradient of a product of matrices is two products of the same size, one for each factor.
 BACKWARD_FACTOR = 3

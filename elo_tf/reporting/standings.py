@@ -2,10 +2,10 @@
 
 from typing import Mapping, Optional, Sequence
 
-from elo_tf import page
-from elo_tf.findings import Ranked, heaviest
-from elo_tf.generation import Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Result
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import page
+from elo_tf.reporting.findings import Ranked, heaviest
 
 # Rows of the table of the best candidates.
 _BEST = 10

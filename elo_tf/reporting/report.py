@@ -12,11 +12,12 @@ import time
 from typing import Any, List, Mapping, Optional, Union
 
 import elo_tf
-from elo_tf import diagnosis, figures, gallery, page, standings, tasks
+from elo_tf import tasks
 from elo_tf.clips import MODALITIES
-from elo_tf.findings import Winner, ranking, reasons, summary, winner
-from elo_tf.generation import Generation
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Generation
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import diagnosis, figures, gallery, page, standings
+from elo_tf.reporting.findings import Winner, ranking, reasons, summary, winner
 from elo_tf.storage import write_text
 
 FILE = "report.html"

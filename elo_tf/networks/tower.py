@@ -13,8 +13,8 @@ from typing import Any, Dict, Tuple, Union
 
 import tensorflow as tf
 
-from elo_tf.backbone import VARIANTS, Backbone
 from elo_tf.config import InputError
+from elo_tf.networks.backbone import VARIANTS, Backbone
 from elo_tf.storage import write_text
 
 # In the run directory.

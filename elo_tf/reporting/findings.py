@@ -12,8 +12,8 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.generation import Generation, Result
-from elo_tf.journal import Journal
+from elo_tf.record.generation import Generation, Result
+from elo_tf.record.journal import Journal
 
 # Differences below this many standard errors are not told apart.
 TIE_ERRORS = 2.0

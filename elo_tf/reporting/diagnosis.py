@@ -11,8 +11,8 @@ from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from elo_tf.generation import Generation, Result
-from elo_tf.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.record.generation import Generation, Result
+from elo_tf.reporting.palette import BLUE, GREY, INK, ORANGE
 
 # Name in `Result.diagnostics` -> title of its panel.
 _MEASURES = {

@@ -1,0 +1,1 @@
+"""The candidates of a search: dealt out, trained, scored."""

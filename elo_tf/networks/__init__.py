@@ -1,0 +1,1 @@
+"""What embeds and decodes: layers, towers, decoders; the tower that is kept."""

@@ -1,0 +1,1 @@
+"""The record of a search, which is its only state."""

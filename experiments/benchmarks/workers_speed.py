@@ -4,7 +4,7 @@
         --records=runs/demo/records/unlabelled --candidates=8
     ... --steps=2 --candidates=2 --anew=1       smoke size, about two minutes
 
-Every candidate runs with the threads that --threads says, one by default; workers are started and have run one candidate
+Every candidate runs with the threads that --threads says, one by default; workers are started, and have run a candidate
 before the clock starts, as a search starts them once. `anew` is a new process for each candidate, with all that this
 costs: imports, records, graphs, initial weights. Ways take turns, `--turns` times, and the medians count. Overhead is
 the time that one worker's candidates take as the search sees them, beyond the training and the scoring in the worker.

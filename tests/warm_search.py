@@ -54,7 +54,7 @@ class Nursery:
         )
 
     def start(self, arguments: Sequence[str], log: pathlib.Path, largest: int = -1) -> Search:
-        """A new search with these flags; its output goes to `log`, and no file of its grows above `largest` bytes."""
+        """A new search with these flags; its output goes to `log`; no file grows above `largest` bytes but by its workers."""
         self._process.stdin.write(json.dumps([list(arguments), str(log), largest]) + "\n")
         self._process.stdin.flush()
         return Search(self, self.answer())
@@ -104,6 +104,9 @@ def _serve() -> None:
             for source, target in zip((descriptors[0], descriptors[1], descriptors[1]), (0, 1, 2)):
                 os.dup2(source, target)
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+            # TensorFlow writes the functions that it traces to files of its own.
+            no_limit = (resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            os.register_at_fork(after_in_child=lambda: resource.setrlimit(*no_limit))
             sys.argv[1:] = arguments
             command_line.run(search.main, search.__doc__, (*search.CONFIGS, search.WorkersConfig))
             sys.exit(0)

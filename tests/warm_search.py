@@ -54,7 +54,7 @@ class Nursery:
         )
 
     def start(self, arguments: Sequence[str], log: pathlib.Path, largest: int = -1) -> Search:
-        """A new search with these flags; its output goes to `log`; no file grows above `largest` bytes but by its workers."""
+        """A new search with these flags; output goes to `log`; no file grows above `largest` bytes but by workers."""
         self._process.stdin.write(json.dumps([list(arguments), str(log), largest]) + "\n")
         self._process.stdin.flush()
         return Search(self, self.answer())
@@ -87,6 +87,10 @@ def _alive(group: int) -> List[int]:
     return found
 
 
+def _lift_limit() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
 def _serve() -> None:
     """In the nursery: forks a search for each line, says its pid, then its exit status."""
     import multiprocessing
@@ -105,8 +109,7 @@ def _serve() -> None:
                 os.dup2(source, target)
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
             # TensorFlow writes the functions that it traces to files of its own.
-            no_limit = (resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            os.register_at_fork(after_in_child=lambda: resource.setrlimit(*no_limit))
+            os.register_at_fork(after_in_child=_lift_limit)
             sys.argv[1:] = arguments
             command_line.run(search.main, search.__doc__, (*search.CONFIGS, search.WorkersConfig))
             sys.exit(0)

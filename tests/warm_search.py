@@ -4,10 +4,11 @@
     search.kill()  ── SIGKILL ────────────────────────> the whole group
     search.wait() <── exit status ── nursery
 
-A test that starts a search dozens of times would otherwise spend its time on imports. The workers are forked as well;
+A test that starts a search dozens of times would otherwise spend its time on imports. The first worker is forked too;
 what a search computes is the same, which such a test shows by mixing both kinds of start.
 """
 
+import itertools
 import json
 import os
 import pathlib
@@ -97,8 +98,9 @@ def _serve() -> None:
 
     from elo_tf import command_line, search
 
-    context = multiprocessing.get_context
-    multiprocessing.get_context = lambda method=None: context("fork" if method == "spawn" else method)
+    # The first worker of a search begins before the search uses TensorFlow; afterwards a fork would share its threads.
+    context, methods = multiprocessing.get_context, itertools.chain(["fork"], itertools.repeat("spawn"))
+    multiprocessing.get_context = lambda method=None: context(next(methods) if method == "spawn" else method)
     for line in sys.stdin:
         arguments, log, largest = json.loads(line)
         pid = os.fork()

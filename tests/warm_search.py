@@ -8,6 +8,7 @@ A test that starts a search dozens of times would otherwise spend its time on im
 what a search computes is the same, which such a test shows by mixing both kinds of start.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
 
 class Search:
@@ -76,16 +77,24 @@ class Nursery:
 
 
 def _alive(group: int) -> List[int]:
-    """Processes of a group that still hold their files: a zombie, which no one may ever collect, holds none."""
+    """Threads of a process group that still hold its files: a zombie, which no one may ever collect, holds none.
+
+    All threads, since the first of a process can have ended long before the last.
+    """
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, own = path.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue  # It has ended meanwhile.
-        if int(own) == group and state not in "ZX":
-            found.append(int(path.parent.name))
-    return found
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # It has ended meanwhile.
+            if _state(process)[1] == group:
+                for thread in (process / "task").iterdir():
+                    with contextlib.suppress(OSError):
+                        found += [thread] * (_state(thread)[0] not in "ZX")
+    return [int(thread.name) for thread in found]
+
+
+def _state(process: pathlib.Path) -> Tuple[str, int]:
+    """State and process group, of a folder of /proc."""
+    state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+    return state, int(group)
 
 
 def _lift_limit() -> None:

@@ -4,10 +4,12 @@
     search.kill()  ── SIGKILL ────────────────────────> the whole group
     search.wait() <── exit status ── nursery
 
-A test that starts a search dozens of times would otherwise spend its time on imports. The workers are forked as well;
+A test that starts a search dozens of times would otherwise spend its time on imports. The first worker is forked too;
 what a search computes is the same, which such a test shows by mixing both kinds of start.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -16,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
 
 class Search:
@@ -54,7 +56,7 @@ class Nursery:
         )
 
     def start(self, arguments: Sequence[str], log: pathlib.Path, largest: int = -1) -> Search:
-        """A new search with these flags; its output goes to `log`, and no file of its grows above `largest` bytes."""
+        """A new search with these flags; output goes to `log`; no file grows above `largest` bytes but by workers."""
         self._process.stdin.write(json.dumps([list(arguments), str(log), largest]) + "\n")
         self._process.stdin.flush()
         return Search(self, self.answer())
@@ -75,16 +77,28 @@ class Nursery:
 
 
 def _alive(group: int) -> List[int]:
-    """Processes of a group that still hold their files: a zombie, which no one may ever collect, holds none."""
+    """Threads of a process group that still hold its files: a zombie, which no one may ever collect, holds none.
+
+    All threads, since the first of a process can have ended long before the last.
+    """
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, own = path.read_text().rpartition(")")[2].split()[:3]
-        except OSError:
-            continue  # It has ended meanwhile.
-        if int(own) == group and state not in "ZX":
-            found.append(int(path.parent.name))
-    return found
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # It has ended meanwhile.
+            if _state(process)[1] == group:
+                for thread in (process / "task").iterdir():
+                    with contextlib.suppress(OSError):
+                        found += [thread] * (_state(thread)[0] not in "ZX")
+    return [int(thread.name) for thread in found]
+
+
+def _state(process: pathlib.Path) -> Tuple[str, int]:
+    """State and process group, of a folder of /proc."""
+    state, _, group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+    return state, int(group)
+
+
+def _lift_limit() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def _serve() -> None:
@@ -93,8 +107,9 @@ def _serve() -> None:
 
     from elo_tf import command_line, search
 
-    context = multiprocessing.get_context
-    multiprocessing.get_context = lambda method=None: context("fork" if method == "spawn" else method)
+    # The first worker of a search begins before the search uses TensorFlow; afterwards a fork would share its threads.
+    context, methods = multiprocessing.get_context, itertools.chain(["fork"], itertools.repeat("spawn"))
+    multiprocessing.get_context = lambda method=None: context(next(methods) if method == "spawn" else method)
     for line in sys.stdin:
         arguments, log, largest = json.loads(line)
         pid = os.fork()
@@ -104,6 +119,8 @@ def _serve() -> None:
             for source, target in zip((descriptors[0], descriptors[1], descriptors[1]), (0, 1, 2)):
                 os.dup2(source, target)
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+            # TensorFlow writes the functions that it traces to files of its own.
+            os.register_at_fork(after_in_child=_lift_limit)
             sys.argv[1:] = arguments
             command_line.run(search.main, search.__doc__, (*search.CONFIGS, search.WorkersConfig))
             sys.exit(0)

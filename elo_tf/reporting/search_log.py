@@ -48,6 +48,7 @@ class SearchLog:
         return self
 
     def __exit__(self, *_) -> None:
+        self._bar.clear()  # Closing leaves one that was shown by `write` alone.
         self._bar.close()
         if self._course:
             self._course.close()

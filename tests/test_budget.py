@@ -13,6 +13,8 @@ from elo_tf.config import (
     BudgetConfig,
     DataConfig,
     EvolutionConfig,
+    FinalRunConfig,
+    FinalTrainConfig,
     FitnessConfig,
     InputError,
     ModelConfig,
@@ -31,7 +33,7 @@ from tests.test_backbone import expected_weights
 FLAGFILES = Path("experiments/flagfiles")
 SEARCH = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig, BudgetConfig)
 # The final training has neither a fitness nor a search.
-FINAL = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, BudgetConfig)
+FINAL = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig, BudgetConfig)
 
 SMALL = Plan(
     DataConfig(frames=8, crop_size=16, batch_size=4),
@@ -68,7 +70,8 @@ def settings(file, configs):
 
 
 def plan_of(made, **changes):
-    return Plan(made[DataConfig], made[ModelConfig], made[TaskConfig], made[TrainConfig], made[BudgetConfig], **changes)
+    train = made.get(FinalTrainConfig) or made[TrainConfig]
+    return Plan(made[DataConfig], made[ModelConfig], made[TaskConfig], train, made[BudgetConfig], **changes)
 
 
 def reduced(plan):
@@ -163,11 +166,11 @@ def test_a_faulty_step_ends_with_an_error_after_the_page(capsys, small, monkeypa
 def test_the_flags_of_the_paper_are_the_papers():
     search, final = settings(FLAGFILES / "paper_search.flags", SEARCH), settings(FLAGFILES / "paper_final.flags", FINAL)
     assert (search[ModelConfig].backbone, final[ModelConfig].backbone) == ("r18", "r50")
-    assert search[TrainConfig].learning_rate == final[TrainConfig].learning_rate == 0.1
+    assert search[TrainConfig].learning_rate == final[FinalTrainConfig].learning_rate == 0.1
     assert search[TrainConfig].steps == 10_000 and search[EvolutionConfig].generations == 250
     assert search[FitnessConfig].restarts == 20
     # 100 epochs of 2 million clips.
-    assert final[TrainConfig].steps * final[DataConfig].batch_size == 200e6
+    assert final[FinalTrainConfig].steps * final[DataConfig].batch_size == 200e6
     # The evolved loss fits: the terms of both are the same, and so are the settings that make them.
     assert search[TaskConfig] == final[TaskConfig]
     assert search[ModelConfig].tasks == final[ModelConfig].tasks

@@ -59,7 +59,7 @@ def test_rest_writes_a_file(server, video, tmp_path):
     flags = ["--rest", f"--server={server.rest}", f"--model_dir={served.export()[0]}", "--stride=5", "--send=png"]
     output, errors = run(*flags, "--batch_size=2", f"--output={tmp_path / 'a.npz'}", video)
     with np.load(tmp_path / "a.npz") as found:
-        np.testing.assert_allclose(found["embeddings"], expected(video, [0, 5, 10, 13]), rtol=1e-5)
+        np.testing.assert_allclose(found["embeddings"], expected(video, [0, 5, 10, 13]), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(found["starts"], np.array([0, 5, 10, 13]) / 12.5)
         assert found["model"] == "elo_rgb" and found["version"] == 2
     assert "4 windows" in output and errors == "" and [path.name for path in tmp_path.iterdir()] == ["a.npz"]
@@ -69,7 +69,7 @@ def test_grpc_prints_lines(server, video):
     output, _ = run("--grpc", f"--server={server.grpc}", f"--model_dir={served.export()[0]}/1", "--send=float", video)
     lines = [json.loads(line) for line in output.splitlines()]
     assert [line["start"] for line in lines] == [0.0, 0.64, 1.04]
-    np.testing.assert_allclose([line["embedding"] for line in lines], expected(video, [0, 8, 13]), rtol=1e-5)
+    np.testing.assert_allclose([line["embedding"] for line in lines], expected(video, [0, 8, 13]), rtol=1e-5, atol=1e-5)
 
 
 def test_refuses_in_one_line(video, tmp_path):
@@ -142,4 +142,4 @@ def test_requests_are_put_back_in_order(server, video):
     transport.close()
     windows = np.stack([frames[start : start + 3] for start in range(7)])
     expected = served.export()[1].network(tf.constant(windows / np.float32(255)))["embedding"]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

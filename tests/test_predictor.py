@@ -68,7 +68,7 @@ def test_equals_the_tower(reach, send):
     embeddings = predictor.embed(windows)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(embeddings, expected, rtol=1e-5, atol=1e-5)
-    assert np.abs(expected[0] / expected[1] - 1).max() > 1e-3  # An answer for another window would not pass.
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3  # An answer for another window would not pass.
     assert predictor.version == 2
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from elo_tf.reporting.event_file import EventFile
-from elo_tf.record.generation import Result
-from elo_tf.reporting.search_log import SearchLog
 from elo_tf.candidates.trial import Trial
+from elo_tf.record.generation import Result
+from elo_tf.reporting.event_file import EventFile
+from elo_tf.reporting.search_log import SearchLog
 from tests.test_training_log import scalars
 
 NAMES = ("rgb/shuffle", "rgb/reconstruct")

@@ -122,7 +122,7 @@ def _serve() -> None:
             # TensorFlow writes the functions that it traces to files of its own.
             os.register_at_fork(after_in_child=_lift_limit)
             sys.argv[1:] = arguments
-            command_line.run(search.main, search.__doc__, (*search.CONFIGS, search.WorkersConfig))
+            command_line.run(search.main, search.__doc__, (*search.CONFIGS, search.WorkersConfig, search.BudgetConfig))
             sys.exit(0)
         print(pid, flush=True)
         status = os.waitpid(pid, 0)[1]

@@ -33,7 +33,7 @@ from experiments.benchmarks.turns import Worker, serve
 
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Python interpreter that has torch")
 _PRECISION = flags.DEFINE_list("precision", ["float32", "mixed_bfloat16"], "arithmetics to compare")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "B, clips a step", lower_bound=2)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "B, clips a step", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", 8, "T, frames a clip", lower_bound=1)
 _CROP_SIZE = flags.DEFINE_integer("crop_size", 112, "H = W of a clip, pixels", lower_bound=16)
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "turns of each framework", lower_bound=1)

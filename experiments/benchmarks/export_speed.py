@@ -17,7 +17,8 @@ exported with --precision=mixed_bfloat16, and PyTorch runs under autocast. Clips
 PyTorch is no requirement of the project; without it this part is left out, and said to be.
 
 Hardware: any; meant for 2 CPU cores (AVX-512 with bf16). Expected: about ten minutes.
-Obtained with --batch_sizes=4 --calls=2 (r18, float32): exported .97 (.95 to 1.04) of the tower in memory, its signature .98.
+Obtained with --batch_sizes=4 --calls=2 (r18, float32): exported .97 (.95 to 1.04) of the tower in memory, its
+signature .98.
 """
 
 import itertools

@@ -11,8 +11,8 @@ scikit-learn's default, which starts by k-means++, and at most 1.2 of that of it
 table: how far the inertia is from scikit-learn's after Lloyd from one and the same start.
 
 Hardware: any; meant for 2 CPU cores. About one and a half minutes. Smoke size: the second command, a few seconds.
-Obtained on 2 quiet cores: 1.86 s; 0.20 of scikit-learn's default, 1.40 of its Lloyd from random starts (the target of 1.2 is
-missed; k-means++ starts are a sixth of the time), 0.45 of the straightforward version.
+Obtained on 2 quiet cores: 1.86 s; 0.20 of scikit-learn's default, 1.40 of its Lloyd from random starts (the target of
+1.2 is missed; k-means++ starts are a sixth of the time), 0.45 of the straightforward version.
 """
 
 import dataclasses

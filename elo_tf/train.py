@@ -37,7 +37,6 @@ from elo_tf.storage import write_text
 CONFIGS = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig)
 
 RUN = "run.json"
-RESULTS = "results.json"
 LOSS = "loss.json"
 
 # Settings that may change when a training is continued: where things lie, what it runs on, what is recorded of it.

@@ -13,7 +13,6 @@ Exit status: 0 when all steps are done, 1 when a term stopped being finite, 2 fo
 """
 
 import dataclasses
-import fcntl
 import json
 import pathlib
 import signal
@@ -32,7 +31,7 @@ from elo_tf.config import (
     ModelConfig,
     TaskConfig,
 )
-from elo_tf.storage import write_text
+from elo_tf.storage import claim_folder, write_text
 
 CONFIGS = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig)
 
@@ -69,7 +68,8 @@ def main() -> None:
     chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
     directory = pathlib.Path(run.run_dir)
     is_chief = replicas.number(strategy) == 0
-    lock = _open(directory) if is_chief else None
+    busy = f"--run_dir={directory} is in use by another training; wait, or use another"
+    lock = claim_folder(directory, busy) if is_chief else None
     settings = Settings(run, data, model, train)
     facts = _facts(settings, task, chosen)
     if is_chief:
@@ -122,21 +122,6 @@ def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
     known = {field.name for field in dataclasses.fields(TaskConfig)}
     kept = {name: value for name, value in searched.items() if name in known and not flags.FLAGS[name].present}
     return dataclasses.replace(task, **kept)
-
-
-def _open(directory: pathlib.Path):
-    """Makes the run directory, and holds it against a second training.
-
-    Raises:
-      InputError: another program holds it.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = open(directory / ".lock", "w", encoding="ascii")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"--run_dir={directory} is in use by another training; wait, or use another") from None
-    return lock
 
 
 def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:

@@ -9,7 +9,6 @@ the parent, ends with it, and has one thread for linear algebra; threads of Tens
 
 import collections
 import dataclasses
-import fcntl
 import json
 import multiprocessing
 import os
@@ -17,6 +16,7 @@ import pathlib
 from multiprocessing import connection
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
+from elo_tf import storage
 from elo_tf.config import InputError
 from elo_tf.progress import progress_bar
 from elo_tf.workers import follow_parent
@@ -36,10 +36,7 @@ class Record:
     def __init__(self, path: pathlib.Path):
         self._results: Dict[str, Result] = {}
         self._file = open(path, "a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{path} is in use by another command; wait for its end or use another folder") from None
+        storage.claim(self._file, f"{path} is in use by another command; wait for its end or use another folder")
         self._file.seek(0)
         content = self._file.read()
         finished = content.rfind(b"\n") + 1

@@ -1,21 +1,23 @@
 """Encoded frames, decoded in the graph: what a client sends who does not want to send floats.
 
-    JPEG or PNG bytes -> RGB -> centre square -> size x size -> [0,1]
+    JPEG or PNG bytes -> RGB -> centre square -> stored x stored -> centre, size x size -> [0,1]
 
-It is the way of `elo_tf.ingest.decode`: the square of the picture's short side, then bilinear scaling with
-antialiasing. A frame that has the size already is not changed. An image's EXIF orientation is not looked at.
+It is the way of a held-out clip: `elo_tf.ingest.decode` stores the square of the picture's short side, scaled
+bilinearly with antialiasing, and the tower sees its centre. A picture of size x size pixels has come that way and is
+not changed. An image's EXIF orientation is not looked at.
 """
 
 import tensorflow as tf
 
 
-def decode_frames(frames: tf.Tensor, size: int) -> tf.Tensor:
+def decode_frames(frames: tf.Tensor, size: int, stored: int) -> tf.Tensor:
     """Decodes clips.
 
     Args:
       frames: [B,T] strings, each a JPEG or PNG image (colour, grey or with transparency, which is dropped). Their sizes
         may differ.
       size: Side of the result, pixels.
+      stored: Side to which the centre square of a frame is scaled, pixels; at least `size`.
 
     Returns:
       [B,T,size,size,3] float32 in [0,1].
@@ -24,7 +26,7 @@ def decode_frames(frames: tf.Tensor, size: int) -> tf.Tensor:
       tf.errors.InvalidArgumentError: when run, a string is no image.
     """
     images = tf.map_fn(
-        lambda encoded: _decode(encoded, size),
+        lambda encoded: _decode(encoded, size, stored),
         tf.reshape(frames, [-1]),
         fn_output_signature=tf.TensorSpec([size, size, 3], tf.float32),
     )
@@ -32,12 +34,27 @@ def decode_frames(frames: tf.Tensor, size: int) -> tf.Tensor:
     return tf.reshape(images, [shape[0], shape[1], size, size, 3])
 
 
-def _decode(encoded: tf.Tensor, size: int) -> tf.Tensor:
+def _decode(encoded: tf.Tensor, size: int, stored: int) -> tf.Tensor:
     """One frame, [size,size,3] in [0,1]."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)  # uint8, [H, W, 3]
-    shape = tf.shape(image)
-    side = tf.minimum(shape[0], shape[1])
-    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-    square = tf.ensure_shape(image[top : top + side, left : left + side], [None, None, 3])
-    scaled = tf.image.resize(square, [size, size], method="bilinear", antialias=True)
-    return tf.clip_by_value(scaled / 255.0, 0.0, 1.0)
+    shape = tf.shape(image)[:2]
+    frame = tf.cond(
+        tf.reduce_all(shape == size),
+        lambda: tf.cast(image, tf.float32),
+        lambda: _centre(
+            tf.image.resize(_square(image, shape), [stored, stored], method="bilinear", antialias=True), size
+        ),
+    )
+    return tf.ensure_shape(tf.clip_by_value(frame / 255.0, 0.0, 1.0), [size, size, 3])
+
+
+def _square(image: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """The centre, as wide and as high as the short side."""
+    side = tf.reduce_min(shape)
+    top, left = tf.unstack((shape - side) // 2)
+    return tf.ensure_shape(image[top : top + side, left : left + side], [None, None, 3])
+
+
+def _centre(square: tf.Tensor, size: int) -> tf.Tensor:
+    first = (square.shape[0] - size) // 2
+    return square[first : first + size, first : first + size]

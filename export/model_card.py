@@ -43,7 +43,9 @@ def _contract(facts: Dict[str, Any]) -> str:
             "pixels (the scaled centre square of a video). Other sizes work; near these it works best.",
             f"- Output: float32 `[B,{facts['export']['output']['width']}]`.",
             f"- Signature `encoded_frames`: strings `[B,T]`, a JPEG or PNG image each. The centre square of each is "
-            f"scaled to {facts['size']} x {facts['size']} pixels (bilinear, antialiased). EXIF orientation is ignored.",
+            f"scaled to {facts['stored_size']} x {facts['stored_size']} pixels (bilinear, antialiased), of which the "
+            f"centre is taken; an image of {facts['size']} x {facts['size']} pixels is taken as it is. EXIF "
+            "orientation is ignored.",
             f"- Arithmetic: {facts['export']['precision']}.",
         )
     )

@@ -97,7 +97,8 @@ class RgbModule(Piece):
 
     Args:
       network: Built; its variables are shared, not copied.
-      size: Side to which encoded frames are brought, pixels.
+      size: Side of the clips that it has been trained on, to which encoded frames are brought, pixels.
+      stored: Side of the frames of which those were crops, pixels.
       weight_decay: Factor of the L2 penalty on convolution kernels in `regularization_losses`; 0 leaves them out.
 
     Attributes:
@@ -105,7 +106,7 @@ class RgbModule(Piece):
       stages: Has `stem`, `stage1` ... `stage4`, maps.
     """
 
-    def __init__(self, network: Backbone, size: int, weight_decay: float = 0.0):
+    def __init__(self, network: Backbone, size: int, stored: int, weight_decay: float = 0.0):
         stretches = [Stretch(network, name, weight_decay) for name in MAPS]
         penalised = weight_decay > 0
         super().__init__(stretches, lambda video: network.advance(ENDPOINTS[-1], video), penalised)
@@ -113,7 +114,7 @@ class RgbModule(Piece):
         self.stages = tf.Module()
         for count, name in enumerate(MAPS, 1):
             setattr(self.stages, name, Piece(stretches[:count], _float32, penalised))
-        self._size = size
+        self._sides = size, stored
 
     def pieces(self) -> List[Piece]:
         """All but the tower itself."""
@@ -133,7 +134,7 @@ class RgbModule(Piece):
 
         @tf.function(input_signature=[FRAMES], autograph=False)
         def from_frames(frames):
-            return {"embedding": self(decode_frames(frames, self._size), training=False)}
+            return {"embedding": self(decode_frames(frames, *self._sides), training=False)}
 
         return {SERVING_DEFAULT: from_video, ENCODED_FRAMES: from_frames}
 

@@ -111,7 +111,7 @@ def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAU
 def _fill(folder: pathlib.Path, found: tower.Tower, name: str, weight_decay: float, sizes: Tuple[int, ...]) -> None:
     """Writes all files of the version NAME/NUMBER."""
     about = found.about
-    module = RgbModule(found.network, about.size, weight_decay)
+    module = RgbModule(found.network, about.size, about.stored_size, weight_decay)
     module.trace()
     tf.saved_model.save(module, str(folder), signatures=module.signatures())
     facts = describe(found, weight_decay)

@@ -66,17 +66,19 @@ def _frames():
 
 
 def _square(image):
-    """[24,24,3] in [0,1]. Pillow's bilinear filter is widened where it makes smaller, which is antialiasing."""
+    """[24,24,3] in [0,1], the centre of 32 x 32. Pillow's bilinear filter is widened to make smaller: antialiasing."""
     planes = np.stack([image] * 3, axis=-1) if image.ndim == 2 else image[..., :3]
     height, width = planes.shape[:2]
+    if height == width == 24:
+        return planes.astype(np.float32) / 255
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     planes = planes[top : top + side, left : left + side].astype(np.float32)
     scaled = [
-        np.asarray(PIL.Image.fromarray(planes[..., channel]).resize((24, 24), PIL.Image.Resampling.BILINEAR))
+        np.asarray(PIL.Image.fromarray(planes[..., channel]).resize((32, 32), PIL.Image.Resampling.BILINEAR))
         for channel in range(3)
     ]
-    return np.stack(scaled, axis=-1) / 255
+    return np.stack(scaled, axis=-1)[4:28, 4:28] / 255
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_computes_what_the_tower_computes(folder, version, given, tower):
 
 def test_a_step_of_training_is_that_of_the_tower(folder, version, given, tower):
     answer = exports.consume("hub_step", version, given, folder / "answer.npz", cwd=folder)
-    ours = RgbModule(tower.network, towers.SIZE)
+    ours = RgbModule(tower.network, towers.SIZE, towers.STORED_SIZE)
     before = [variable.numpy() for variable in ours.variables]
     with tf.GradientTape() as tape:
         embedding = tower.network(exports.videos()["video0"], training=True)["embedding"]

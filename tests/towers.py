@@ -11,13 +11,15 @@ from elo_tf.networks import tower
 from tests.batches import random_clips
 
 SIZE = 24
+STORED_SIZE = 32
 FRAMES = 8
 
 
 def describe(**changes) -> tower.Description:
     """The description of a tower that has seen clips of 8 frames of 24 x 24 pixels."""
     facts = {
-        "backbone": "tiny", "precision": "float32", "frames": FRAMES, "size": SIZE, "fps": 12.5, "stored_size": 32,
+        "backbone": "tiny", "precision": "float32", "frames": FRAMES, "size": SIZE,
+        "stored_size": STORED_SIZE, "fps": 12.5,
         "loss": {"lambdas": {"rgb/reconstruct": 0.5}}, "training": {"steps": 3},
         "data": {"fingerprint": "0" * 16, "videos": 16},
     }  # fmt: skip

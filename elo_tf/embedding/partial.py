@@ -6,13 +6,13 @@ It is all that a run needs to be taken up again. A torn or damaged record, as a 
 is cut off together with what follows: those videos are done again.
 """
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any, Dict, List
 
 from google.protobuf.message import DecodeError
 
+from elo_tf import storage
 from elo_tf.config import InputError
 from elo_tf.embedding.table import Entry, check_settings, from_records, serialize
 from elo_tf.ingest.shards import DamagedShardError, frame_record, read_shard
@@ -62,10 +62,7 @@ class Partial:
         self.path.unlink()
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"another run writes {self.path}; wait for its end or choose another --output") from None
+        storage.claim(self._file, f"another run writes {self.path}; wait for its end or choose another --output")
         if not self.path.exists() or os.stat(self.path).st_ino != os.fstat(self._file.fileno()).st_ino:
             raise InputError(f"another run has just finished {self.path}; give the command again")
 

@@ -9,7 +9,6 @@ manifest.json          all of the above merged, for readers
 """
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
@@ -47,7 +46,6 @@ class Ledger:
         self._settings = {name: dataclasses.asdict(config)[name] for name in _LASTING}
         self._grid = sound_grid(config.fps)
         self._next = dict.fromkeys(SPLITS, 0)
-        folder.mkdir(parents=True, exist_ok=True)
         self._lock = lock(folder)
         try:
             self._read()
@@ -129,18 +127,14 @@ class Ledger:
 
 
 def lock(folder: Path):
-    """The lock of a records folder, as an open file: closing it, or the end of the program, releases it.
+    """The lock of a records folder, as `storage.claim_folder` returns it.
 
     Raises:
       InputError: it is held by another program.
     """
-    file = open(folder / ".lock", "w", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise InputError(f"another program writes into {folder}; wait for its end or choose other --records") from error
-    return file
+    return storage.claim_folder(
+        folder, f"another program writes into {folder}; wait for its end or choose other --records"
+    )
 
 
 def _whole_lines(journal: Path) -> Iterable[Dict[str, Any]]:

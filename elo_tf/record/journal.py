@@ -15,13 +15,13 @@ cut off on the next opening; anything else that cannot be read is damage and an 
 """
 
 import dataclasses
-import fcntl
 import json
 import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
+from elo_tf import storage
 from elo_tf.config import InputError
 from elo_tf.record.generation import Finalists, Generation, Result
 from elo_tf.record.history import VERSION, History
@@ -62,7 +62,9 @@ class Journal:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         journal = cls(path, descriptor)
         try:
-            _lock(descriptor, path)
+            storage.claim(
+                descriptor, f"{path} is in use by another search; wait for its end or use another run directory"
+            )
             journal._load(cut=True)
             if journal.header and not journal.last() and not journal.notes:
                 # Nothing came of it yet: what stopped that search at its start is perhaps mended by other settings.
@@ -230,13 +232,6 @@ class Journal:
                     f"{self.path}, line {number} is damaged ({why}); restore the file or use another run directory"
                 ) from None
             self._history.apply(record)
-
-
-def _lock(descriptor: int, path: str) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(f"{path} is in use by another search; wait for its end or use another run directory") from None
 
 
 def _synchronise_directory(path: str) -> None:

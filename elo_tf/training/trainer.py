@@ -176,9 +176,10 @@ class Trainer:
             before = tf.timestamp()
             with tf.control_dependencies([before]):
                 clips = next(batches)
-            with tf.control_dependencies([each for each in tf.nest.flatten(clips, expand_composites=True)]):
-                waited = waited + tf.timestamp() - before
-            values = self.strategy.run(self._replica_step, args=(clips,))
+            with tf.control_dependencies(tf.nest.flatten(clips, expand_composites=True)):
+                after = tf.timestamp()
+            waited = waited + after - before
+            values = self.strategy.run(self._replica_step, args=(clips, after))
             values = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
             bad = tf.where(~tf.math.is_finite(values) & (bad < 0), self.step.read_value(), bad)
             self.step.assign_add(1)
@@ -190,7 +191,10 @@ class Trainer:
         )
         return values, waited, bad
 
-    def _replica_step(self, clips) -> tf.Tensor:
+    def _replica_step(self, clips, after) -> tf.Tensor:
+        # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.
+        with tf.control_dependencies([after]):
+            clips = tf.nest.map_structure(tf.identity, clips)
         losses = self._update(clips)
         return tf.stack([losses[name] for name in self.model.objective.names])
 

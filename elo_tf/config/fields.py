@@ -1,0 +1,87 @@
+"""A setting: a field of a frozen dataclass, of which an absl flag is made, so that it is declared once.
+
+A command line names the dataclasses that it uses (`define_flags`) and gets them back filled (`from_flags`). A value
+out of range raises `InputError` when the dataclass is built, whether it came from a flag, a flag file or a test.
+"""
+
+import dataclasses
+import typing
+from typing import Any, Optional, Sequence, Tuple, Type, TypeVar
+
+from absl import flags
+
+Config = TypeVar("Config")
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one line that names the value and the remedy."""
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: Optional[float] = None,
+    high: Optional[float] = None,
+    choices: Sequence[str] = (),
+) -> Any:
+    """A dataclass field that also is a flag.
+
+    Args:
+      default: Value of the flag where the user gives none.
+      help: One line for `--help`, with unit or range, and the source where the number is the paper's.
+      low, high: Inclusive bounds of a number.
+      choices: The strings allowed.
+    """
+    return dataclasses.field(default=default, metadata=dict(help=help, low=low, high=high, choices=tuple(choices)))
+
+
+class Checked:
+    """A dataclass of settings derives from this: it refuses values outside of what `setting` declares."""
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), field.metadata
+            if allowed["choices"] and value not in allowed["choices"]:
+                raise InputError(f"--{field.name}={value!r} is unknown; choose from {', '.join(allowed['choices'])}")
+            for bound, outside in ((allowed["low"], "less than"), (allowed["high"], "more than")):
+                if bound is None:
+                    continue
+                if value != value or (value < bound if outside == "less than" else value > bound):
+                    raise InputError(f"--{field.name}={value} is {outside} {bound}, its limit")
+
+
+def _flag_type(config: Type, field: dataclasses.Field) -> Any:
+    return typing.get_type_hints(config)[field.name]
+
+
+def define_flags(*configs: Type) -> None:
+    """Defines one absl flag for each field of the given dataclasses."""
+    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+    for config in configs:
+        for field in dataclasses.fields(config):
+            kind = _flag_type(config, field)
+            if kind == Tuple[str, ...]:
+                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"])
+            else:
+                define[kind](field.name, field.default, field.metadata["help"])
+
+
+def from_flags(config: Type[Config]) -> Config:
+    """The dataclass filled from the parsed flags.
+
+    Raises:
+      InputError: a value is out of its range.
+    """
+    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(config)}
+    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def to_lines(*configs: Any) -> str:
+    """The settings as a flag file: one `--name=value` a line, readable by `--flagfile`."""
+    lines = []
+    for config in configs:
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
+            lines.append(f"--{field.name}={','.join(value) if isinstance(value, tuple) else value}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,37 @@
+"""Settings of the records that trainings read, and of the world that fills them."""
+
+import dataclasses
+
+from elo_tf.config.fields import Checked, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestConfig(Checked):
+    """How a video becomes a record (`elo_tf.prepare`)."""
+
+    size: int = setting(64, "side of the stored square frames, pixels; training crops are smaller", low=16, high=1024)
+    fps: float = setting(12.5, "frames a second after resampling", low=1, high=120)
+    flow: str = setting("dis", "optical flow: DIS (fast) or TV-L1 (as in two-stream work)", choices=("dis", "tvl1"))
+    flow_bound: float = setting(20.0, "flow is clipped to this many pixels a frame, then quantised", low=1)
+    labels: str = setting("none", "'folders' takes a label from the parent folder", choices=("none", "folders"))
+    holdout_fraction: float = setting(0.25, "part of the videos kept for scoring, never trained on", low=0, high=0.9)
+    max_seconds: float = setting(30.0, "no more than this much of a video is kept, seconds", low=0.1)
+    decode_seconds: float = setting(120.0, "a decoder that runs longer is ended, seconds", low=1)
+    decode_memory_mb: int = setting(2048, "a decoder that takes more memory is ended, MiB", low=256)
+    shard_mb: float = setting(32.0, "a shard is closed above this size, MiB", low=0.01)
+    jpeg_quality: int = setting(92, "quality of the stored frames", low=50, high=100)
+    max_bad_fraction: float = setting(0.5, "stop if more than this part of the videos is unusable", low=0, high=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class WorldConfig(Checked):
+    """The rendered world, for everyone without videos at hand (`elo_tf.ingest.world`)."""
+
+    world: int = setting(0, "number of unlabelled videos to render; 0 renders no world", low=0)
+    world_seed: int = setting(0, "all that is random in the world follows from it", low=0)
+    world_classes: str = setting("main", "list of classes: main, second or third; they overlap in part")
+    world_zipf: float = setting(1.0, "Zipf exponent of the class frequencies of unlabelled videos; 0 balances", low=0)
+    labelled_per_class: int = setting(60, "labelled videos of each class, for evaluation", low=0)
+    world_seconds: float = setting(2.56, "length of a video, seconds at 12.5 frames a second", low=0.96, high=60)
+    world_size: int = setting(64, "side of a video, pixels, even", low=32, high=256)
+    world_nuisance: float = setting(1.0, "strength of what hides the motions: shakes, texture, flicker", low=0, high=1)

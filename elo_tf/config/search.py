@@ -1,0 +1,54 @@
+"""Settings of a search over losses."""
+
+import dataclasses
+from typing import Tuple
+
+from elo_tf.config.fields import Checked, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class FitnessConfig(Checked):
+    """How a trained RGB tower is scored without labels (Sec. 3.2.2)."""
+
+    fitness: str = setting(
+        "zipf_scale_free",
+        "what the search goes by: Eq. 5 as printed, its form free of scale, agreement with another modality, or "
+        "accuracy on --labelled (ELo-weak); all that can be had are recorded",
+        choices=("zipf", "zipf_scale_free", "agreement", "weak"),
+    )
+    clusters: int = setting(50, "K of k-means; 50 for HMDB-sized work, 400 for Kinetics", low=2)
+    zipf_exponent: float = setting(1.0, "s of the Zipf prior, Eq. 5", low=0)
+    restarts: int = setting(20, "R, k-means runs averaged (Sec. 3.2.2: 20)", low=1)
+    kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
+    scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
+    labelled: str = setting("", "records of labelled videos for the weak fitness, of which the training part is used")
+    labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
+    min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
+    agree_with: str = setting(
+        "audio", "modality whose plain descriptors RGB clusters must agree with", choices=("audio", "flow")
+    )
+    agreement_margin: float = setting(
+        0.0, "health gate: adjusted agreement must pass the untrained tower's by this", low=-1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvolutionConfig(Checked):
+    """The search over λ (Sec. 3.2.3)."""
+
+    strategy: str = setting("cma_es", "searcher of elo_tf/evolution: cma_es, tournament, random, grid or fixed")
+    generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
+    population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
+    initial_step: float = setting(0.3, "cma_es: initial standard deviation, in units of λ", low=1e-6, high=1)
+    pool: int = setting(100, "tournament: losses that can become parents; the oldest leaves", low=1)
+    tournament_size: int = setting(
+        25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1
+    )
+    lambda_files: Tuple[str, ...] = setting((), "fixed: list of loss files (evolved_loss.json) to evaluate, in order")
+    rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
+    reduction: float = setting(3.0, "of so many candidates one goes on to a rung so many times as long", low=1.1)
+    rescore: int = setting(5, "best candidates that are trained again, with fresh seeds, to name the winner", low=0)
+    rescore_seeds: int = setting(3, "fresh seeds for each of them", low=1)
+    gpus_per_candidate: float = setting(0.0, "GPUs that a worker of Ray takes; may be a fraction", low=0)
+    retries: int = setting(1, "further attempts at a candidate that diverged, ran out of memory or was lost", low=0)
+    max_failures: float = setting(0.75, "part of a generation that may fail before the search ends", low=0, high=1)

@@ -1,0 +1,144 @@
+"""Settings of a training: a candidate's of a search, and the final model's."""
+
+import dataclasses
+from typing import Tuple
+
+from elo_tf.config.fields import Checked, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(Checked):
+    """Where a run reads and writes, and what makes it repeatable."""
+
+    records: str = setting("", "folder of records that python -m elo_tf.prepare made")
+    run_dir: str = setting("", "folder of the run: settings, journal, results and figures; continued if it exists")
+    seed: int = setting(0, "all randomness of the run follows from it", low=0, high=2**31 - 1)
+    threads: int = setting(1, "CPU threads of a worker; the last digits of results depend on it", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Checked):
+    """Which clips are cut from the records, and how they are varied (`elo_tf.data`)."""
+
+    frames: int = setting(8, "T, frames a clip", low=2)
+    future_frames: int = setting(4, "N, frames to predict after the clip (Table 1: 4)", low=1)
+    crop_size: int = setting(0, "H = W of a clip, pixels; 0 means 7/8 of the stored size", low=0)
+    batch_size: int = setting(16, "B, clips a step", low=2)
+    audio_steps: int = setting(4, "S, spectrogram steps a frame: 1, 2, 4, 8 or 16", low=1, high=16)
+    mel_bins: int = setting(16, "M, mel bins", low=4, high=128)
+    flip: bool = setting(True, "mirror half of the training clips")
+    color_jitter: float = setting(0.2, "strength of the colour augmentation; 0 is none", low=0, high=1)
+    resident_gb: float = setting(4.0, "records that fit into this much memory, decoded, stay there, GiB", low=0)
+    max_sources_ahead: int = setting(256, "videos in the shuffle buffer when records are streamed", low=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig(Checked):
+    """Towers and tasks (`elo_tf.model`)."""
+
+    backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
+    modalities: Tuple[str, ...] = setting(("rgb", "grey", "flow", "audio"), "towers to build; rgb is always needed")
+    tasks: Tuple[str, ...] = setting(
+        ("paper",), "terms of Eq. 1: presets (paper, fast), names, or patterns such as rgb/* or */distill/*"
+    )
+    precision: str = setting(
+        "float32",
+        "arithmetic of the towers; mixed_float16, with a scaled loss, in elo_tf.train only",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskConfig(Checked):
+    """How the terms of Eq. 1 are formed where the paper is silent, or where its letter fails (`elo_tf.tasks`)."""
+
+    norm: str = setting(
+        "root_mean_square",
+        "distance of Eq. 2 and 6: sqrt(mean(d^2)), the printed l2, or mean(d^2)",
+        choices=("root_mean_square", "l2", "squared"),
+    )
+    decode_size: str = setting(
+        "half", "height and width of decoded frames, against those of the clip", choices=("half", "full")
+    )
+    shuffle_frames: int = setting(0, "frames that a shuffled clip has out of place; 0 means all ([26] moved 3)", low=0)
+    align_head: str = setting(
+        "product",
+        "what the one layer of align sees: both features and their product, or both alone (cannot beat chance)",
+        choices=("product", "literal"),
+    )
+    embed_head: str = setting(
+        "normalized",
+        "where Eq. 8 is taken: on normalised projections with all other videos as negatives, or on the "
+        "representations with one negative (collapses)",
+        choices=("normalized", "literal"),
+    )
+    embed_margin: float = setting(1.4, "alpha of Eq. 8", low=0)
+    colorize_head: str = setting(
+        "decoder",
+        "colours are decoded, or copied from the first frames by attention [42]",
+        choices=("decoder", "pointer"),
+    )
+    gather: bool = setting(True, "embed: the videos of all replicas are negatives, not those of its own alone")
+    distillation: bool = setting(True, "have distillation terms at all (Table 2 compares with none)")
+    distill_both_ways: bool = setting(False, "let the teachers of distillation follow the RGB tower too")
+    pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)
+    memory_videos: int = setting(4096, "videos that those two remember; best a few times as many as there are", low=64)
+    recluster_every: int = setting(100, "steps between two clusterings of the remembered videos", low=1)
+    loss_units: str = setting(
+        "value",
+        "what lambda weighs: the term's value, or the term divided by its first gradient norm in the tower it teaches",
+        choices=("value", "gradient"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(Checked):
+    """How a loss is trained, briefly in a search or in full."""
+
+    steps: int = setting(10000, "training steps (Sec. 3.2.2: 10 000 in the search)", low=1)
+    optimizer: str = setting("sgd", "sgd as in the paper, or adam", choices=("sgd", "adam"))
+    learning_rate: float = setting(0.1, "peak learning rate (Sec. 4: 0.1)", low=0)
+    momentum: float = setting(0.9, "momentum of sgd; not stated in the paper", low=0, high=1)
+    weight_decay: float = setting(
+        1e-4, "decay of kernels: L2 penalty with sgd, decoupled with adam; not stated in the paper", low=0
+    )
+    warmup_steps: int = setting(20, "steps of linear warm-up before the cosine decay", low=0)
+    log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
+    share_every: int = setting(
+        0,
+        "steps between measurements of each term's share of the RGB gradient, which take a step a term; 0 is never",
+        low=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalRunConfig(RunConfig):
+    """`RunConfig` of a training in full, which takes all cores."""
+
+    threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalTrainConfig(TrainConfig):
+    """How the final model is trained (`elo_tf.train`): what a candidate has, and what only long trainings need."""
+
+    log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
+    loss: str = setting(
+        "", "loss file, such as evolved_loss.json of a search; random:SEED draws weights for --tasks (Table 1)"
+    )
+    epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
+    drop_below: float = setting(0.01, "terms whose lambda is less are left out of the graph", low=0, high=1)
+    distribute: str = setting(
+        "one",
+        "devices: one; mirrored, all of this machine; multi_worker, as TF_CONFIG says; tpu",
+        choices=("one", "mirrored", "multi_worker", "tpu"),
+    )
+    tpu: str = setting("", "name or grpc:// address of the TPU; empty is the one of this machine")
+    accumulate: int = setting(1, "parts that a batch is taken in, for batches that do not fit into memory", low=1)
+    clip_norm: float = setting(0.0, "greatest norm of the gradient of all weights; 0 does not clip", low=0)
+    steps_a_call: int = setting(1, "steps made in a loop on the device before Python sees it again", low=1)
+    jit_compile: bool = setting(False, "compile the step with XLA; for GPUs (TPUs always do), slower on CPUs")
+    deterministic: bool = setting(False, "use deterministic kernels only, on GPUs at some cost")
+    save_every: int = setting(500, "steps between checkpoints", low=1)
+    keep: int = setting(3, "checkpoints that are kept", low=1)
+    pictures_every: int = setting(0, "steps between pictures of decoded frames for TensorBoard; 0 is never", low=0)

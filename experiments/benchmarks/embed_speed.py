@@ -9,6 +9,9 @@ time, video embedded against real time (of the whole command, and without its st
 and the peak memory of the program; then the peak memory for one video of 10 s and for one of --long_seconds.
 
 Goals: 20 x real time with `tiny` on two cores; memory that does not grow with the length of a video.
+Obtained on the 12 patterns, 120 s of video in all: 17 x real time, 7.0 s of which 6 s are the start of the program;
+138 x once started. On 81 real clips of 640 s in all: 77 x (8.3 s), 232 x once started. Peak 693 MiB for a video of
+10 s, 697 MiB for one of 1200 s.
 """
 
 import dataclasses

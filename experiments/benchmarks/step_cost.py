@@ -25,12 +25,18 @@ gradients. What then is missing from `whole` is `rest`: grey frames, gates, sums
 since parts that run at the same time in `whole` fill the cores better.
 
 Hardware: any; meant for 2 CPU cores (AVX-512). Expected: about five minutes for tiny, half an hour for r18.
-Obtained, float32, all 45 terms, before decoders put out 2 x 2 pixels a place, which saves them a third of their work:
-    tiny, B=16, 8x32x32, 10 rounds     whole / encode 1.30 (1.09 to 1.41), separate / whole 6.06 (5.55 to 6.65)
-                                       encode .275 s, whole .340 s, separate 2.06 s; peak 910, 1341 and 3142 MiB
-    r18, B=4, 8x112x112, 3 rounds      whole / encode 1.03 (.99 to 1.13), 23.3 s a step; separate and memory not run
-Of the tiny step, the heads of reconstruct, predict, transfer and colorize take 27 %, the update 6 %, every other kind
-1 to 3 % (timed alone; in the whole step parts overlap, by 27 %).
+Obtained, all 45 terms:
+    tiny, B=16, 8x32x32, 10 rounds     whole / encode 1.24 (1.09 to 1.33), separate / whole 6.01 (5.44 to 7.12)
+                                       encode .220 s, whole .270 s, separate 1.63 s; peak 1007, 1335 and 2547 MiB
+    the same in mixed_bfloat16         whole / encode 1.17 (.97 to 1.21), separate / whole 6.51 (5.49 to 8.77)
+                                       encode .404 s, whole .465 s: slower than float32, see below
+    r18, B=4, 8x112x112, 3 rounds      whole / encode 1.03 (.99 to 1.13), 23.3 s a step, with decoders that did more
+                                       work than today's; separate and memory not run
+Of the tiny step, the heads of reconstruct, predict, transfer and colorize take 21 %, the update 6 %, every other kind
+1 to 2 % (timed alone; in the whole step parts overlap, by 19 %).
+
+bfloat16 pays where channels are many: the r18 tower alone is 1.5 times as fast in it (torch_tower.py), the tiny one,
+of 8 to 64 channels, 1.7 times as slow, in the towers as in the heads.
 """
 
 import json

@@ -10,7 +10,10 @@ costs: imports, records, graphs, initial weights. Ways take turns, `--turns` tim
 the time that one worker's candidates take as the search sees them, beyond the training and the scoring in the worker.
 Targets: two workers bring at least 1.7 times the candidates of one; overhead is at most 5 % of candidates of 10 s.
 
-Hardware: any; meant for 2 CPU cores and nothing else running. With the demo's flags about ten minutes.
+Hardware: any; meant for 2 CPU cores and nothing else running. With the demo's flags a quarter of an hour.
+Obtained with the demo's flags (two turns): 19.7 s a candidate with one worker, 10.2 s with two, 1.93 times the
+candidates an hour; 50.2 s anew, so that a worker that traces once brings 2.55 times the candidates of the obvious
+loop. Overhead 2.3 %.
 """
 
 import statistics

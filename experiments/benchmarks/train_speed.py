@@ -21,8 +21,8 @@ Obtained (tiny, all 45 terms, B=16, 8x32x32, the demo's records):
 
     dropping 31 of the terms pays .111 s of a step of .303 s, 82 % of their measured cost
 
-Two processes lose: batch normalisation over all replicas exchanges its sums at every layer, forward and backward, and
-each exchange is a call over gRPC that the layers after it wait for.
+Two processes lose. The likely reason, not measured by itself: batch normalisation over all replicas exchanges its sums
+at every layer, forward and backward, each time by calls over gRPC that the layers after it wait for.
 """
 
 import json

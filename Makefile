@@ -39,7 +39,7 @@ demo: $(READY)
 	$(BIN)/python -m elo_tf.evaluate --flagfile=experiments/flagfiles/demo_evaluate.flags \
 		--checkpoint=$(DEMO)/evolved,$(DEMO)/random --records=$(DEMO)/records/labelled --output=$(DEMO)/evaluation
 	test -d $(DEMO)/models/elo_rgb/1 || $(BIN)/python -m export.saved_model \
-		--checkpoint=$(DEMO)/evolved --output=$(DEMO)/models/elo_rgb
+		--checkpoint=$(DEMO)/evolved --output=$(DEMO)/models/elo_rgb --evaluation=$(DEMO)/evaluation/results.json
 	$(BIN)/python -m elo_tf.embed --model=$(DEMO)/models/elo_rgb --videos=$(DEMO)/videos/labelled \
 		--output=$(DEMO)/embeddings.npz
 	$(BIN)/python -m elo_tf.embed --model=$(DEMO)/models/elo_rgb --output=$(DEMO)/embeddings.npz --centre \

@@ -1,22 +1,16 @@
 """The model card: what a user of the tower has to know, as Markdown, from what the run has recorded."""
 
-import json
-import pathlib
 from typing import Any, Dict, Iterator, List, Tuple
 
-# Where `elo_tf.evaluate` leaves its numbers, below the run directory.
-RESULTS = pathlib.Path("evaluation") / "results.json"
 
-
-def write(facts: Dict[str, Any], name: str, checkpoint: str) -> str:
+def write(facts: Dict[str, Any], name: str, evaluation: str) -> str:
     """The card.
 
     Args:
       facts: Content of tower.json (`export.saved_model.describe`).
       name: Of the model, "/" and version, as the programs of the card load it.
-      checkpoint: Prefix of the checkpoint, RUN_DIR/checkpoints/NAME; an evaluation is looked for in RUN_DIR.
+      evaluation: What has been measured (`export.accuracies`), Markdown.
     """
-    results = pathlib.Path(checkpoint).parent.parent / RESULTS
     export = facts["export"]
     sections = [
         f"# {name}\n\nAn RGB video network, a (2+1)D ResNet ({facts['backbone']}), trained without labels by elo_tf, "
@@ -27,7 +21,7 @@ def write(facts: Dict[str, Any], name: str, checkpoint: str) -> str:
         f"## Training data\n\n{_table(_flatten(facts['data']))}",
         f"## Loss\n\n{_loss(facts['loss'])}",
         f"## Training\n\nCheckpoint after {export['step']} steps.\n\n{_table(_flatten(facts['training']))}",
-        f"## Evaluation\n\n{_evaluation(results)}",
+        f"## Evaluation\n\n{evaluation}",
         f"## Intended use and limits\n\n{_limits(facts)}",
     ]
     return "\n\n".join(sections) + "\n"
@@ -114,18 +108,6 @@ def _loss(loss: Dict[str, Any]) -> str:
     rows = [(name, f"{value:.4g}") for value, name in used]
     unused = f"\n\n{len(lambdas) - len(used)} further terms have weight 0." if len(used) < len(lambdas) else ""
     return f"The sum of these terms, each times its weight λ:\n\n{_table(rows)}{unused}"
-
-
-def _evaluation(path: pathlib.Path) -> str:
-    """All single numbers of results.json, whatever their structure; lists and pictures stay there."""
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        return "None was recorded (`python -m elo_tf.evaluate --checkpoint=RUN_DIR`)."
-    except (OSError, ValueError):
-        return "The file of its numbers could not be read."
-    rows = list(_flatten(content))
-    return _table(rows) if rows else "No numbers were recorded."
 
 
 def _limits(facts: Dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Exports the RGB tower of a training as a SavedModel, for hub.KerasLayer, hub.load, TFSMLayer and TF Serving.
 
-    python -m export.saved_model --checkpoint=RUN_DIR --output=BASE/elo_rgb
+    python -m export.saved_model --checkpoint=RUN_DIR --output=BASE/elo_rgb [--evaluation=DIR/results.json]
 
     BASE/elo_rgb/1/   saved_model.pb, variables/   the tower and its pieces (export/module.py)
                       assets.extra/tower.json      what it is, what it takes; python -m elo_tf.embed reads it
@@ -16,16 +16,17 @@ import dataclasses
 import json
 import pathlib
 import re
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
 
 import tensorflow as tf
 
-from elo_tf import config
+from elo_tf import config, evaluate
 from elo_tf.config import Checked, InputError, setting
+from elo_tf.evaluation import results
 from elo_tf.networks import tower
-from export import model_card, versions, warmup
+from export import accuracies, model_card, versions, warmup
 from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
 
 EXTRA = "assets.extra"
@@ -38,6 +39,9 @@ class PlacesConfig(Checked):
 
     checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints")
     output: str = setting("", "directory of the model; versions are numbered directories in it")
+    evaluation: str = setting(
+        "", "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory"
+    )
     precision: str = setting(
         "float32",
         "arithmetic of the exported tower; its inputs, outputs and variables are float32 in any case",
@@ -75,20 +79,25 @@ class ExportConfig(Checked):
 DEFAULTS = ExportConfig()
 
 
-def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAULTS) -> pathlib.Path:
+def write(
+    found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAULTS, evaluation: Optional[pathlib.Path] = None
+) -> pathlib.Path:
     """Writes a version.
 
     Args:
       found: The tower; its arithmetic is that of the export.
       base: Directory of the model; its name is that of the model.
       settings: What to write.
+      evaluation: File of results for the card; that of the run directory, if it has one, where none is named.
 
     Returns:
       The directory of the version, BASE/<integer>.
 
     Raises:
-      InputError: the version or its archive exists, or cannot be written; nothing remains of it then.
+      InputError: the version or its archive exists, or cannot be written, or the file of results that was named has
+        none of this tower; nothing remains of it then.
     """
+    measured = _measured(found, evaluation)
     target = versions.choose(base, settings.version)
     place = base.resolve()
     packed = place.with_name(f"{place.name}-{target.name}.tar.gz")
@@ -99,7 +108,7 @@ def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAU
         warmup.message()  # A missing package shows before the work, not after it.
     try:
         with versions.writing(target) as folder:
-            _fill(folder, found, f"{place.name}/{target.name}", settings.weight_decay, sizes)
+            _fill(folder, found, f"{place.name}/{target.name}", measured, settings.weight_decay, sizes)
             if settings.archive:
                 versions.archive(folder, packed)
     except (OSError, tf.errors.OpError) as error:
@@ -108,7 +117,20 @@ def write(found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAU
     return target
 
 
-def _fill(folder: pathlib.Path, found: tower.Tower, name: str, weight_decay: float, sizes: Tuple[int, ...]) -> None:
+def _measured(found: tower.Tower, evaluation: Optional[pathlib.Path]) -> str:
+    """What the card says of accuracy."""
+    if evaluation:
+        return accuracies.read(evaluation, found.network)
+    own = pathlib.Path(found.checkpoint).parent.parent / evaluate.OUTPUT / results.FILE
+    try:
+        return accuracies.read(own, found.network)
+    except InputError:  # Nobody has asked for that file.
+        return "None of this checkpoint was found (`python -m elo_tf.evaluate --checkpoint=RUN_DIR`)."
+
+
+def _fill(
+    folder: pathlib.Path, found: tower.Tower, name: str, measured: str, weight_decay: float, sizes: Tuple[int, ...]
+) -> None:
     """Writes all files of the version NAME/NUMBER."""
     about = found.about
     module = RgbModule(found.network, about.size, about.stored_size, weight_decay)
@@ -118,7 +140,7 @@ def _fill(folder: pathlib.Path, found: tower.Tower, name: str, weight_decay: flo
     extra = folder / EXTRA
     extra.mkdir()
     (extra / tower.FILE).write_text(json.dumps(facts, indent=2) + "\n")
-    (folder / CARD).write_text(model_card.write(facts, name, found.checkpoint))
+    (folder / CARD).write_text(model_card.write(facts, name, measured))
     if sizes:
         warmup.write(extra / warmup.FILE, name.split("/")[0], sizes, about.frames, about.size)
 
@@ -157,7 +179,8 @@ def main() -> None:
     base = pathlib.Path(places.output)
     versions.choose(base, settings.version)  # Refused before anything is read.
     tf.keras.mixed_precision.set_global_policy(places.precision)
-    print(write(tower.Tower.load(places.checkpoint), base, settings))
+    evaluation = pathlib.Path(places.evaluation) if places.evaluation else None
+    print(write(tower.Tower.load(places.checkpoint), base, settings, evaluation))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,11 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from elo_tf.config import InputError
+from elo_tf.evaluation import entrants, measure, results
+from elo_tf.evaluation.scores import score
+from elo_tf.evaluation.split import LabelledVideo, Split
 from elo_tf.networks.tower import Description, Tower
-from export import model_card, saved_model, versions
+from export import accuracies, model_card, saved_model, versions
 from tests import exports, towers
 
 FILES = {"saved_model.pb", "fingerprint.pb", "README.md", "tower.json", "tf_serving_warmup_requests", "variables.index"}
@@ -36,12 +39,32 @@ def tower(run):
 
 @pytest.fixture(scope="module")
 def version(run, tower, tmp_path_factory):
-    (run / "evaluation").mkdir()
-    results = {"linear": {"accuracy": 0.625, "confusion": [[1] * 9] * 9}, "seeds": [0, 1], "protocols": ["linear"]}
-    (run / "evaluation" / "results.json").write_text(json.dumps(results))
+    evaluated(run / "evaluation", tower)
     base = tmp_path_factory.mktemp("models") / "elo_rgb"
     settings = saved_model.ExportConfig(warmup_batch_sizes=("1", "3"), archive=True)
     return saved_model.write(tower, base, settings)
+
+
+def evaluated(folder, *towers):
+    """Writes results as `elo_tf.evaluate` does: seeds 0 and 1, of 4 test videos 2 and 3 right, for `other` none."""
+    videos = tuple(LabelledVideo(str(number), number % 2) for number in range(4))
+    split = Split("holdout", ("left", "right"), videos, videos)
+    truth = split.labels("test")
+    inputs = {
+        "checkpoints": [{"step": one.step, "weights": entrants.weights_digest(one.network)} for one in towers],
+        "records": {"fingerprint": "0123456789abcdef"},
+    }
+    names = ["first", "other"][: len(towers)] + ["scratch"]
+    guesses = {"first": ([0, 1, 1, 0], [0, 1, 0, 0]), "other": (1 - truth, 1 - truth), "scratch": (truth, truth)}
+    found = [
+        measure.Measurement(
+            name, "linear", split.name, None, seed, 4, 4, score(np.array([guesses[name][seed]]), truth, 2), {}, 1.0
+        )
+        for name in names
+        for seed in (0, 1)
+    ]
+    results.write(folder, inputs, [split], found, {"train": 1, "test": 1})
+    return folder / results.FILE
 
 
 def _refused(*flags, **options):
@@ -85,18 +108,42 @@ def test_the_description_travels_with_it(version, tower):
 
 def test_the_card_has_loss_data_and_evaluation(version):
     card = (version / "README.md").read_text()
-    for row in ("| rgb/reconstruct | 0.5 |", "| videos | 16 |", "| linear.accuracy | 0.625 |", "| steps | 3 |"):
+    measured = "| linear | holdout | all | 62.5 ± 12.5 | 2 | 0, 1 | 4 | 4 |"
+    for row in ("| rgb/reconstruct | 0.5 |", "| videos | 16 |", measured, "| steps | 3 |"):
         assert row in card, row
-    assert "confusion" not in card and '"elo_rgb/1"' in card
+    assert "100.0" not in card and '"elo_rgb/1"' in card  # Nothing of the baseline.
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"a": null}', "3"])
-def test_the_card_bears_any_file_of_results(version, tmp_path, content):
+def test_the_card_has_the_accuracy_of_this_checkpoint_only(run, tower, tmp_path):
+    towers.make_run(tmp_path / "run", seed=1)
+    other = Tower.load(tmp_path / "run")
+    path = evaluated(tmp_path / "both", tower, other)
+    assert "| 62.5 ± 12.5 |" in accuracies.read(path, tower.network)
+    assert "| 0.0 ± 0.0 |" in accuracies.read(path, other.network)
+    base, settings = tmp_path / "elo_rgb", saved_model.ExportConfig(warmup_batch_sizes=())
+    evaluated(tmp_path / "run" / "evaluation", tower)  # Of other weights than the run has by now.
+    card = (saved_model.write(other, base, settings) / "README.md").read_text()
+    assert "None of this checkpoint was found" in card and "62.5" not in card
+    assert "| 0.0 ± 0.0 |" in (saved_model.write(other, base, settings, path) / "README.md").read_text()
+    with pytest.raises(InputError, match="run/evaluation/results.json has no results of this checkpoint"):
+        saved_model.write(other, base, settings, tmp_path / "run" / "evaluation" / results.FILE)
+    assert {path.name for path in base.iterdir()} == {"1", "2"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": null}', "3", '{"schema": 1, "inputs": {"checkpoints": [3]}}'])
+def test_what_is_no_file_of_results_is_refused_where_it_is_named(tower, tmp_path, content):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(InputError, match="results.json is not a file of results"):
+        saved_model.write(tower, tmp_path / "elo_rgb", evaluation=tmp_path / "results.json")
+    with pytest.raises(InputError, match="nowhere.json cannot be read"):
+        saved_model.write(tower, tmp_path / "elo_rgb", evaluation=tmp_path / "nowhere.json")
+    assert not (tmp_path / "elo_rgb").exists()
+
+
+def test_the_card_of_a_tower_without_losses(version):
     facts = json.loads((version / "assets.extra" / "tower.json").read_text())
-    (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "results.json").write_text(content)
-    card = model_card.write({**facts, "loss": {}, "data": {}}, "elo_rgb/1", str(tmp_path / "checkpoints" / "ckpt-1"))
-    assert "## Evaluation" in card and "has not been trained by a weighted sum" in card
+    card = model_card.write({**facts, "loss": {}, "data": {}}, "elo_rgb/1", "None.")
+    assert "## Evaluation\n\nNone." in card and "has not been trained by a weighted sum" in card
 
 
 def test_an_archive_depends_on_the_content_alone(version, tmp_path):

@@ -4,7 +4,8 @@ python -m export.client --rest|--grpc [--model_dir=BASE/elo_rgb] [--output=FILE.
 
 A window is as long, as large and as fast as the clips that the tower was trained on, which its tower.json says
 (--model_dir), or as the flags say. Without --output each window is printed as one line of JSON: {"start": seconds,
-"embedding": [...]}.
+"embedding": [...]}. The server scales encoded frames to the size of the training and takes their centre; since the
+client has done that, frames of another size can only be sent as floats.
 """
 
 import concurrent.futures
@@ -12,13 +13,15 @@ import dataclasses
 import io
 import json
 import pathlib
+import sys
 from typing import List, Sequence
 
 import numpy as np
 
 from elo_tf import command_line, storage
 from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
-from elo_tf.ingest.decode import UnusableError, check_clip_bytes, decode
+from elo_tf.ingest.decode import UnusableError, check_clip_bytes
+from elo_tf.ingest.stream import FrameStream
 from elo_tf.networks import tower
 from export import predictor
 from export.transport import Endpoint, Transport
@@ -38,10 +41,7 @@ class ClientConfig(Checked):
     model_dir: str = setting("", "the exported model (BASE/NAME or one version of it), for the settings below")
     frames: int = setting(0, "T, frames a window; 0 takes those of the training", low=0, high=4096)
     size: int = setting(
-        0,
-        "H = W of a window, pixels; 0 takes that of the training, to which the server scales jpeg and png anyway",
-        low=0,
-        high=1024,
+        0, "H = W of a window, pixels; 0 takes that of the training, another needs --send=float", low=0, high=1024
     )
     fps: float = setting(0.0, "frames a second; 0 takes those of the training", low=0, high=120)
     stride: int = setting(0, "frames between the starts of two windows; 0 is --frames, windows side by side", low=0)
@@ -113,28 +113,40 @@ def run(video: str, config: ClientConfig) -> None:
 def find_clip(config: ClientConfig) -> Clip:
     """What the flags say, and where they are 0, what the model's `tower.json` says.
 
+    Without the model, a window shows all of the centre square.
+
     Raises:
-      InputError: neither says it.
+      InputError: neither says it, or frames would be sent encoded that the server may scale.
     """
-    given = {name: getattr(config, name) for name in ("frames", "size", "fps")}
-    if all(given.values()):
-        return Clip(stored_size=config.size, **given)
-    if not config.model_dir:
-        missing = next(name for name, value in given.items() if not value)
-        raise InputError(f"--{missing} is not known; give it, or name the exported model with --model_dir")
-    place = pathlib.Path(config.model_dir)
+    about = _describe(pathlib.Path(config.model_dir)) if config.model_dir else None
+    given = {name: getattr(config, name) or getattr(about, name, 0) for name in ("frames", "size", "fps")}
+    for name, value in given.items():
+        if not value:
+            raise InputError(f"--{name} is not known; give it, or name the exported model with --model_dir")
+    size = given["size"]
+    if config.send != predictor.FLOAT and (about is None or size != about.size):
+        why = f"to its own size, {about.size}" if about else "to its own size, which --model_dir would tell"
+        raise InputError(f"the model scales --send={config.send} of --size={size} {why}; use --send=float")
+    # The same part of the picture at any size.
+    stored = max(size, round(size * about.stored_size / about.size)) if about else size
+    return Clip(stored_size=stored, **given)
+
+
+def _describe(place: pathlib.Path) -> tower.Description:
+    """Of a version, or of the newest one in a directory.
+
+    Raises:
+      InputError: it is missing or damaged.
+    """
     versions = [path for path in place.glob("[0-9]*") if path.name.isdigit() and path.is_dir()]
     newest = place if (place / _TOWER).exists() or not versions else max(versions, key=lambda path: int(path.name))
     if not (newest / _TOWER).exists():
         raise InputError(f"--model_dir={place} has no {_TOWER}; name a folder that python -m export.saved_model made")
-    about = tower.Description.load(newest / _TOWER)
-    size = config.size or about.size
-    stored = max(size, round(size * about.stored_size / about.size))  # The same part of the picture at any size.
-    return Clip(config.frames or about.frames, size, config.fps or about.fps, stored)
+    return tower.Description.load(newest / _TOWER)
 
 
 def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
-    """Decodes a video as records are decoded, and takes the centre.
+    """Decodes a video as records are decoded, and takes the centre; prints what is wrong with it or left out.
 
     Returns:
       [F,size,size,3] uint8, RGB.
@@ -144,12 +156,16 @@ def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
     """
     ingest = IngestConfig(size=clip.stored_size, fps=clip.fps, max_seconds=max_seconds)
     check_clip_bytes(ingest)
+    edge = (clip.stored_size - clip.size) // 2
+    inner = slice(edge, edge + clip.size)
+    stream = FrameStream(video, ingest)
     try:
-        frames = decode(video, ingest).frames
+        frames = np.stack([frame[inner, inner] for frame in stream])
     except UnusableError as error:
         raise InputError(f"{video}: {error}") from error
-    edge = (clip.stored_size - clip.size) // 2
-    return frames[:, edge : edge + clip.size, edge : edge + clip.size]
+    if stream.warning:
+        print(f"warning: {video}: {stream.warning}", file=sys.stderr)
+    return frames
 
 
 def place_windows(count: int, length: int, stride: int) -> List[int]:

@@ -22,7 +22,7 @@ from tests.serving_server import Server
 from tests.towers import FRAMES, SIZE
 
 ROOT = pathlib.Path(__file__).parents[1]
-KNOWN = ("--frames=4", "--size=16", "--fps=12.5")
+KNOWN = ("--frames=4", "--size=16", "--fps=12.5", "--send=float")
 LENGTH = 21  # frames of the video
 
 
@@ -91,16 +91,17 @@ def test_refuses_in_one_line(video, tmp_path):
         ({"frames": LENGTH + 1}, f"has {LENGTH} frames at 12.5 a second, less than a window of {LENGTH + 1}"),
         ({"size": 8}, "--size=8 is less than 16"),
         ({"fps": 120.0, "max_seconds": 1e4, "size": 256}, "GiB of frames a video"),
+        ({"send": "png"}, "--send=png of --size=16 to its own size, which --model_dir would tell; use --send=float"),
     ],
 )
 def test_refuses_settings(changes, said, video):
-    settings = {"rest": True, "frames": 4, "size": 16, "fps": 12.5, **changes}
+    settings = {"rest": True, "frames": 4, "size": 16, "fps": 12.5, "send": "float", **changes}
     with pytest.raises(InputError, match=re.escape(said)):
         client.run(str(video), client.ClientConfig(**settings))
 
 
 def test_refuses_videos(tmp_path):
-    config = client.ClientConfig(rest=True, frames=4, size=16, fps=12.5)
+    config = client.ClientConfig(rest=True, frames=4, size=16, fps=12.5, send="float")
     (tmp_path / "text.mp4").write_text("not a video")
     for name, said in (
         ("", "name a video"),
@@ -115,8 +116,48 @@ def test_window_is_that_of_the_training_unless_flags_say_otherwise():
     base, tower = served.export()
     found = client.find_clip(client.ClientConfig(model_dir=str(base)))
     assert found == client.Clip(FRAMES, SIZE, tower.about.fps, tower.about.stored_size)
-    changed = client.find_clip(client.ClientConfig(model_dir=str(base / "1"), frames=4, size=48))
+    changed = client.find_clip(client.ClientConfig(model_dir=str(base / "1"), frames=4, size=48, send="float"))
     assert changed == client.Clip(4, 48, tower.about.fps, 2 * tower.about.stored_size)
+    # Flags that repeat the training change nothing, whether some of them are given or all.
+    repeated = {"frames": FRAMES, "size": SIZE, "fps": tower.about.fps}
+    assert client.find_clip(client.ClientConfig(model_dir=str(base), **repeated)) == found
+    assert client.find_clip(client.ClientConfig(**repeated, send="float")).stored_size == SIZE
+
+
+@pytest.mark.parametrize("send", ["jpeg", "png"])
+def test_encoded_frames_that_the_server_would_scale_are_refused(send):
+    config = client.ClientConfig(model_dir=str(served.export()[0]), size=48, send=send)
+    with pytest.raises(InputError, match=f"--send={send} of --size=48 to its own size, 24; use --send=float"):
+        client.find_clip(config)
+
+
+def test_how_frames_are_sent_does_not_change_what_is_seen(server, video):
+    """Of a size that the flags repeat, exact and encoded frames give one embedding; of another one, floats do."""
+    common = {"rest": True, "server": server.rest, "model_dir": str(served.export()[0])}
+    found = {}
+    for send, size in (("float", 0), ("png", 0), ("png", SIZE), ("float", 48)):
+        config = client.ClientConfig(**common, size=size, send=send)
+        clip = client.find_clip(config)
+        transport = client.connect(config)
+        asked = Predictor(transport, send)
+        frames = client.read(video, clip, config.max_seconds)
+        found[send, size] = client.embed(asked, frames, [0, 8], FRAMES, config)
+        transport.close()
+    for key in (("float", 0), ("png", 0), ("png", SIZE)):
+        np.testing.assert_allclose(found[key], expected(video, [0, 8]), rtol=1e-5, atol=1e-5)
+    assert np.abs(found["float", 48] - found["float", 0]).max() > 1e-3
+
+
+def test_what_is_damaged_or_left_out_is_said(video, tmp_path, capfd):
+    clip = client.Clip(4, 16, 12.5, 16)
+    assert len(client.read(video, clip, 60.0)) == LENGTH and capfd.readouterr().err == ""
+    assert len(client.read(video, clip, 0.8)) == 10
+    assert capfd.readouterr().err == f"warning: {video}: only its first 0.8 s (--max_seconds)\n"
+    whole = videos.write(tmp_path / "whole.mkv", served.noise(1, LENGTH, 40, 64, 3)).read_bytes()
+    damaged = tmp_path / "damaged.mkv"
+    damaged.write_bytes(whole[: len(whole) * 3 // 4])
+    assert 0 < len(client.read(damaged, clip, 60.0)) < LENGTH
+    assert capfd.readouterr().err.startswith(f"warning: {damaged}: damaged, decoded in part: ")
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,8 @@ def read_loss(path: pathlib.Path) -> LossFile:
     try:
         content = json.loads(pathlib.Path(path).read_text())
         lambdas = {name: float(value) for name, value in content["lambdas"].items()}
+        if not isinstance(content.get("task", {}), dict):
+            raise ValueError("'task' is not by name")
         units = content.get("units")
         units = None if units is None else {name: float(units[name]) for name in lambdas}
     except FileNotFoundError:

@@ -12,6 +12,7 @@ weights of one that was not; SIGTERM saves first. `evaluate` and the export take
 Exit status: 0 when all steps are done, 1 when a term stopped being finite, 2 for bad input, 143 after SIGTERM.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -62,28 +63,31 @@ def main() -> None:
     from elo_tf.training import replicas, terms
     from elo_tf.training.trainer import DivergedError, Settings, Trainer
 
-    _use_devices(run, train)
+    _use_devices(run, model, train)
     strategy = replicas.make_strategy(train.distribute, train.tpu)
     task = _as_searched(train.loss, task)
     chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
+    _check_units(task, chosen)
     directory = pathlib.Path(run.run_dir)
     is_chief = replicas.number(strategy) == 0
-    busy = f"--run_dir={directory} is in use by another training; wait, or use another"
-    lock = claim_folder(directory, busy) if is_chief else None
     settings = Settings(run, data, model, train)
     facts = _facts(settings, task, chosen)
-    if is_chief:
-        _begin(directory, facts)
-        write_text(directory / "flags.txt", config.to_lines(run, data, model, task, train))
-    trainer = Trainer(settings, chosen, strategy)
-    try:
-        _train(trainer, chosen, directory, facts, is_chief)
-    except DivergedError as error:
-        print(f"error: {error}; the last good checkpoint is {trainer.checkpoints.last}", file=sys.stderr)
-        sys.exit(1)
-    finally:
-        if lock:
-            lock.close()
+    with contextlib.ExitStack() as held:
+        with replicas.refused_together(strategy):
+            if is_chief:
+                busy = f"--run_dir={directory} is in use by another training; wait, or use another"
+                held.enter_context(claim_folder(directory, busy))
+                check_run(directory, facts)
+        trainer = Trainer(settings, chosen, strategy)
+        if is_chief:
+            # Only now: the trainer refuses what does not fit, and a refused command leaves nothing to compare with.
+            begin(directory, facts)
+            write_text(directory / "flags.txt", config.to_lines(run, data, model, task, train))
+        try:
+            _train(trainer, chosen, directory, facts, is_chief)
+        except DivergedError as error:
+            print(f"error: {error}; the last good checkpoint is {trainer.checkpoints.last}", file=sys.stderr)
+            sys.exit(1)
 
 
 def _dry_run(
@@ -91,15 +95,22 @@ def _dry_run(
 ) -> None:
     """Prints what the training takes; with a loss file, of the terms that it leaves in the graph."""
     from elo_tf.costs.budget_report import Plan, dry_run
+    from elo_tf.ingest.records import Manifest
     from elo_tf.training import terms
 
     if train.loss:
-        chosen = terms.choose(train.loss, _as_searched(train.loss, task), train.drop_below, model.tasks)
-        model = dataclasses.replace(model, tasks=tuple(chosen.lambdas))
-    dry_run(Plan(data, model, task, train, budget, records, None, shared_batch=True))
+        task = _as_searched(train.loss, task)
+        chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
+        seen = terms.modalities_of(chosen.lambdas)
+        model = dataclasses.replace(model, tasks=tuple(chosen.lambdas), modalities=seen)
+    if train.epochs:
+        counted = sum(video["split"] == "train" for video in Manifest.load(records).usable) if records else 0
+        steps = train.epochs * (counted or budget.planned_videos) / data.batch_size
+        train = dataclasses.replace(train, steps=max(1, round(steps)))
+    dry_run(Plan(data, model, task, train, budget, records, None, shared_batch=True, parts=train.accumulate))
 
 
-def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
+def _use_devices(run: FinalRunConfig, model: ModelConfig, train: FinalTrainConfig) -> None:
     import tensorflow as tf
 
     if run.threads:
@@ -109,6 +120,8 @@ def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
         tf.config.experimental.enable_op_determinism()
     if train.share_every and train.distribute != "one":
         raise InputError("--share_every measures on one device; use it with --distribute=one")
+    if train.distribute == "tpu" and model.precision == "mixed_float16":
+        raise InputError("--precision=mixed_float16 is not for TPUs; use mixed_bfloat16")
 
 
 def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
@@ -120,8 +133,18 @@ def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
         return task
     searched = read_loss(pathlib.Path(loss)).content.get("task", {})
     known = {field.name for field in dataclasses.fields(TaskConfig)}
-    kept = {name: value for name, value in searched.items() if name in known and not flags.FLAGS[name].present}
-    return dataclasses.replace(task, **kept)
+    try:
+        kept = {name: value for name, value in searched.items() if name in known and not flags.FLAGS[name].present}
+        return dataclasses.replace(task, **kept)
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"--loss={loss}: 'task' is not as a search writes it ({error})") from None
+
+
+def _check_units(task: TaskConfig, chosen) -> None:
+    """Raises `InputError` where --loss_units says otherwise than the loss: units are measured by the search alone."""
+    if flags.FLAGS["loss_units"].present and (task.loss_units == "gradient") != bool(chosen.units):
+        own = "gradient" if chosen.units else "value"
+        raise InputError(f"--loss_units={task.loss_units}: the weights of --loss are for {own}; leave the flag out")
 
 
 def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
@@ -141,8 +164,14 @@ def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
     }
 
 
-def _begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
-    """Notes what the run depends on, or compares it with what was noted.
+def begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
+    """Notes what a new run depends on."""
+    if not (directory / RUN).exists():
+        write_text(directory / RUN, json.dumps(facts, indent=2) + "\n")
+
+
+def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
+    """Compares what the run depends on with what was noted when it began.
 
     Raises:
       InputError: the directory has another run, or a damaged one.
@@ -154,10 +183,11 @@ def _begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
         others = [name for name in ("journal.jsonl", "checkpoints") if (directory / name).exists()]
         if others:
             raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
-        write_text(path, json.dumps(facts, indent=2) + "\n")
         return
     try:
         before = json.loads(path.read_text())
+        if not isinstance(before, dict):
+            raise ValueError("no JSON object")
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); use another --run_dir") from None
     check_same(str(path), before, json.loads(json.dumps(facts)), set(MAY_DIFFER))
@@ -172,6 +202,7 @@ def _train(trainer, chosen, directory: pathlib.Path, facts: Dict[str, Any], is_c
     account = Account(trainer, chosen, directory if is_chief else None, done)
     if done >= trainer.steps:
         print(f"All {trainer.steps} steps are done; the tower is in {prefix}")
+        account.complete()
         return
     account.announce(prefix)
     asked = []

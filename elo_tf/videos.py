@@ -31,7 +31,11 @@ _EPOCHS = 2**32
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """What one process reads of each batch: a block of it, so that all processes together see what one alone would.
+    """What one process reads of each batch: a block of it.
+
+    Of videos in memory, all processes together see what one alone would. Streamed, each process fills its block from
+    its own shards: another number of processes sees other batches, and where shards are few, videos of some are seen
+    more often.
 
     Attributes:
       index, count: It is block `index` of `count`.

@@ -126,6 +126,15 @@ def test_the_papers_figures_by_hand(small):
     assert "0.0 clips/s a GPU" in page and "48,000 if it is 6" in page
 
 
+def test_a_step_in_parts_holds_a_part_and_computes_the_whole(small):
+    parts = make_budget(dataclasses.replace(SMALL, parts=2))
+    assert parts.step.batch == 2 and parts.work().operations == pytest.approx(small.work().operations)
+    assert parts.work().memory == pytest.approx(parts.fixed_bytes + 2 * parts.bytes_a_clip) < small.work().memory
+    assert "2 clips a device, 2 times a step" in text(dataclasses.replace(SMALL, parts=2), parts)
+    with pytest.raises(InputError, match="--accumulate=3 does not divide the 4 clips of a device"):
+        make_budget(dataclasses.replace(SMALL, parts=3))
+
+
 def test_storage_of_planned_records_by_hand(small):
     # A crop of 16 is 7/8 of 24 at most; 12.5 frames a second with 1280 samples of 2 bytes each.
     assert small.frames == 1000 * 4 * 12.5

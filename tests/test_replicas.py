@@ -66,6 +66,18 @@ def test_two_devices_equal_one(one, records, tmp_path):
         np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.slow
+def test_two_devices_take_a_batch_in_parts(records, tmp_path):
+    """Statistics are exchanged in every part; the devices end with the same weights, which have moved."""
+    trainer, losses = train(
+        records, tmp_path, replicas.make_strategy("mirrored"), data={"batch_size": 8, "resident_gb": 4.0}, accumulate=2
+    )
+    assert all(np.isfinite(list(each.values())).all() for each in losses)
+    for variable in trainer.model.variables:
+        copies = [np.array(copy) for copy in trainer.strategy.experimental_local_results(variable)]
+        np.testing.assert_array_equal(*copies, err_msg=variable.name)
+
+
 def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -152,5 +164,15 @@ def test_shares_of_processes_and_their_replicas():
 
 
 def test_batches_that_cannot_be_dealt_out_are_one_line(records, tmp_path):
-    with pytest.raises(InputError, match="--batch_size=5 cannot be dealt out to 2 replicas"):
-        trainings.make(records, tmp_path, replicas.make_strategy("mirrored"), data={"batch_size": 5})
+    two = replicas.make_strategy("mirrored")
+    for batch_size, message in ((5, "cannot be dealt out to 2 replicas"), (6, "gives each of 2 replicas 3 clips")):
+        with pytest.raises(InputError, match=f"--batch_size={batch_size} {message}"):
+            trainings.make(records, tmp_path, two, data={"batch_size": batch_size})
+    with pytest.raises(InputError, match="--jit_compile on 2 devices"):
+        trainings.make(records, tmp_path, two, jit_compile=True)
+
+
+def test_what_one_process_refuses_is_refused():
+    with pytest.raises(InputError, match="mine"):
+        with replicas.refused_together(tf.distribute.get_strategy()):
+            raise InputError("mine")

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import pytest
 from elo_tf.config import InputError
 from elo_tf.networks.tower import Tower
 from elo_tf.objective import save_loss
-from elo_tf.train import MAY_DIFFER, _begin, _open
+from elo_tf.storage import claim_folder
+from elo_tf.train import MAY_DIFFER, begin, check_run
 from tests import trainings, videos
 from tests.test_training_log import scalars
 
@@ -160,6 +162,13 @@ def test_a_finished_training_and_a_damaged_one(unbroken, records, tmp_path):
     run_dir, _ = unbroken
     code, output, errors = trainings.finish(trainings.start(records, run_dir, *FLAGS))
     assert code == 0 and "All 9 steps are done" in output, errors
+    # Killed after the last checkpoint, before the results were written.
+    results = run_dir / "results.json"
+    whole = json.loads(results.read_text())
+    results.unlink()
+    code, output, errors = trainings.finish(trainings.start(records, run_dir, *FLAGS))
+    kept = json.loads(results.read_text())
+    assert code == 0 and kept["steps"] == 9 and kept["parameters"] == whole["parameters"] and "seconds" not in kept
     data = run_dir / "checkpoints" / "ckpt-9.data-00000-of-00001"
     whole = data.read_bytes()
     try:
@@ -179,25 +188,50 @@ def test_a_finished_training_and_a_damaged_one(unbroken, records, tmp_path):
         (["--batch_size=1"], "--batch_size=1 is less than 2"),
         (["--run_dir=/proc/run"], "/proc/run"),
         (["--accumulate=3"], "--accumulate=3 does not divide the 4 clips"),
+        (["--loss_units=gradient"], "--loss_units=gradient: the weights of --loss are for value"),
+        (["--distribute=tpu", "--precision=mixed_float16"], "--precision=mixed_float16 is not for TPUs"),
     ],
 )
 def test_bad_input_is_one_line(records, tmp_path, flags, message):
     code, output, errors = trainings.finish(trainings.start(records, tmp_path / "run", *flags))
     assert code == 2 and message in errors and len(errors.strip().splitlines()) == 1, errors
-    assert not (tmp_path / "run" / "checkpoints").exists()
+    # Nothing that the mended command would be compared with.
+    assert not (tmp_path / "run").exists() or os.listdir(tmp_path / "run") == [".lock"]
 
 
-def test_two_trainings_on_one_run_directory(tmp_path):
-    with _open(tmp_path / "run"):
-        with pytest.raises(InputError, match="in use by another training"):
-            _open(tmp_path / "run")
-    _open(tmp_path / "run").close()
+def test_two_trainings_on_one_run_directory(records, tmp_path):
+    with claim_folder(tmp_path / "run", "busy"):
+        code, _, errors = trainings.finish(trainings.start(records, tmp_path / "run"))
+    assert code == 2 and "in use by another training" in errors and len(errors.strip().splitlines()) == 1, errors
+    assert os.listdir(tmp_path / "run") == [".lock"]
+
+
+def test_a_damaged_shard_is_one_line(records, tmp_path):
+    """Whether it is read at the start, into memory, or in the middle of the training."""
+    copy = shutil.copytree(records, tmp_path / "records")
+    for shard in copy.glob("train-*.tfrecord"):
+        shard.write_bytes(shard.read_bytes()[:-100])
+    for number, resident in enumerate(("4", "0")):
+        flags = [f"--resident_gb={resident}", "--max_sources_ahead=2", "--tasks=rgb/shuffle"]
+        code, _, errors = trainings.finish(trainings.start(copy, tmp_path / f"run{number}", *flags))
+        assert code == 2 and "record" in errors and "--validate" in errors and len(errors.strip().splitlines()) == 1, (
+            errors
+        )
+
+
+def test_unfinished_records_are_refused(records, tmp_path):
+    copy = shutil.copytree(records, tmp_path / "records")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "complete": False}))
+    with pytest.raises(InputError, match="is unfinished; run python -m elo_tf.prepare again"):
+        trainings.make(copy, tmp_path / "run")
 
 
 def test_other_settings_are_refused_by_name(tmp_path):
     facts = {"settings": {"batch_size": 4, "save_every": 5}, "lambdas": {"rgb/shuffle": 0.5}, "records_hash": "0"}
-    _begin(tmp_path, facts)
-    _begin(tmp_path, {**facts, "settings": {"batch_size": 4, "save_every": 7}})
+    check_run(tmp_path, facts)
+    begin(tmp_path, facts)
+    check_run(tmp_path, {**facts, "settings": {"batch_size": 4, "save_every": 7}})
     assert "save_every" in MAY_DIFFER
     for changed, message in (
         ({"settings": {"batch_size": 8, "save_every": 5}}, "batch_size: was 4, now 8"),
@@ -205,16 +239,16 @@ def test_other_settings_are_refused_by_name(tmp_path):
         ({"records_hash": "1"}, "records_hash: was 0, now 1"),
     ):
         with pytest.raises(InputError, match=message):
-            _begin(tmp_path, {**facts, **changed})
+            check_run(tmp_path, {**facts, **changed})
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
-        _begin(tmp_path, facts)
+        check_run(tmp_path, facts)
 
 
 def test_a_directory_of_something_else_is_refused(tmp_path):
     (tmp_path / "journal.jsonl").write_text("")
     with pytest.raises(InputError, match="journal.jsonl of something else"):
-        _begin(tmp_path, {"settings": {}})
+        check_run(tmp_path, {"settings": {}})
 
 
 def test_terms_are_formed_as_in_the_search_but_for_flags(records, tmp_path):

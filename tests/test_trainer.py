@@ -82,7 +82,7 @@ def test_pictures_of_every_term_that_decodes(records, tmp_path):
     """Named, and on what each ought to show: the target above, what is decoded below."""
     tasks = ("rgb/reconstruct", "rgb/predict", "grey/colorize", "rgb-flow/transfer", "rgb-audio/transfer")
     trainer = trainings.make(records, tmp_path, tasks=(*tasks, "rgb/shuffle"))
-    clips = trainer.sample()
+    clips = trainer.sample(pictures.CLIPS)
     drawn = pictures.draw(trainer.model, clips)
     assert set(drawn) == set(tasks)
     for name, (decoded, target) in trainer.model.examples(clips).items():
@@ -122,4 +122,4 @@ def test_the_pointer_decodes_no_frames(records, tmp_path):
     trainer = trainings.make(
         records, tmp_path, tasks=("grey/colorize", "rgb/shuffle"), task=TaskConfig(colorize_head="pointer")
     )
-    assert not trainer.model.examples(trainer.sample())
+    assert not trainer.model.examples(trainer.sample(2))

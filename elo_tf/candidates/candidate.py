@@ -69,8 +69,7 @@ class CandidateRunner:
             raise InputError("--precision=mixed_float16 is for elo_tf.train; a search takes float32 or mixed_bfloat16")
         tf.keras.mixed_precision.set_global_policy(settings.model.precision)
         manifest = Manifest.load(settings.run.records)
-        if not manifest.complete:
-            raise InputError(f"{settings.run.records} is unfinished; run python -m elo_tf.prepare again to complete it")
+        manifest.require_complete()
         terms = tasks.select(check_modalities(settings.model.modalities), settings.model.tasks, settings.task)
         sizes = clip_sizes(manifest, settings.data)
         self.model = EloModel(terms, sizes, settings.model.backbone, penalty(settings.train))

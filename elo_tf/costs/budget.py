@@ -50,6 +50,7 @@ class Plan:
       records: Folder of the records; "" where there are none yet.
       evolution: Of a search; None if one loss is trained.
       shared_batch: Whether all devices share the B clips of a step; else each candidate has a device of its own.
+      parts: In how many parts a device takes its clips, one after the other.
     """
 
     data: DataConfig
@@ -60,14 +61,21 @@ class Plan:
     records: str = ""
     evolution: Optional[EvolutionConfig] = None
     shared_batch: bool = False
+    parts: int = 1
 
     @property
-    def device_batch(self) -> int:
-        """Clips that a device holds in a step.
+    def clips_at_a_time(self) -> int:
+        """Clips that a device holds at a time.
 
         Raises:
-          InputError: the devices cannot share the batch evenly.
+          InputError: the devices cannot share the batch evenly, or parts not the clips of a device.
         """
+        each = self._device_batch()
+        if each % self.parts:
+            raise InputError(f"--accumulate={self.parts} does not divide the {each} clips of a device")
+        return each // self.parts
+
+    def _device_batch(self) -> int:
         if not self.shared_batch:
             return self.data.batch_size
         share, rest = divmod(self.data.batch_size, self.budget.devices)
@@ -100,7 +108,8 @@ class Budget:
     """The counted figures.
 
     Attributes:
-      step: As traced for one device.
+      step: As traced for one device, or for one of its parts.
+      parts: Parts of a step.
       sizes: What the clips measure.
       slot_bytes: Of the optimiser's variables.
       records: Bytes a frame.
@@ -110,6 +119,7 @@ class Budget:
     """
 
     step: TracedStep
+    parts: int
     sizes: ClipSizes
     slot_bytes: int
     records: RecordSizes
@@ -136,8 +146,8 @@ class Budget:
     def work(self) -> Work:
         """One step on one device."""
         return Work(
-            operations=self.step.batch * self.clip_operations,
-            traffic=PASSES_OVER_ACTIVATIONS * self.step.kept_bytes,
+            operations=self.parts * self.step.batch * self.clip_operations,
+            traffic=self.parts * PASSES_OVER_ACTIVATIONS * self.step.kept_bytes,
             memory=self.fixed_bytes + self.step.batch * self.bytes_a_clip,
         )
 
@@ -148,7 +158,7 @@ def make_budget(plan: Plan) -> Budget:
     Raises:
       InputError: settings or records do not fit together.
     """
-    batch = plan.device_batch
+    batch = plan.clips_at_a_time
     manifest = Manifest.load(plan.records) if plan.records else None
     sizes = clip_sizes(manifest, plan.data) if manifest else _planned_sizes(plan.data)
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
@@ -162,7 +172,7 @@ def make_budget(plan: Plan) -> Budget:
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
     slots = slots_a_weight(plan.train) * step.gradient_bytes
-    return Budget(step, sizes, slots, records, videos, frames, manifest is not None, search)
+    return Budget(step, plan.parts, sizes, slots, records, videos, frames, manifest is not None, search)
 
 
 def slots_a_weight(train: TrainConfig) -> int:

@@ -40,11 +40,15 @@ def _step(plan: Plan, budget: Budget) -> List[str]:
         "THE STEP",
         f"{plan.model.backbone} towers of {towers}; {step.terms} terms; {plan.model.precision}",
         f"clips of {sizes.frames} frames, {sizes.size} x {sizes.size} pixels, sound {sizes.audio_steps} x "
-        f"{sizes.mel_bins} a frame; {step.batch} clips a device",
+        f"{sizes.mel_bins} a frame; {step.batch} clips a device{_times(budget)}",
     ]
     if step.faults:
         return [*lines, f"{len(step.faults)} FAULTS:", *(f"  {fault}" for fault in step.faults)]
     return [*lines, "checked: every term is one number, and every weight that a term should teach gets a gradient"]
+
+
+def _times(budget: Budget) -> str:
+    return f", {budget.parts} times a step" if budget.parts > 1 else ""
 
 
 def _parts(budget: Budget) -> List[str]:
@@ -117,7 +121,7 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
     rows += [_device(plan, budget, device) for device in devices]
     if not budget.search:
         rows = [(*row[:-2], row[-1]) for row in rows]  # All is the one training.
-    more_devices = ", or more --devices to share it" if plan.shared_batch else ""
+    more_devices = ", a larger --accumulate, or more --devices to share it" if plan.shared_batch else ""
     lines = [
         f"TIME, {_count(budget.work().operations)}FLOPs a step and device, at {own.utilisation:.0%} of the peak rate "
         "(--utilisation, an assumption)",
@@ -154,7 +158,7 @@ def _device(plan: Plan, budget: Budget, device: Accelerator) -> Sequence[str]:
         str(largest_batch(device, budget.fixed_bytes, budget.bytes_a_clip)),
         f"{1e3 * made.seconds:.3g} ms" if made.seconds < 1 else f"{made.seconds:.2f} s",
         made.limit,
-        f"{budget.step.batch / made.seconds:,.1f}",
+        f"{budget.parts * budget.step.batch / made.seconds:,.1f}",
         _duration(training),
         _duration(total),
         _duration(total / own.devices, days=True),

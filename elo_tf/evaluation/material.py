@@ -38,8 +38,7 @@ class Material:
           InputError: there are none, they are unfinished, or their frames do not fit those that the tower knows.
         """
         manifest = Manifest.load(records)
-        if not manifest.complete:
-            raise InputError(f"{records} is unfinished; run python -m elo_tf.prepare again to complete it")
+        manifest.require_complete()
         fps, size = manifest.settings["fps"], manifest.settings["size"]
         if abs(fps - about.fps) > 1e-6 * about.fps:
             raise InputError(

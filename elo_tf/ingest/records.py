@@ -159,6 +159,11 @@ class Manifest:
     def usable(self) -> List[Dict[str, Any]]:
         return [video for video in self.videos if video["ok"]]
 
+    def require_complete(self) -> None:
+        """Raises `InputError` where the conversion has not come to its end."""
+        if not self.complete:
+            raise InputError(f"{self.folder} is unfinished; run python -m elo_tf.prepare again to complete it")
+
     @property
     def refused(self) -> List[Dict[str, Any]]:
         return [video for video in self.videos if not video["ok"]]

@@ -3,7 +3,7 @@
 import json
 import pathlib
 import time
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from elo_tf import catalogue, tasks
 from elo_tf.clips import MODALITIES
@@ -123,32 +123,45 @@ class Account:
         if train.share_every and step % train.share_every == 0:
             self._log.shares(step, self._trainer.shares())
         if train.pictures_every and step % train.pictures_every == 0:
-            self._log.pictures(step, pictures.draw(self._trainer.model, self._trainer.sample()))
+            self._log.pictures(step, pictures.draw(self._trainer.model, self._trainer.sample(pictures.CLIPS)))
+
+    def complete(self) -> None:
+        """Writes what is lacking of results.json where the program was killed between the last checkpoint and it."""
+        if self._directory is not None and not (self._directory / RESULTS).exists():
+            self._write(self._facts())
 
     def conclude(self) -> None:
         """Writes results.json and prints the end."""
         if self._directory is None:
             return
-        trainer, totals = self._trainer, self._totals
-        seconds = max(totals["seconds"], 1e-9)
-        facts = {
+        totals, seconds = self._totals, max(self._totals["seconds"], 1e-9)
+        speed, waiting = totals["clips"] / seconds, totals["waiting"] / seconds
+        self._write({
+            **self._facts(),
+            "losses": self._last,
+            # Of the part that this process has trained, but for its first call, which traces the graph.
+            "seconds": round(seconds, 1),
+            "clips_per_second": round(speed, 3),
+            "waiting_for_data": round(waiting, 4),
+        })  # fmt: skip
+        print(
+            f"{self._trainer.steps} steps done, {speed:.1f} clips/s, {waiting:.1%} of the time waiting for data; "
+            f"the tower is in {self._trainer.checkpoints.last}"
+        )
+
+    def _facts(self) -> Dict[str, Any]:
+        trainer = self._trainer
+        return {
             "steps": trainer.steps,
             "clips": trainer.steps * trainer.settings.data.batch_size,
-            "losses": self._last,
             "lambdas": self._terms.lambdas,
             "parameters": trainer.parameters(),
             "devices": trainer.strategy.num_replicas_in_sync,
-            # Of the part that this process has trained, but for its first call, which traces the graph.
-            "seconds": round(seconds, 1),
-            "clips_per_second": round(totals["clips"] / seconds, 3),
-            "waiting_for_data": round(totals["waiting"] / seconds, 4),
             "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+
+    def _write(self, facts: Dict[str, Any]) -> None:
         write_text(self._directory / RESULTS, json.dumps(facts, indent=2) + "\n")
-        print(
-            f"{trainer.steps} steps done, {facts['clips_per_second']:.1f} clips/s, {facts['waiting_for_data']:.1%} of "
-            f"the time waiting for data; the tower is in {trainer.checkpoints.last}"
-        )
 
 
 def _nothing() -> Dict[str, float]:

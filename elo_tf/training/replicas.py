@@ -1,9 +1,10 @@
 """Where a training runs: one device, all devices of this machine, several machines, or a TPU (`tf.distribute`)."""
 
+import contextlib
 import json
 import os
 import socket
-from typing import Sequence
+from typing import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -91,6 +92,18 @@ def number(strategy: tf.distribute.Strategy) -> int:
 def agree(strategy: tf.distribute.Strategy, wish: bool) -> bool:
     """Whether any of the processes wishes it. All have to ask at the same step."""
     return _sum(strategy, [float(wish)])[0] > 0
+
+
+@contextlib.contextmanager
+def refused_together(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """What one of the processes refuses (`InputError`), all refuse: none waits for one that has ended."""
+    refusal = None
+    try:
+        yield
+    except InputError as error:
+        refusal = error
+    if agree(strategy, refusal is not None):
+        raise refusal or InputError("another of the processes was refused; its message says why")
 
 
 def are_alike(strategy: tf.distribute.Strategy, number: int) -> bool:

@@ -62,7 +62,7 @@ def choose(
     if not kept:
         raise InputError(f"--drop_below={drop_below:g} leaves no term of --loss={loss}; lower it")
     try:
-        built = tasks.select(_modalities(kept), tuple(kept), config)
+        built = tasks.select(modalities_of(kept), tuple(kept), config)
     except InputError as error:
         raise InputError(f"--loss={loss}, --drop_below={drop_below:g}: {error}") from None
     dropped = {name: weight for name, weight in found.lambdas.items() if name not in kept}
@@ -98,7 +98,7 @@ def _check_schema(loss: str, found: LossFile, config: TaskConfig) -> None:
         )
 
 
-def _modalities(names: Mapping[str, float]) -> Tuple[str, ...]:
+def modalities_of(names: Mapping[str, float]) -> Tuple[str, ...]:
     """The towers that terms of these names look at, RGB among them, in canonical order."""
     seen = {modality for name in names for modality in name.split("/")[0].split("-")} | {"rgb"}
     return tuple(modality for modality in MODALITIES if modality in seen)

@@ -4,10 +4,11 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
                          └ on the device, by one call
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,18 @@ from elo_tf.training.update import Update, check_parts
 
 class DivergedError(ArithmeticError):
     """A term, or a weight, stopped being finite."""
+
+
+@contextlib.contextmanager
+def reading(records: str) -> Iterator[None]:
+    """Makes a shard that is missing or damaged an `InputError`, which names the remedy."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+        # From within a graph it comes after a title and a trace.
+        lines = [line.strip() for line in str(error).splitlines() if "record" in line or "No such file" in line]
+        reason = lines[0][:200] if lines else type(error).__name__
+        raise InputError(f"{records} cannot be read ({reason}); run python -m elo_tf.prepare --validate") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +96,15 @@ class Trainer:
         run, train = settings.run, settings.train
         tf.keras.utils.set_random_seed(run.seed)
         tf.keras.mixed_precision.set_global_policy(settings.model.precision)
-        sizes = clip_sizes(Manifest.load(run.records), settings.data)
-        with strategy.scope():
+        manifest = Manifest.load(run.records)
+        manifest.require_complete()
+        sizes = clip_sizes(manifest, settings.data)
+        if train.jit_compile and strategy.num_replicas_in_sync > 1:
+            raise InputError(
+                f"--jit_compile on {strategy.num_replicas_in_sync} devices: XLA cannot compile terms that look at the "
+                "videos of all devices; leave it out (TPUs compile in any case)"
+            )
+        with strategy.scope(), reading(run.records):
             self.model = EloModel(terms.tasks, sizes, settings.model.backbone, penalty(train))
             self.reader = Reader.open(run.records, "train", self.model.needs, settings.data)
             self.steps = self._length()
@@ -97,6 +117,7 @@ class Trainer:
         update = Update(self.model, train.clip_norm, train.accumulate)
         self._update = tf.function(update, jit_compile=True, autograph=False) if train.jit_compile else update
         self._stretch = tf.function(self._make_steps, autograph=False)
+        self._norms = GradientNorms(self.model)
         self._batches: Any = None
 
     def _length(self) -> int:
@@ -112,6 +133,12 @@ class Trainer:
             raise InputError(
                 f"--batch_size={self.settings.data.batch_size} cannot be dealt out to "
                 f"{self.strategy.num_replicas_in_sync} replicas; use a multiple of their number"
+            )
+        if each % 2 and self.strategy.num_replicas_in_sync > 1:
+            # Views are made of every second clip: only of an even number are they those that one device would see.
+            raise InputError(
+                f"--batch_size={self.settings.data.batch_size} gives each of {self.strategy.num_replicas_in_sync} "
+                f"replicas {each} clips; use an even number for each"
             )
         check_parts(each, self.settings.train.accumulate)
         zeros = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), clip_specs(self.model.sizes, 2))
@@ -157,7 +184,8 @@ class Trainer:
         if self._batches is None:
             self._batches = self._open()
         begun = time.perf_counter()
-        values, waited, bad = self._stretch(self._batches, tf.constant(count))
+        with reading(self.settings.run.records):
+            values, waited, bad = self._stretch(self._batches, tf.constant(count))
         values, bad = values.numpy(), bad.numpy()
         seconds = time.perf_counter() - begun
         if (bad >= 0).any():
@@ -237,13 +265,14 @@ class Trainer:
         events = (train.save_every, train.log_every, train.share_every, train.pictures_every)
         return min(train.steps_a_call, self.steps - step, *(each - step % each for each in events if each))
 
-    def sample(self) -> Dict[str, Any]:
-        """The first batch of the run, of which pictures are made: the same at every time."""
-        return next(iter(self.reader.training(self.settings.run.seed)))
+    def sample(self, count: int) -> Dict[str, Any]:
+        """The first clips of the run, of which pictures are made: the same at every time."""
+        clips = next(iter(self.reader.training(self.settings.run.seed)))
+        return tf.nest.map_structure(lambda values: values[:count], clips)
 
     def shares(self) -> Dict[str, float]:
-        """The part of each term in the gradient of the RGB tower, on one device."""
-        return GradientNorms(self.model).shares(self.sample())
+        """The part of each term in the gradient of the RGB tower, on one device, which holds one part of a batch."""
+        return self._norms.shares(self.sample(self.settings.data.batch_size // self.settings.train.accumulate))
 
     def learning_rate(self) -> float:
         """That of the next step."""

@@ -51,7 +51,7 @@ class Update:
         names = self._model.objective.names
         variables: List[tf.Variable] = []
 
-        def part(index):
+        def part(index, clips):
             cut = tf.nest.map_structure(lambda values: values[index * size : (index + 1) * size], clips)
             cut = tf.nest.map_structure(lambda values: tf.ensure_shape(values, [size, *values.shape[1:]]), cut)
             losses, pairs = self._model.compute_gradients(cut)
@@ -59,19 +59,26 @@ class Update:
             return [losses[name] for name in names], [gradient for gradient, _ in pairs]
 
         # The first part outside of the loop says which variables have a gradient, and how the sums begin.
-        values, gradients = part(tf.constant(0))
+        values, gradients = part(tf.constant(0), clips)
 
-        def add(index, values, gradients):
-            more, further = part(index)
+        def add(index, values, gradients, clips=clips):
+            more, further = part(index, clips)
             return (
                 index + 1,
                 [value + other for value, other in zip(values, more)],
                 [gradient + other for gradient, other in zip(gradients, further)],
             )
 
-        _, values, gradients = tf.while_loop(
-            lambda index, *_: index < self._parts, add, (tf.constant(1), values, gradients), parallel_iterations=1
-        )
+        if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
+            _, values, gradients = tf.while_loop(
+                lambda index, *_: index < self._parts, add, (tf.constant(1), values, gradients), parallel_iterations=1
+            )
+        else:
+            # Replicas cannot meet inside of a loop of the graph, as batch normalisation of all of them must.
+            for index in range(1, self._parts):
+                with tf.control_dependencies(gradients):  # One part after the other, or all would be in memory at once.
+                    later = tf.nest.map_structure(tf.identity, clips)
+                _, values, gradients = add(tf.constant(index), values, gradients, later)
         losses = {name: value / self._parts for name, value in zip(names, values)}
         return losses, variables, [gradient / self._parts for gradient in gradients]
 

@@ -43,7 +43,7 @@ from elo_tf.reporting import report
 from elo_tf.reporting.findings import findings, winner
 from elo_tf.rounds import Search
 from elo_tf.storage import write_text
-from elo_tf.strategy import fixed_vectors, make_strategy
+from elo_tf.strategy import fixed_vectors, make_rungs, make_strategy
 from elo_tf.workers import parse
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
@@ -71,18 +71,22 @@ def main() -> None:
 
         dry_run(Plan(data, model, task, train, budget, run.records, evolution))
         return
-    directory = _run_directory(run)
+    _check_paths(run)
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
+    strategy = make_strategy(evolution, len(names), run.seed, vectors)
+    make_rungs(evolution, train.steps)
     header = make_header(run.seed, configs, names, manifest, vectors)
-    with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
+    engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
+    # From here on there are files: flags that can be refused without a look at the videos have been.
+    directory = _run_directory(run)
+    with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
+        search = Search(journal, evolution, directory, strategy)
         write_text(directory / "flags.txt", config.to_lines(*configs, workers))
-        search = Search(journal, evolution, directory, make_strategy(evolution, len(names), run.seed, vectors))
         if search.is_left():
             settings = Settings(run, data, model, task, train, fitness)
-            engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
             with Crew(engine, CandidateWorker, (settings,), evolution.retries) as crew:
                 print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
                 announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
@@ -99,17 +103,21 @@ def list_losses(data: DataConfig, model: ModelConfig, task: TaskConfig) -> None:
     print(table(catalogue(EloModel(terms, sizes, model.backbone))))
 
 
-def _run_directory(run: RunConfig) -> pathlib.Path:
-    """The run directory, made if need be.
-
-    Raises:
-      InputError: a path is not given, or the disk is nearly full.
-    """
+def _check_paths(run: RunConfig) -> None:
+    """Raises `InputError` where a path is not given, or that of the records is no folder."""
     for name in ("records", "run_dir"):
         if not getattr(run, name):
             raise InputError(f"--{name} is not given; see --help")
     if not os.path.isdir(run.records) and "://" not in run.records:
         raise InputError(f"--records={run.records} is no folder; make records with python -m elo_tf.prepare")
+
+
+def _run_directory(run: RunConfig) -> pathlib.Path:
+    """The run directory, made if need be.
+
+    Raises:
+      InputError: the disk is nearly full.
+    """
     directory = pathlib.Path(run.run_dir)
     directory.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free

@@ -1,4 +1,4 @@
-"""The strategy that the settings of a search name."""
+"""The strategy that the settings of a search name, and the rungs on which its candidates are trained."""
 
 import pathlib
 from typing import Optional, Sequence, Tuple
@@ -6,6 +6,7 @@ from typing import Optional, Sequence, Tuple
 from elo_tf.config import EvolutionConfig, InputError
 from elo_tf.evolution import base
 from elo_tf.objective import load_loss
+from elo_tf.record.rungs import Rungs
 
 # [n][G], what the strategy `fixed` evaluates.
 Vectors = Optional[Tuple[Tuple[float, ...], ...]]
@@ -30,6 +31,18 @@ def make_strategy(evolution: EvolutionConfig, dimensions: int, seed: int, vector
         return base.create(evolution.strategy, dimensions=dimensions, seed=seed, settings=settings)
     except ValueError as error:
         raise InputError(f"--strategy={evolution.strategy}: {error}") from None
+
+
+def make_rungs(evolution: EvolutionConfig, steps: int) -> Rungs:
+    """How long candidates are trained, up to a full length of `steps`.
+
+    Raises:
+      InputError: there are no such rungs.
+    """
+    try:
+        return Rungs.of(steps, evolution.rungs, evolution.reduction)
+    except ValueError as error:
+        raise InputError(f"--rungs={evolution.rungs}: {error}") from None
 
 
 def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: str) -> Vectors:

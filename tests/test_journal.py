@@ -185,6 +185,7 @@ def test_torn_anywhere_it_is_readable_and_goes_on(path):
         (1, lambda line: line[:40]),
         (1, lambda line: line.replace('"version": 2', '"version": 1')),
         (1, lambda line: line.replace("header", "note")),
+        (1, lambda line: line.replace('"steps": 9', '"steps": 9, "rungs": 4')),
         (3, lambda line: line.replace("asked", "esked")),
         (3, lambda line: line.replace('"generation": 0', '"generation": 1')),
         (3, lambda line: line.replace("[[0.", "[[7.")),

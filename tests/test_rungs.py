@@ -31,6 +31,12 @@ def test_lengths_rise_by_the_reduction():
         Rungs.of(10, 4, 3.0)
 
 
+@pytest.mark.parametrize("arguments, lengths", [((4, 2, 1.1), r"\(4, 4\)"), ((3, 3, 1.1), r"\(2, 3, 3\)")])
+def test_equal_lengths_are_refused(arguments, lengths):
+    with pytest.raises(ValueError, match=lengths):
+        Rungs.of(*arguments)
+
+
 def test_number_of_trainings():
     assert RUNGS.trainings(9) == 9 + 3 + 1 and RUNGS.trainings(10) == 10 + 4 + 2
     assert Rungs.of(7, 1, 3.0).trainings(10) == 10

@@ -212,7 +212,9 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--strategy=fixed", "--lambda_files=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--strategy=tournament", "--pool=9"], "a tournament of 25 cannot be drawn from a pool of 9"),
         (["--tournament_size=0"], "--tournament_size=0 is less than 1, its limit"),
-        (["--clusters=40"], "--clusters=40 is more than the"),
+        (["--rungs=4"], "--rungs=4: 4 rungs that lessen by 3 leave no step of 4 to the shortest"),
+        (["--rungs=2", "--reduction=1.1"], "--rungs=2: 2 rungs that lessen by 1.1 are (4, 4) steps long"),
+        (["--workers=foo"], "--workers='foo' is not understood"),
         (["extra"], "'extra' is not a flag"),
     ],
 )
@@ -221,6 +223,7 @@ def test_bad_input_is_one_line(records, tmp_path, flags, message):
     lines = [line for line in errors.splitlines() if line.strip()]
     assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), errors
     assert message in lines[0]
+    assert not (tmp_path / "run").exists()
 
 
 TERMS = ("rgb/shuffle", "rgb/reconstruct", "rgb-audio/embed")
@@ -265,7 +268,8 @@ def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path)
 
 
 def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):
-    assert finish(start(records, tmp_path, "--clusters=40"))[0] == 2
+    code, _, errors = finish(start(records, tmp_path, "--clusters=40"))
+    assert code == 2 and len(errors.splitlines()) == 1 and "--clusters=40 is more than the" in errors
     code, _, errors = finish(start(records, tmp_path, "--generations=1", "--population=3", "--steps=1"))
     assert code == 0, errors
 
@@ -275,11 +279,19 @@ def test_records_without_a_manifest(tmp_path):
     assert code == 2 and "holds no records" in errors and "Traceback" not in errors
 
 
-def test_other_settings_are_refused_by_name(unbroken, records):
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--steps=5", "--generations=3"], "steps: was 4, now 5"),
+        (["--strategy=random"], "strategy: was cma_es, now random"),
+        (["--workers=foo"], "--workers='foo' is not understood"),
+    ],
+)
+def test_a_run_stays_as_it_is_where_flags_are_refused(unbroken, records, flags, message):
     run_dir, _ = unbroken
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
-    code, _, errors = finish(start(records, run_dir, "--steps=5", "--generations=3"))
-    assert code == 2 and "steps: was 4, now 5" in errors and "generations" not in errors
+    code, _, errors = finish(start(records, run_dir, *flags))
+    assert code == 2 and message in errors and "generations" not in errors
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 

@@ -43,8 +43,7 @@ class History:
     @property
     def rungs(self) -> Rungs:
         """How long candidates are trained."""
-        settings = self.header["settings"]
-        return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
+        return _rungs(self.header)
 
     def generations(self) -> List[Generation]:
         """All that was asked, with the results so far."""
@@ -106,6 +105,7 @@ class History:
                 raise ValueError(f"version {record['version']} is not the version {VERSION} that is understood here")
             if not record["names"]:
                 raise ValueError("no λ is named")
+            _rungs(record)
         elif kind == "note":
             if record["name"] in self.notes or "value" not in record:
                 raise ValueError(f"note {record['name']!r} is there already, or has no value")
@@ -186,6 +186,11 @@ class History:
             else:
                 self._finalists = candidates, lambdas, tuple(record["seeds"]), len(self._asked)
             self._candidates = max(self._candidates, max(candidates) + 1)
+
+
+def _rungs(header: Mapping[str, Any]) -> Rungs:
+    settings = header["settings"]
+    return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
 
 
 def _result(record: Mapping[str, Any]) -> Result:

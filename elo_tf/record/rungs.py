@@ -31,11 +31,16 @@ class Rungs:
         """Rungs up to a full length of `steps`, each longer than the one before by the factor of the reduction.
 
         Raises:
-          ValueError: the shortest rung would have no step.
+          ValueError: the shortest rung would have no step, or two would be equally long, whose results could not be
+            told apart.
         """
         lengths = tuple(round(steps / reduction**above) for above in reversed(range(rungs)))
         if lengths[0] < 1:
             raise ValueError(f"{rungs} rungs that lessen by {reduction:g} leave no step of {steps} to the shortest")
+        if len(set(lengths)) < rungs:
+            raise ValueError(
+                f"{rungs} rungs that lessen by {reduction:g} are {lengths} steps long; each must exceed the last"
+            )
         return cls(lengths, reduction)
 
     def trainings(self, candidates: int) -> int:

@@ -128,8 +128,11 @@ def test_the_papers_figures_by_hand(small):
 
 def test_a_step_in_parts_holds_a_part_and_computes_the_whole(small):
     parts = make_budget(dataclasses.replace(SMALL, parts=2))
-    assert parts.step.batch == 2 and parts.work().operations == pytest.approx(small.work().operations)
-    assert parts.work().memory == pytest.approx(parts.fixed_bytes + 2 * parts.bytes_a_clip) < small.work().memory
+    assert parts.step.batch == 2
+    # Up to the few operations that a part does on the weights.
+    assert parts.work().operations == pytest.approx(small.work().operations, rel=0.01)
+    assert parts.work().memory == pytest.approx(parts.fixed_bytes + 2 * parts.bytes_a_clip)
+    assert parts.work().memory < small.work().memory
     assert "2 clips a device, 2 times a step" in text(dataclasses.replace(SMALL, parts=2), parts)
     with pytest.raises(InputError, match="--accumulate=3 does not divide the 4 clips of a device"):
         make_budget(dataclasses.replace(SMALL, parts=3))
@@ -157,7 +160,7 @@ def test_storage_of_records_is_measured(tmp_path):
 
 def test_devices_share_a_batch_evenly_or_it_is_refused():
     plan = dataclasses.replace(SMALL, shared_batch=True)
-    assert plan.device_batch == 2 and SMALL.device_batch == 4
+    assert plan.clips_at_a_time == 2 and SMALL.clips_at_a_time == 4
     with pytest.raises(InputError, match=r"--batch_size=4 .*--devices=3"):
         make_budget(dataclasses.replace(plan, budget=BudgetConfig(devices=3)))
 

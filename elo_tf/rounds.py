@@ -7,7 +7,7 @@ strategy ── lambdas ──> journal ──> crew ──> journal ── fitn
 import dataclasses
 import math
 import pathlib
-from typing import List, Optional, Sequence
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -29,6 +29,14 @@ UNITS = "loss_units"
 
 # Added to the search's seed for the fresh ones: no search uses seeds so far apart.
 _FRESH = 100_003
+
+
+class _Wanted(NamedTuple):
+    """Finalists as the journal takes them: numbers [n], None for one without; lambdas [n,G]; fresh seeds."""
+
+    numbers: List[Optional[int]]
+    lambdas: np.ndarray
+    seeds: Tuple[int, ...]
 
 
 class Search:
@@ -72,12 +80,11 @@ class Search:
         return (last.index + 1 if last else 0) < self.evolution.generations and not self.strategy.stop()
 
     def _lacks_finalists(self) -> bool:
-        """Whether finalists are to be named: there are none yet, or the search has gone on since."""
-        if not self.evolution.rescore:
-            return False
-        finalists, generations = self.journal.finalists(), self.journal.generations()
-        named = finalists.generations if finalists else 0
-        return named < len(generations) and bool(ranking(generations))
+        """Whether finalists are to be named: there are none of this stage, or the settings ask for others."""
+        wanted, named = self._wanted_finalists(), self.journal.finalists()
+        if wanted is None or named is None:
+            return wanted is not None
+        return named.seeds != wanted.seeds or not np.array_equal(named.lambdas, wanted.lambdas)
 
     def _lacks_exhibit(self) -> bool:
         """Whether there is a winner whose clusters are not on disk."""
@@ -113,7 +120,7 @@ class Search:
             while self._rounds_left():
                 self._run_generation(crew, log)
             if self._lacks_finalists():
-                self._name_finalists()
+                self.journal.name_finalists(*self._wanted_finalists())
             self._run_finalists(crew, log)
         self._save()
         if self._lacks_exhibit():
@@ -170,17 +177,21 @@ class Search:
                 "cause, or raise the limit, and give the same command again"
             )
 
-    def _name_finalists(self) -> None:
-        """The best of the search and the strategy's favourite."""
+    def _wanted_finalists(self) -> Optional[_Wanted]:
+        """The best of the search and the strategy's favourite; None where nothing is to be trained again."""
         best = ranking(self.journal.generations())[: self.evolution.rescore]
+        if not best:
+            return None
         numbers: List[Optional[int]] = [each.candidate for each in best]
         vectors = [each.lambdas for each in best]
-        favourite = self.strategy.mean()
+        favourite, named = self.strategy.mean(), self.journal.finalists()
         if not any(np.array_equal(favourite, vector) for vector in vectors):
-            numbers.append(None)
+            # A number that it was given before, so that no training of it is repeated.
+            known = zip(named.candidates, named.lambdas) if named else ()
+            numbers.append(next((number for number, own in known if np.array_equal(own, favourite)), None))
             vectors.append(favourite)
         seeds = [(self._seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds)]
-        self.journal.name_finalists(numbers, np.array(vectors), seeds)
+        return _Wanted(numbers, np.array(vectors), tuple(seeds))
 
     def _run_finalists(self, crew: Crew, log: SearchLog) -> None:
         finalists = self.journal.finalists()
@@ -192,11 +203,20 @@ class Search:
             self._run_trials(trials, crew, log)
 
     def _exhibit_winner(self, crew: Crew) -> None:
-        """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept."""
+        """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept.
+
+        As it was scored: with the same seed, and in the first attempt that comes to its end.
+        """
         won = winner(self.journal)
         print(f"Training the winner, candidate {won.candidate}, again for the report ...", flush=True)
-        trial = self._trial(won.candidate, won.lambdas, self.journal.rungs.steps[-1], self._seed)
-        crew.call("exhibit", trial).save(self.directory / exhibit.FILE)
+        scored = won.results[0]
+        trial = self._trial(won.candidate, won.lambdas, scored.steps, scored.seed)
+        for attempt in range(scored.attempts):
+            shown = crew.call("exhibit", dataclasses.replace(trial, attempt=attempt))
+            if shown:
+                shown.save(self.directory / exhibit.FILE)
+                return
+        print("It came to nothing this time, so that the report shows no clusters; to try again, repeat the command")
 
     def _save(self) -> None:
         """Writes the loss that is the winner so far."""
@@ -213,8 +233,8 @@ class Search:
                 "name": settings["fitness"],
                 "value": won.value,
                 "error": won.error,
-                "seeds": len(won.values),
-                "restarts": won.restarts,
+                "seeds": len(won.results),
+                "restarts": won.results[0].restarts,
             },
             "candidate": won.candidate,
             "evaluations": len(results),

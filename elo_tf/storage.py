@@ -1,8 +1,11 @@
 """Files on the disk: those that others read appear whole, those that grow belong to one program at a time."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
+import shutil
+import socket
 from typing import IO, Union
 
 from elo_tf.config import InputError
@@ -16,17 +19,50 @@ def write_text(path: Union[str, pathlib.Path], text: str) -> None:
 def write_bytes(path: Union[str, pathlib.Path], content: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part."""
     path = pathlib.Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    part = partial(path)
     try:
-        with open(beside, "wb") as file:
+        with open(part, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(part, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+
+
+def partial(path: pathlib.Path) -> pathlib.Path:
+    """The name of this program beside a file or folder, under which it is until it is whole.
+
+    It is .NAME.MACHINE.PROCESS.partial. Those of the same NAME that killed programs have left are removed; whether a
+    program still runs can be seen for this machine only, so that those of others stay.
+    """
+    path = pathlib.Path(path)
+    prefix, suffix = f".{path.name}.{socket.gethostname()}.", ".partial"
+    with contextlib.suppress(OSError):  # Of the folder: whoever writes into it says so in better words.
+        for name in os.listdir(path.parent):
+            process = name[len(prefix) : -len(suffix)]
+            if name.startswith(prefix) and name.endswith(suffix) and process.isdecimal() and _has_ended(int(process)):
+                _remove(path.with_name(name))
+    return path.with_name(f"{prefix}{os.getpid()}{suffix}")
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # Of another user, or no number that we gave.
+        return False
+    return False
+
+
+def _remove(path: pathlib.Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def claim(file: Union[IO, int], busy: str) -> None:

@@ -5,7 +5,7 @@ Best so far is the best by the search's own fitness; the truth (`measured_search
 
 import dataclasses
 import math
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -61,14 +61,7 @@ def winner(journal: Journal) -> Optional[Dict[str, float]]:
     won = findings.winner(journal)
     if won is None:
         return None
-    finalists = journal.finalists()
-    results: Sequence[Optional[Result]] = ()
-    if finalists and won.candidate in finalists.candidates:
-        results = finalists.runs[finalists.candidates.index(won.candidate)]
-    if not all(results) or not len(results):  # Not re-scored yet, or no finalist was feasible.
-        ranked = findings.ranking(journal.generations())
-        results = [each.result for each in ranked if each.candidate == won.candidate]
-    truths = np.array([truth_of(result.diagnostics) or [math.nan] * len(TRUTHS) for result in results])
+    truths = np.array([truth_of(result.diagnostics) or [math.nan] * len(TRUTHS) for result in won.results])
     return {"fitness": won.value, **dict(zip(TRUTHS, truths.mean(axis=0).tolist()))}
 
 

@@ -107,10 +107,8 @@ def write(
     if sizes:
         warmup.message()  # A missing package shows before the work, not after it.
     try:
-        with versions.writing(target) as folder:
+        with versions.writing(target, packed if settings.archive else None) as folder:
             _fill(folder, found, f"{place.name}/{target.name}", measured, settings.weight_decay, sizes)
-            if settings.archive:
-                versions.archive(folder, packed)
     except (OSError, tf.errors.OpError) as error:
         reason = re.sub(r"{{.*?}}|\s+", " ", str(error)).strip()[:300]  # Less the names of nodes in a graph.
         raise InputError(f"{target} cannot be written ({reason}); free space there or name another --output") from error

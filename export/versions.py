@@ -10,8 +10,9 @@ import os
 import pathlib
 import shutil
 import tarfile
-from typing import IO, Iterator, List
+from typing import IO, Iterator, List, Optional
 
+from elo_tf import storage
 from elo_tf.config import InputError
 
 
@@ -37,29 +38,34 @@ def choose(base: pathlib.Path, version: int) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def writing(target: pathlib.Path) -> Iterator[pathlib.Path]:
+def writing(target: pathlib.Path, packed: Optional[pathlib.Path] = None) -> Iterator[pathlib.Path]:
     """Gives a directory to write a version into; renames it to `target` at the end.
 
     After an error nothing remains, and directories made for it are gone too.
 
+    Args:
+      target: The version.
+      packed: Where an archive of it appears after it, if one is wanted; beside the directory of the model.
+
     Raises:
-      InputError: another program has made the version in the meantime.
+      InputError: another program has made the version or the archive in the meantime.
     """
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
-    beside = target.parent / f".{target.name}.{os.getpid()}.partial"
+    part, packing = storage.partial(target), packed and storage.partial(packed)
+    shutil.rmtree(part, ignore_errors=True)  # A killed program may have had the number of this one.
     try:
-        beside.mkdir(parents=True)
-        yield beside
-        _flush(beside)
-        try:
-            beside.rename(target)
-        except OSError as error:
-            if target.exists():
-                raise InputError(f"{target} was made by another program in the meantime; export again") from error
-            raise
-        _flush_entry(target.parent)
+        part.mkdir(parents=True)
+        yield part
+        _flush(part)
+        if packed:
+            archive(part, packing)
+        _publish(part, target)
+        if packed:
+            _publish_archive(packing, packed, part, target)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
+        if packed:
+            packing.unlink(missing_ok=True)
         for folder in made:
             with contextlib.suppress(OSError):  # Not empty: somebody else uses it by now.
                 folder.rmdir()
@@ -68,15 +74,35 @@ def writing(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def archive(version: pathlib.Path, path: pathlib.Path) -> None:
     """Packs a version as hub.load takes it from a web server: `.tar.gz`, the same bytes for the same content."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with open(path, "wb") as file:
+        _pack(version, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(part: pathlib.Path, target: pathlib.Path) -> None:
     try:
-        with open(beside, "wb") as file:
-            _pack(version, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        part.rename(target)
+    except OSError as error:
+        if target.exists():
+            raise InputError(f"{target} was made by another program in the meantime; export again") from error
+        raise
+    _flush_entry(target.parent)
+
+
+def _publish_archive(packing: pathlib.Path, packed: pathlib.Path, part: pathlib.Path, target: pathlib.Path) -> None:
+    """Gives the archive its name, or takes that of its version back."""
+    try:
+        os.link(packing, packed)  # Unlike a rename it replaces nothing.
+    except BaseException as error:
+        target.rename(part)
+        if isinstance(error, FileExistsError):
+            raise InputError(
+                f"{packed} was made by another program in the meantime; move it away or choose --version"
+            ) from error
+        raise
+    packing.unlink()
+    _flush_entry(packed.parent)
 
 
 def _pack(version: pathlib.Path, file: IO[bytes]) -> None:

@@ -90,8 +90,8 @@ def test_a_generation_of_which_none_goes_on_is_complete():
 
 def test_finalists_are_judged_by_the_mean_of_their_seeds():
     runs = ((result(9, 0.3, 5), result(9, 0.5, 6)), (result(9, 0.1, 5), None))
-    finalists = Finalists((4, 7), np.zeros([2, 3]), (5, 6), 1, 9, runs)
+    finalists = Finalists((4, 7), np.zeros([2, 3]), (5, 6), 9, runs)
     assert finalists.due() == [(1, 6)]
     for last, expected in ((0.4, 0.25), (None, math.inf)):
-        complete = Finalists((4, 7), np.zeros([2, 3]), (5, 6), 1, 9, (runs[0], (runs[1][0], result(9, last, 6))))
+        complete = Finalists((4, 7), np.zeros([2, 3]), (5, 6), 9, (runs[0], (runs[1][0], result(9, last, 6))))
         np.testing.assert_allclose(complete.means(), [0.4, expected])

@@ -2,8 +2,11 @@
 
 import errno
 import json
+import os
+import pathlib
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -177,6 +180,53 @@ def test_two_programs_cannot_make_the_same_version(tmp_path):
             target.mkdir()
             (target / "theirs").touch()
     assert [path.name for path in target.iterdir()] == ["theirs"] and len(list(target.parent.iterdir())) == 1
+
+
+def write_one(base, packed):
+    """Makes version 1 with one file, and its archive."""
+    with versions.writing(base / "1", packed) as folder:
+        (folder / "file").write_text("content")
+
+
+def test_an_archive_is_there_only_beside_its_version(tmp_path, monkeypatch):
+    base, packed = tmp_path / "models" / "elo_rgb", tmp_path / "models" / "elo_rgb-1.tar.gz"
+    rename = pathlib.Path.rename
+
+    def failing(path, target):
+        if target == base / "1":
+            assert not packed.exists()
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pathlib.Path, "rename", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            write_one(base, packed)
+    assert not list(tmp_path.iterdir())
+    write_one(base, packed)
+    assert {path.name for path in packed.parent.iterdir()} == {"elo_rgb", packed.name}
+    assert [path.name for path in base.iterdir()] == ["1"]
+    with tarfile.open(packed) as tar:
+        assert tar.extractfile("file").read() == b"content"
+
+
+def test_the_archive_of_another_program_stays(tmp_path):
+    base, packed = tmp_path / "elo_rgb", tmp_path / "elo_rgb-1.tar.gz"
+    with pytest.raises(InputError, match="elo_rgb-1.tar.gz was made by another program"):
+        with versions.writing(base / "1", packed):
+            packed.write_text("theirs")
+    assert packed.read_text() == "theirs" and [path.name for path in tmp_path.iterdir()] == [packed.name]
+
+
+def test_what_a_killed_export_has_left_goes_with_the_next(tmp_path):
+    program = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    ended, machine = int(program.stdout), socket.gethostname()
+    (tmp_path / f".1.{machine}.{os.getpid()}.partial").mkdir()  # Of a program that had the number of this one.
+    for left in (f".1.{machine}.{ended}.partial", f".1.{machine}.{os.getppid()}.partial", f".1.other.{ended}.partial"):
+        (tmp_path / left / "variables").mkdir(parents=True)
+    write_one(tmp_path, None)
+    kept = {f".1.{machine}.{os.getppid()}.partial", f".1.other.{ended}.partial"}
+    assert {path.name for path in tmp_path.iterdir()} == {"1", *kept}
 
 
 def test_an_output_that_cannot_be_made_is_refused(tower, tmp_path):

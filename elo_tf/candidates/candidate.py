@@ -224,7 +224,8 @@ class CandidateRunner:
         """Embeddings by the RGB tower as it is, [N,D] float32: of these clips, or of the scoring clips."""
         return self.scoring.embed(self._embedding, batches)
 
-    def exhibit(self) -> Exhibit:
-        """What the clusters of the RGB tower look like, as it is after `run`."""
+    def exhibit(self, seed: Optional[int] = None) -> Exhibit:
+        """What the clusters of the RGB tower look like, as it is after `run` with this seed, or with the search's."""
         lambdas = self.model.objective.lambdas.numpy()
-        return self.scoring.exhibit(self._embedding, lambdas, self.settings.run.seed)
+        seed = self.settings.run.seed if seed is None else seed
+        return self.scoring.exhibit(self._embedding, lambdas, seed)

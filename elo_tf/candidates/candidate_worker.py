@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import pathlib
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import tensorflow as tf
 
@@ -80,10 +80,11 @@ class CandidateWorker:
         log.close()
         return dataclasses.replace(outcome, warnings=tuple(warnings))
 
-    def exhibit(self, trial: Trial) -> Exhibit:
-        """Runs a trial, and shows what the clusters of its RGB tower look like."""
-        self.run(trial)
-        return self._runner.exhibit()
+    def exhibit(self, trial: Trial) -> Optional[Exhibit]:
+        """Runs a trial, and shows what the clusters of its RGB tower look like; None where it has no value."""
+        if self.run(trial).fitness.value is None:
+            return None
+        return self._runner.exhibit(trial.order_seed)
 
 
 def _fix_arithmetic(threads: int) -> None:

@@ -29,7 +29,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.ingest.shards import ShardWriter, read_shard
-from elo_tf.storage import write_bytes
+from elo_tf.storage import partial, write_bytes
 
 SUFFIXES = (".npz", ".tfrecord")
 
@@ -76,15 +76,15 @@ class Table:
             np.savez(content, **self._arrays())
             write_bytes(path, content.getbuffer())
             return
-        beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        part = partial(path)
         try:
-            writer = ShardWriter(beside)
+            writer = ShardWriter(part)
             for entry in self.entries:
                 writer.write(serialize(entry, self.settings))
             writer.close()
-            os.replace(beside, path)
+            os.replace(part, path)
         finally:
-            beside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
     def _arrays(self) -> Dict[str, np.ndarray]:
         counts = [len(entry.offsets) for entry in self.entries]

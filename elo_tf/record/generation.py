@@ -108,7 +108,6 @@ class Finalists:
       candidates: [n], numbers.
       lambdas: [n,G].
       seeds: Those that no search has used.
-      generations: How many there were when they were named.
       steps: Of the full training.
       runs: [n], the results of each so far, in the order of the seeds.
     """
@@ -116,7 +115,6 @@ class Finalists:
     candidates: Tuple[int, ...]
     lambdas: np.ndarray
     seeds: Tuple[int, ...]
-    generations: int
     steps: int
     runs: Tuple[Tuple[Optional[Result], ...], ...]
 

@@ -61,13 +61,13 @@ class History:
         return Generation(index, candidates, lambdas.copy(), runs, rungs)
 
     def finalists(self) -> Optional[Finalists]:
-        """Those named last, with the results so far; None before."""
-        if self._finalists is None:
+        """Those named last, with the results so far; None before, and as soon as the search has gone on since."""
+        if self._finalists is None or self._finalists[3] < len(self._asked):
             return None
-        candidates, lambdas, seeds, generations = self._finalists
+        candidates, lambdas, seeds, _ = self._finalists
         steps = self.rungs.steps[-1]
         runs = tuple(tuple(self._told.get((number, steps, seed)) for seed in seeds) for number in candidates)
-        return Finalists(candidates, lambdas.copy(), seeds, generations, steps, runs)
+        return Finalists(candidates, lambdas.copy(), seeds, steps, runs)
 
     def results(self) -> List[Result]:
         """Of all runs, in the order in which they ended."""

@@ -135,7 +135,7 @@ class Journal:
         return self._history.last()
 
     def finalists(self) -> Optional[Finalists]:
-        """Those named last, with the results so far; None before."""
+        """Those named last, with the results so far; None before, and as soon as the search has gone on since."""
         return self._history.finalists()
 
     def results(self) -> List[Result]:

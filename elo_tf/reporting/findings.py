@@ -44,25 +44,33 @@ class Winner:
     Attributes:
       candidate: Its number.
       lambdas: [G].
-      values: Fitness under each fresh seed, or of its only training.
-      error: Standard error of their mean: over fresh seeds if there are several, else over the restarts of k-means.
-      restarts: k-means runs behind each value.
+      results: Under each fresh seed, or of its only training; each with a value.
     """
 
     candidate: int
     lambdas: np.ndarray
-    values: Tuple[float, ...]
-    error: float
-    restarts: int
+    results: Tuple[Result, ...]
+
+    @property
+    def values(self) -> Tuple[float, ...]:
+        """Fitness of each result."""
+        return tuple(result.value for result in self.results)
 
     @property
     def value(self) -> float:
         """Mean fitness."""
         return float(np.mean(self.values))
 
+    @property
+    def error(self) -> float:
+        """Standard error of the mean: over fresh seeds if there are several, else over the restarts of k-means."""
+        count = len(self.results)
+        return float(np.std(self.values, ddof=1)) / math.sqrt(count) if count > 1 else self.results[0].error
+
     def described(self) -> str:
         """Its value with the standard error, and what that is over."""
-        over = f"{len(self.values)} fresh seeds" if len(self.values) > 1 else f"{self.restarts} restarts of k-means"
+        count, restarts = len(self.results), self.results[0].restarts
+        over = f"{count} fresh seeds" if count > 1 else f"{restarts} restarts of k-means"
         return f"{self.value:.4f} +- {self.error:.4f} s.e. over {over}"
 
 
@@ -113,16 +121,9 @@ def winner(journal: Journal) -> Optional[Winner]:
     finalists = journal.finalists()
     if finalists and not finalists.due() and np.isfinite(finalists.means()).any():
         place = int(np.argmin(finalists.means()))
-        return _winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place])
+        return Winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place])
     ranked = ranking(journal.generations())
-    return _winner(ranked[0].candidate, ranked[0].lambdas, [ranked[0].result]) if ranked else None
-
-
-def _winner(candidate: int, lambdas: np.ndarray, results: Sequence[Result]) -> Winner:
-    """A winner by its results, each with a value."""
-    values = tuple(result.value for result in results)
-    error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else results[0].error
-    return Winner(candidate, lambdas, values, float(error), results[0].restarts)
+    return Winner(ranked[0].candidate, ranked[0].lambdas, (ranked[0].result,)) if ranked else None
 
 
 def reasons(results: Sequence[Optional[Result]]) -> List[Tuple[str, int, str]]:

@@ -25,7 +25,10 @@ class FitnessConfig(Checked):
     labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
     agree_with: str = setting(
-        "audio", "modality whose plain descriptors RGB clusters must agree with", choices=("audio", "flow")
+        "audio",
+        "modality whose plain descriptors RGB clusters must agree with: the one that tells what the videos are to be "
+        "told apart by; for motions, flow",
+        choices=("audio", "flow"),
     )
     agreement_margin: float = setting(
         0.0, "health gate: adjusted agreement must pass the untrained tower's by this", low=-1

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.candidates.candidate import CandidateRunner, Settings
+from elo_tf.candidates.candidate_worker import CandidateWorker
+from elo_tf.candidates.trial import Trial
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.ingest.records import identity
 from elo_tf.training_log import TrainingLog
@@ -70,9 +72,7 @@ def test_weights_move_and_return(runner):
 
 def test_divergence_is_named_and_leaves_the_next_candidate_alone(runner, monkeypatch):
     healthy = runner.run([0.5, 0.5, 0.5])
-    task = next(task for task in runner.model.tasks if task.name == "rgb/shuffle")
-    place = next(index for index, variable in enumerate(runner._weights) if variable is task.head.kernel)
-    monkeypatch.setattr(runner, "_reset", _reset_with(runner, place, np.full(task.head.kernel.shape, np.nan)))
+    monkeypatch.setattr(runner, "_reset", _poisoned_reset(runner))
     outcome = runner.run([0.5, 0.5, 0.5])
     assert outcome.fitness.value is None
     assert outcome.fitness.reason == "not finite: rgb/shuffle at step 0"
@@ -82,12 +82,14 @@ def test_divergence_is_named_and_leaves_the_next_candidate_alone(runner, monkeyp
     assert runner.run([0.5, 0.5, 0.5]).fitness == healthy.fitness
 
 
-def _reset_with(runner, place, value):
+def _poisoned_reset(runner):
+    """A reset after which the term `rgb/shuffle` is not finite."""
     reset = runner._reset
+    kernel = next(task for task in runner.model.tasks if task.name == "rgb/shuffle").head.kernel
 
     def poisoned_reset():
         reset()
-        runner._weights[place].assign(value)
+        kernel.assign(np.full(kernel.shape, np.nan))
 
     return poisoned_reset
 
@@ -138,6 +140,19 @@ def test_the_exhibit_is_of_the_tower_and_its_scoring_clips(runner):
     assert len(seen) >= 5 and shown.strips.shape == (2, 5, 4, 16, 16, 3)
     for name, strip in seen:
         assert any((strip == frames).all() for frames in scored[ids[name]])
+
+
+def test_a_worker_shows_no_clusters_of_a_training_that_diverged(runner, monkeypatch):
+    worker = object.__new__(CandidateWorker)
+    worker._runner = runner
+    trial = Trial(0, (0.5, 0.5, 0.5), 3, 7)
+    monkeypatch.setattr(runner, "_reset", _poisoned_reset(runner))
+    assert worker.exhibit(trial) is None
+    monkeypatch.undo()
+    shown = worker.exhibit(trial)
+    assert shown.is_of(trial.lambdas)
+    # Its clusters are those of the seed that it is scored with.
+    np.testing.assert_array_equal(shown.shares, runner.exhibit(7).shares)
 
 
 def test_reference_ignores_videos_without_sound(runner):

@@ -1,0 +1,101 @@
+"""The rounds of a search whose crew scores by arithmetic: finalists after a continuation, clusters of the winner."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from elo_tf.config import EvolutionConfig, FitnessConfig, TaskConfig, TrainConfig
+from elo_tf.record.generation import Result
+from elo_tf.record.header import MAY_DIFFER
+from elo_tf.record.journal import Journal
+from elo_tf.reporting import exhibit
+from elo_tf.reporting.exhibit import Exhibit
+from elo_tf.reporting.findings import winner
+from elo_tf.rounds import Search
+from elo_tf.strategy import make_strategy
+
+NAMES = ("rgb/shuffle", "rgb/predict")
+
+
+class ArithmeticCrew:
+    """Values fall from candidate to candidate, and are worse under fresh seeds; `lost` attempts at an exhibit fail."""
+
+    def __init__(self, lost=0, attempts=1):
+        self.ran, self.exhibited = [], []
+        self._lost, self._attempts = lost, attempts
+
+    def run(self, trials):
+        for trial in trials:
+            self.ran.append((trial.candidate, trial.seed))
+            value = 1 / (1 + trial.candidate) + 10 * (trial.seed > 0)
+            yield trial, Result(trial.steps, trial.seed, value, None, 0.1, 4, {}, 1.0, self._attempts), ()
+
+    def call(self, method, trial):
+        assert method == "exhibit"
+        self.exhibited.append(trial)
+        if trial.attempt < self._lost:
+            return None
+        pictures, names = np.zeros([1, 5, 4, 2, 2, 3], np.uint8), np.full([1, 5], "a")
+        return Exhibit(np.float32(trial.lambdas), np.ones(1), np.zeros(1), np.ones(1), pictures, names)
+
+
+def search(directory, crew, strategy="random", **settings):
+    """Runs what is left of a search; returns its journal."""
+    evolution = EvolutionConfig(strategy=strategy, population=4, **settings)
+    configs = TaskConfig(), FitnessConfig(), TrainConfig(steps=9), evolution
+    flat = {name: value for own in configs for name, value in dataclasses.asdict(own).items()}
+    header = {"seed": 0, "names": NAMES, "settings": flat}
+    with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
+        run = Search(journal, evolution, directory, make_strategy(evolution, len(NAMES), 0))
+        if run.is_left():
+            run.run(crew)
+    return journal
+
+
+def named(directory):
+    return json.loads((directory / "evolved_loss.json").read_text())["candidate"]
+
+
+@pytest.mark.parametrize("rescore", [0, 1])
+def test_a_search_that_goes_on_forgets_the_winner_of_its_earlier_stage(tmp_path, rescore):
+    search(tmp_path, ArithmeticCrew(), generations=1, rescore=2, rescore_seeds=2)
+    assert named(tmp_path) == 3
+    journal = search(tmp_path, ArithmeticCrew(), generations=3, rescore=rescore)
+    best = journal.generations()[-1].candidates[-1]
+    assert named(tmp_path) == winner(journal).candidate == best > 3
+    assert bool(journal.finalists()) == bool(rescore)
+
+
+def test_other_settings_of_a_finished_search_name_other_finalists_and_repeat_no_training(tmp_path):
+    first, again, more = ArithmeticCrew(), ArithmeticCrew(), ArithmeticCrew()
+    search(tmp_path, first, "cma_es", generations=2, rescore=1, rescore_seeds=2)
+    search(tmp_path, again, "cma_es", generations=2, rescore=1, rescore_seeds=2)
+    # The best, 7, and what the strategy favours, 8.
+    assert len(first.ran) == 2 * 4 + 2 * 2 and not again.ran and not again.exhibited
+    finalists = search(tmp_path, more, "cma_es", generations=2, rescore=3, rescore_seeds=3).finalists()
+    assert finalists.candidates == (7, 6, 5, 8) and len(finalists.seeds) == 3 and not finalists.due()
+    assert len(more.ran) == 4 * 3 - 2 * 2 and not set(more.ran) & set(first.ran)
+
+
+def test_the_winner_is_shown_as_it_was_scored(tmp_path):
+    crew = ArithmeticCrew()
+    journal = search(tmp_path, crew, generations=1, rescore=1, rescore_seeds=2)
+    (trial,) = crew.exhibited
+    assert (trial.seed, trial.attempt, trial.steps) == (journal.finalists().seeds[0], 0, 9)
+    assert exhibit.shows(tmp_path / exhibit.FILE, winner(journal).lambdas)
+
+
+def test_a_winner_that_diverged_first_is_shown_in_the_attempt_that_was_scored(tmp_path):
+    crew = ArithmeticCrew(lost=1, attempts=3)
+    search(tmp_path, crew, generations=1, rescore=0)
+    assert [(trial.seed, trial.attempt) for trial in crew.exhibited] == [(0, 0), (0, 1)]
+    assert (tmp_path / exhibit.FILE).exists()
+
+
+def test_clusters_of_a_training_that_came_to_nothing_are_not_saved(tmp_path, capsys):
+    crew = ArithmeticCrew(lost=9, attempts=2)
+    search(tmp_path, crew, generations=1, rescore=0)
+    assert len(crew.exhibited) == 2 and not (tmp_path / exhibit.FILE).exists()
+    assert "the report shows no clusters" in capsys.readouterr().out

@@ -10,7 +10,9 @@ last frame. The output has the embedding of each window and of each video, the m
 (elo_tf/embedding/table.py names the fields). A video shorter than a window, or otherwise unusable, costs a line in
 OUTPUT.report.jsonl.
 
-Videos of any length take the same memory. The command may be ended at any time and given again: it embeds what is
+Frames take the same memory however long a video is. Embeddings of windows are kept, 4 D bytes each (8 KB for D = 2048),
+those of a video until it is finished and all of them when the output is written; a video with nearly 2 GiB of them is
+refused. --nostore_windows keeps means only. The command may be ended at any time and given again: it embeds what is
 missing, also when videos were added, and the result is that of an uninterrupted run.
 """
 

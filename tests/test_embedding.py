@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import EmbedConfig, InputError
-from elo_tf.embedding import run
+from elo_tf.embedding import pooling, run
+from elo_tf.embedding.feed import Bad, End, Window
 from elo_tf.embedding.module import Clips, Module, choose_clips, describe, fingerprint, version_directory
 from elo_tf.embedding.partial import Partial
 from elo_tf.embedding.table import Table
@@ -246,6 +247,17 @@ def test_two_runs_do_not_share_an_output(place, module, done, tmp_path):
             embed(place, tmp_path / "out.npz", module)
 
 
+def test_the_end_of_a_run_leaves_the_file_of_the_next(done, tmp_path):
+    path, settings = tmp_path / "out.npz.partial", done[0].table.settings
+    with Partial(path, settings) as first:
+        first.remove()
+        second = Partial(path, settings)
+    assert path.exists()  # Empty, and of the second.
+    with second:
+        second.add(done[0].table.entries[0])
+    assert len(Partial(path, settings).kept) == 1
+
+
 def spoil(folder):
     """Adds an empty file, noise, and a video of three frames; returns what is to be said of each."""
     (folder / "bad1.mp4").touch()
@@ -281,6 +293,46 @@ def test_too_many_bad_videos_stop_it(module, tmp_path):
         embed(place, output, module, config)
     assert not output.exists() and len((tmp_path / "out.npz.report.jsonl").read_text().splitlines()) == 3
     assert embed(place, output, module).table.entries[0].id == "a.mkv"
+
+
+def test_what_waits_for_no_window_is_known_at_once(module):
+    """Events are taken one by one: what they allow to say is said before the next one is asked for."""
+    clip, taken = np.full((4, 16, 16, 3), 51, np.uint8), []
+    events = [
+        Bad("x", "why"),
+        *(Window("a", offset, clip) for offset in range(4)),
+        End("a", 7, ""),
+        Window("b", 0, clip),
+    ]
+    events += [Bad("y", "why"), End("b", 4, "")]
+
+    def feed():
+        for event in events:
+            taken.append(event)
+            yield event
+
+    found = [(event.video, len(taken), pooled) for event, pooled in pooling.embed(feed(), *module, keep=True)]
+    assert [one[:2] for one in found] == [("x", 1), ("a", 6), ("y", 8), ("b", 9)]
+    for (_, _, pooled), count in ((found[1], 4), (found[3], 1)):
+        np.testing.assert_allclose(pooled.windows, np.full((count, 5), 0.2), atol=5e-6)
+
+
+def test_windows_beyond_what_a_record_holds_are_refused_by_name(place, module, done, tmp_path, monkeypatch):
+    monkeypatch.setattr(pooling, "_MOST_BYTES", 3 * (4 * 5 + pooling._BYTES_A_WINDOW))
+    outcome = embed(place, tmp_path / "out.npz", module)
+    (line,) = outcome.lines  # a.mkv alone has four windows.
+    assert line["id"] == "a.mkv" and "its first 4 windows take" in line["why"] and "--nostore_windows" in line["why"]
+    assert [entry.id for entry in outcome.table.entries] == ["b/c.mkv", "b/d.mkv", "e.mkv"]
+    np.testing.assert_array_equal(outcome.table.embeddings, done[0].table.embeddings[1:])
+    means = embed(place, tmp_path / "means.npz", module, dataclasses.replace(CONFIG, store_windows=False))
+    np.testing.assert_array_equal(means.table.embeddings, done[0].table.embeddings)
+
+
+def test_what_follows_a_refused_window_is_ignored(module, monkeypatch):
+    monkeypatch.setattr(pooling, "_MOST_BYTES", 0)
+    clip = np.zeros((4, 16, 16, 3), np.uint8)
+    events = [*(Window("a", offset, clip) for offset in range(6)), End("a", 9, "")]
+    assert [type(event) for event, _ in pooling.embed(events, *module, keep=True)] == [Bad]
 
 
 def test_no_good_video_and_one_bad_one_are_errors(module, tmp_path):
@@ -412,6 +464,10 @@ def test_damaged_files_are_refused(done, tmp_path):
         with pytest.raises(InputError, match="is damaged or not a file of embeddings") as error:
             Table.load(path)
         assert "\n" not in str(error.value)
+    records = tmp_path / "out.tfrecord"
+    records.touch()
+    with pytest.raises(InputError, match="out.tfrecord holds no videos"):
+        Table.load(records)
     path.unlink()
     with pytest.raises(InputError, match="does not exist; make it"):
         Table.load(path)

@@ -48,7 +48,7 @@ class Partial:
         return self
 
     def __exit__(self, *_) -> None:
-        if self.path.exists() and not self.path.stat().st_size:
+        if self._is_own() and not self.path.stat().st_size:
             self.path.unlink()  # Nothing came of the run.
         self._file.close()
 
@@ -63,8 +63,12 @@ class Partial:
 
     def _lock(self) -> None:
         storage.claim(self._file, f"another run writes {self.path}; wait for its end or choose another --output")
-        if not self.path.exists() or os.stat(self.path).st_ino != os.fstat(self._file.fileno()).st_ino:
+        if not self._is_own():
             raise InputError(f"another run has just finished {self.path}; give the command again")
+
+    def _is_own(self) -> bool:
+        """Whether the file of this name is still the open one: after `remove` it may be that of the next run."""
+        return self.path.exists() and os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
 
     def _read(self) -> List[Entry]:
         """What it holds; cuts off what is damaged."""

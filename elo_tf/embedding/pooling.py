@@ -3,15 +3,19 @@
     Window, Window, End, Window, ... ─> batch [B,T,H,W,3], of several videos ─> [B,D] ─> windows and mean of each video
 
 A batch always has B places, so that the module is traced once; the last one is filled up with black windows. A video is
-finished when its last window has been embedded.
+finished when its last window has been embedded, or at once when none waits.
 """
 
-from typing import Dict, Iterable, Iterator, List, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
 
 import numpy as np
 
 from elo_tf.embedding.feed import Bad, End, Event, Window
 from elo_tf.embedding.module import Clips, Module
+
+# A video becomes one protocol buffer, which holds less than 2 GiB; some is left for what is not an embedding.
+_MOST_BYTES = (2 << 30) - (64 << 20)
+_BYTES_A_WINDOW = 16  # of its offset and its seconds, besides its embedding
 
 
 class Pooled:
@@ -36,6 +40,11 @@ class Pooled:
             self.rows.append(row)
 
     @property
+    def bytes(self) -> int:
+        """What its windows take, once they are stored."""
+        return len(self.rows) * (4 * self._width + _BYTES_A_WINDOW)
+
+    @property
     def mean(self) -> np.ndarray:
         """[D] float32, over all windows."""
         return (self._sum / self._count).astype(np.float32)
@@ -46,9 +55,33 @@ class Pooled:
         return np.array(self.rows, np.float32).reshape(-1, self._width)
 
 
-def embed(
-    events: Iterable[Event], module: Module, clips: Clips, keep: bool
-) -> Iterator[Tuple[Union[End, Bad], Pooled]]:
+Finished = Tuple[Union[End, Bad], Pooled]
+
+
+class _Videos:
+    """Those that are under way."""
+
+    def __init__(self, width: int, keep: bool):
+        self._width, self._keep = width, keep
+        self._pooled: Dict[str, Pooled] = {}
+        self._refused: Set[str] = set()  # Of which more may come.
+
+    def take(self, event: Event, row: Optional[np.ndarray] = None) -> Iterator[Finished]:
+        """Takes in an event, a window with its embedding [D]; gives the video if that finishes it."""
+        if event.video in self._refused:
+            return
+        pooled = self._pooled.setdefault(event.video, Pooled(self._width, self._keep))
+        if row is None:
+            yield _judged(event, self._pooled.pop(event.video))
+            return
+        pooled.add(event.offset, row)
+        if pooled.bytes > _MOST_BYTES:
+            self._refused.add(event.video)
+            why = f"its first {len(pooled.rows)} windows take all that a record holds (give --nostore_windows)"
+            yield Bad(event.video, why), self._pooled.pop(event.video)
+
+
+def embed(events: Iterable[Event], module: Module, clips: Clips, keep: bool) -> Iterator[Finished]:
     """Each video as soon as all of its windows are embedded, or as soon as it is known to be unusable.
 
     Args:
@@ -58,24 +91,23 @@ def embed(
       keep: Whether the embeddings of windows are kept, not their mean only.
     """
     batch = np.zeros([module.batch_size, clips.frames, clips.size, clips.size, 3], np.uint8)
-    videos: Dict[str, Pooled] = {}
+    videos = _Videos(module.width, keep)
     waiting: List[Event] = []  # The windows in the batch, and the ends that have to wait for them.
     filled = 0
 
-    def run() -> Iterator[Tuple[Union[End, Bad], Pooled]]:
+    def run() -> Iterator[Finished]:
         rows = iter(module.embed(batch)[:filled] if filled else ())
         for event in waiting:
-            pooled = videos.setdefault(event.video, Pooled(module.width, keep))
-            if isinstance(event, Window):
-                pooled.add(event.offset, next(rows))
-            else:
-                yield _judged(event, videos.pop(event.video))
+            yield from videos.take(event, next(rows) if isinstance(event, Window) else None)
 
     for event in events:
         if isinstance(event, Window):
             batch[filled] = event.clip
             filled += 1
             event = event._replace(clip=None)
+        elif not any(event.video == other.video for other in waiting):
+            yield from videos.take(event)
+            continue
         waiting.append(event)
         if filled == module.batch_size:
             yield from run()
@@ -84,7 +116,7 @@ def embed(
     yield from run()
 
 
-def _judged(event: Union[End, Bad], pooled: Pooled) -> Tuple[Union[End, Bad], Pooled]:
+def _judged(event: Union[End, Bad], pooled: Pooled) -> Finished:
     if isinstance(event, End) and not np.isfinite(pooled.mean).all():
         event = Bad(event.video, "the module gives values that are not finite")
     return event, pooled

@@ -107,18 +107,21 @@ class Table:
         """Reads what `save` wrote.
 
         Raises:
-          InputError: it is missing, damaged, or something else.
+          InputError: it is missing, damaged, something else, or without a video, as `save` never writes it.
         """
         if not path.is_file():
             raise InputError(f"{path} does not exist; make it with python -m elo_tf.embed --videos=DIR --output={path}")
         try:
-            return _from_arrays(path) if path.suffix == ".npz" else from_records(read_shard(path))
+            table = _from_arrays(path) if path.suffix == ".npz" else from_records(read_shard(path))
         except Exception as error:  # NumPy parses parts of the file as Python, and raises whatever comes of that.
             why = " ".join(str(error).split())[:200]
             raise InputError(
                 f"{path} is damaged or not a file of embeddings ({type(error).__name__}: {why}); delete it or choose "
                 "another --output"
             ) from None
+        if not table.entries:
+            raise InputError(f"{path} holds no videos; delete it or choose another --output")
+        return table
 
 
 def serialize(entry: Entry, settings: Dict[str, Any]) -> bytes:

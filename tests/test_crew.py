@@ -23,7 +23,13 @@ class Handler:
 
     def __call__(self, message):
         method, arguments = message
-        return os.getpid() if method == "pid" else self.run(*arguments)
+        methods = {"pid": os.getpid, "run": self.run, "fail": self.fail}
+        return methods[method](*arguments)
+
+    def fail(self, kind, times):
+        """Its pid, after so many failures of the kind."""
+        self.run(Trial(99, (kind, times), 5, 0))
+        return os.getpid()
 
     def run(self, trial):
         with open(self.folder / f"{trial.candidate}", "a") as file:
@@ -111,6 +117,24 @@ def test_workers_that_die_at_their_start_end_it(tmp_path):
             results(crew, PLAIN)
         with pytest.raises(InputError, match="workers died"):
             crew.call("pid")
+
+
+@pytest.mark.parametrize(
+    "kind, reason", [(0.1, r"worker lost \(exit status 9\)"), (0.2, "MemoryError: no room for 3 GiB")]
+)
+def test_a_call_is_tried_again_as_often_as_a_trial(tmp_path, kind, reason):
+    with Crew(LocalEngine(1), Handler, (str(tmp_path),), retries=1) as crew:
+        assert crew.call("fail", kind, 1) != os.getpid()
+        (tmp_path / "99").unlink()
+        with pytest.raises(InputError, match=f"2 workers failed at 'fail', .*: {reason}"):
+            crew.call("fail", kind, 2)
+
+
+def test_where_an_error_arose_is_shown_once(crew, capfd):
+    results(crew, (0.2, 9), (0.2, 9), PLAIN)
+    errors = capfd.readouterr().err
+    assert errors.count("Traceback") == errors.count("MemoryError: no room for 3 GiB") == 1
+    assert 'raise MemoryError("no room for 3 GiB")' in errors
 
 
 def test_workers_stay_between_calls(crew):

@@ -10,10 +10,11 @@ what happened to the others.
 
 import collections
 import dataclasses
+import sys
 import time
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
-from elo_tf.candidates.trial import Outcome, Trial, failure, result_of
+from elo_tf.candidates.trial import Trial, failure, result_of
 from elo_tf.config import InputError
 from elo_tf.record.generation import Result
 from elo_tf.workers import Engine, Handler, HandlerError, LostError, Worker
@@ -63,6 +64,8 @@ class Crew:
         self._retries = retries
         self._members: List[_Member] = []
         self._false_starts = 0
+        # Of errors in workers that were shown.
+        self._places: Set[Tuple[str, ...]] = set()
 
     def __enter__(self) -> "Crew":
         return self
@@ -79,8 +82,10 @@ class Crew:
         """What a method of the handler answers, in any worker; not to be used while trials run.
 
         Raises:
-          InputError, OSError, HandlerError: as the handler raised it.
+          InputError: as the handler raised it, or workers failed at it as often as they may.
+          OSError: as the handler raised it.
         """
+        failed = 0
         while True:
             self._fill(1)
             free = [member for member in self._members if member.ready]
@@ -89,10 +94,12 @@ class Crew:
                     self._start(member)
                 continue
             free[0].worker.send((method, arguments))
-            try:
-                return free[0].worker.receive()
-            except LostError:
-                self._members.remove(free[0])
+            answer, reason = self._receive(free[0])
+            if reason is None:
+                return answer
+            failed += 1
+            if failed > self._retries:
+                raise InputError(f"{failed} workers failed at {method!r}, more than --retries allow: {reason}")
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Tuple[Trial, Result, Tuple[str, ...]]]:
         """Runs trials side by side; yields each with its result and warnings as it ends.
@@ -139,6 +146,9 @@ class Crew:
         """Takes the first answer of a worker."""
         try:
             member.worker.receive()
+        except HandlerError as error:
+            self._show_trace(error)
+            raise
         except LostError as lost:
             self._members.remove(member)
             self._false_starts += 1
@@ -154,17 +164,8 @@ class Crew:
         """What came of a member's task; no result where it is to be tried again."""
         task, seconds = member.task, time.perf_counter() - member.begun
         member.task = None
-        try:
-            outcome: Outcome = member.worker.receive()
-        except LostError as lost:
-            self._members.remove(member)
-            reason = f"worker lost ({lost})"
-        except HandlerError as error:
-            # Out of memory, or a defect: the state of this worker is not to be trusted.
-            self._members.remove(member)
-            member.worker.kill()
-            reason = str(error)
-        else:
+        outcome, reason = self._receive(member)
+        if reason is None:
             if not outcome.diverged or task.diverged == self._retries:
                 return task, result_of(task.trial, outcome, seconds, task.attempts + 1), outcome.warnings
             task.diverged += 1
@@ -173,3 +174,24 @@ class Crew:
         if task.lost > self._retries:
             return task, failure(task.trial, reason, seconds, task.attempts), ()
         return task, None, ()
+
+    def _receive(self, member: _Member) -> Tuple[Any, Optional[str]]:
+        """The answer of a member, or why there is none: it is then a member no longer."""
+        try:
+            return member.worker.receive(), None
+        except LostError as lost:
+            reason = f"worker lost ({lost})"
+        except HandlerError as error:
+            # Out of memory, or a defect: the state of this worker is not to be trusted.
+            member.worker.kill()
+            self._show_trace(error)
+            reason = str(error)
+        self._members.remove(member)
+        return None, reason
+
+    def _show_trace(self, error: HandlerError) -> None:
+        """Prints where in the worker an error arose, once for each place: a reason in one line mends no defect."""
+        place = tuple(line for line in error.trace.splitlines() if line.startswith("  File "))
+        if place not in self._places:
+            self._places.add(place)
+            print(error.trace.rstrip(), file=sys.stderr, flush=True)

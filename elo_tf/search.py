@@ -151,10 +151,11 @@ def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> 
     """
     report.write(journal, codes, directory)
     if winner(journal) is None:
-        results = journal.results()
+        candidates = sum(len(generation.candidates) for generation in journal.generations())
+        reason = next(result.reason for result in journal.results() if result.value is None)
         raise InputError(
-            f"none of {len(results)} candidates was feasible, so there is no evolved loss; first reason: "
-            f"{results[0].reason}; try more --steps or another --learning_rate"
+            f"none of {candidates} candidates was feasible, so there is no evolved loss; first reason: {reason}; "
+            "try more --steps or another --learning_rate"
         )
     print(findings(journal, codes, directory))
 

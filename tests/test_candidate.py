@@ -12,7 +12,7 @@ from elo_tf.candidates.trial import Trial
 from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.ingest.records import identity
 from elo_tf.training_log import TrainingLog
-from tests import videos
+from tests import labelled, videos
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,15 @@ def test_traces_do_not_grow(runner):
     before = runner.traces
     for lambdas in ([0.1, 0.2, 0.3], [1.0, 1.0, 0.0]):
         runner.run(lambdas)
+    assert runner.traces == before
+
+
+def test_traces_do_not_grow_with_labelled_clips(settings, tmp_path):
+    fitness = dataclasses.replace(settings.fitness, labelled=labelled.make_records(tmp_path), labelled_clips=8)
+    runner = CandidateRunner(dataclasses.replace(settings, fitness=fitness))
+    assert "weak" in runner.untrained.diagnostics
+    before = runner.traces
+    runner.run([0.1, 0.2, 0.3])
     assert runner.traces == before
 
 

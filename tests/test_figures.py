@@ -10,6 +10,7 @@ from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import figures
 from elo_tf.reporting.findings import winner
+from elo_tf.reporting.quantity import QUANTITIES
 
 CODES = {
     "rgb/shuffle": "R-S",
@@ -21,6 +22,7 @@ CODES = {
 }
 NAMES = tuple(CODES)
 BEST = 7
+TITLE = QUANTITIES["zipf"].title
 
 
 def write(path, rounds=3, population=4, failed=(), told=None):
@@ -64,7 +66,7 @@ def test_lambdas_show_the_mean_of_each_round_by_modality(path):
 
 
 def test_fitness_shows_every_candidate_and_the_best_so_far(path):
-    figure = figures.fitness_over_rounds(write(path).generations(), "zipf")
+    figure = figures.fitness_over_rounds(write(path).generations(), TITLE)
     (axes,) = figure.axes
     dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()
     assert len(dots) == 12
@@ -80,7 +82,7 @@ def test_fitness_shows_standard_errors_and_ties(path):
         numbers = journal.ask(np.zeros([3, len(NAMES)]))
         for number, value in zip(numbers, (0.5, 0.55, 0.9)):
             journal.tell(number, Result(9, 0, value, None, 0.2, 25, {}, 1.0))
-        (axes,) = figures.fitness_over_rounds(journal.generations(), "zipf").axes
+        (axes,) = figures.fitness_over_rounds(journal.generations(), TITLE).axes
     rings = next(part for part in axes.collections if part.get_label() == "the best and its ties").get_offsets()
     np.testing.assert_allclose(rings[:, 1], [0.5, 0.55])
     bars = [segment for part in axes.collections if hasattr(part, "get_segments") for segment in part.get_segments()]
@@ -88,8 +90,26 @@ def test_fitness_shows_standard_errors_and_ties(path):
     assert np.isclose(lengths, 2 * 0.2 / 5).sum() == 3
 
 
+def test_values_of_short_trainings_are_not_drawn(path):
+    settings = {"steps": 9, "rungs": 2, "reduction": 3.0}
+    with Journal.open(str(path), {"seed": 0, "settings": settings, "names": NAMES}) as journal:
+        numbers = journal.ask(np.zeros([4, len(NAMES)]))
+        for number, value in zip(numbers, (0.01, None, 0.02, 0.03)):
+            reason, deviation = (None, 0.1) if value else ("dead", None)
+            journal.tell(number, Result(3, 0, value, reason, deviation, 25, {}, 1.0))
+        for number, value in zip((0, 2), (0.5, 0.7)):
+            journal.tell(number, Result(9, 0, value, None, 0.1, 1, {}, 1.0))
+        assert journal.last().complete
+        strip, axes = figures.fitness_over_rounds(journal.generations(), TITLE).axes
+    dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()
+    np.testing.assert_allclose(dots[:, 1], [0.5, 0.7])
+    assert [bar.get_height() for bar in strip.patches] == [1]
+    (best,) = [line for line in axes.lines if line.get_label() == "best so far"]
+    np.testing.assert_allclose(best.get_ydata(), [0.5])
+
+
 def test_infeasible_candidates_are_counted_and_not_drawn_as_values(path):
-    figure = figures.fitness_over_rounds(write(path, failed=(0, 1, 9)).generations(), "zipf")
+    figure = figures.fitness_over_rounds(write(path, failed=(0, 1, 9)).generations(), TITLE)
     strip, axes = figure.axes
     assert [bar.get_height() for bar in strip.patches] == [2, 0, 1]
     assert {"2", "1", "infeasible"} <= set(texts(figure))
@@ -110,7 +130,7 @@ def test_best_loss_shows_the_lambdas_of_the_lowest_value(path):
 
 def test_without_any_value_the_figures_say_so(path):
     generations = write(path, rounds=1, failed=range(4)).generations()
-    assert "no candidate has a value so far" in texts(figures.fitness_over_rounds(generations, "zipf"))
+    assert "no candidate has a value so far" in texts(figures.fitness_over_rounds(generations, TITLE))
     drawn = texts(figures.best_loss(None, NAMES, CODES))
     assert "No feasible candidate so far" in drawn and "R-S" in drawn
 
@@ -121,7 +141,7 @@ def test_nothing_is_cut_off(path, rounds, failed, told):
     generations = journal.generations()
     for figure in (
         figures.lambdas_over_rounds(generations, NAMES, CODES),
-        figures.fitness_over_rounds(generations, "zipf_scale_free"),
+        figures.fitness_over_rounds(generations, QUANTITIES["zipf_scale_free"].title),
         figures.best_loss(winner(journal), NAMES, CODES),
     ):
         FigureCanvasAgg(figure).draw()

@@ -32,7 +32,7 @@ def test_ties_are_within_two_standard_errors_of_the_difference():
 
 def test_ties_against_numpy():
     generator = np.random.default_rng(0)
-    values, deviations, restarts = generator.random(200), generator.random(200), generator.integers(1, 30, 200)
+    values, deviations, restarts = generator.random(200), generator.random(200), generator.integers(2, 30, 200)
     results = [result(*each) for each in zip(values.tolist(), deviations.tolist(), restarts.tolist())]
     errors = deviations / np.sqrt(restarts)
     best = values.argmin()
@@ -43,6 +43,15 @@ def test_ties_against_numpy():
 def test_equal_values_tie_without_any_deviation():
     assert ties([result(0.2), None, result(0.1), result(None, reason="dead"), result(0.1)]) == [2, 4]
     assert ties([]) == ties([None, result(None, reason="dead")]) == []
+
+
+def test_a_single_restart_has_no_standard_error_and_ties_with_its_equals_alone(journal):
+    for number, value in zip(journal.ask(np.full([3, 2], 0.5)), (0.2, 0.2, 0.2 + 1e-9)):
+        journal.tell(number, result(value, None, restarts=1))
+    assert [each.tie for each in ranking(journal.generations())] == [True, True, False]
+    rows = dict(summary(journal, CODES))
+    assert rows["best fitness"].startswith("0.2000 +- unknown s.e. (")
+    assert rows["winner"] == "candidate 0, 0.2000 +- unknown s.e. over 1 restarts of k-means"
 
 
 def test_ranking_is_by_value_and_starts_with_the_best(journal):
@@ -74,7 +83,7 @@ def test_summary_at_every_stage(journal, tmp_path):
     journal.tell(numbers[1], result(0.25, 0.1))
     rows = dict(summary(journal, CODES))
     assert rows["candidates"] == "2 in 1 generations, 1 infeasible, 1 without result so far"
-    assert rows["best fitness"] == "0.2500 +- 0.0500 s.e. (zipf), candidate 1 of round 0"
+    assert rows["best fitness"] == "0.2500 +- 0.0500 s.e. (zipf score, nats), candidate 1 of round 0"
     assert rows["ties with it"] == "0 of 0 other feasible candidates"
     assert rows["heaviest terms"] == "R-S 0.70, R-P 0.20"
     assert findings(journal, CODES, tmp_path).count("\n") == len(rows) + 2
@@ -102,8 +111,10 @@ def test_short_trainings_are_not_ranked(tmp_path):
         for number, value in zip(journal.ask(np.full([3, 2], 0.5)), (0.4, 0.1, 0.2)):
             journal.tell(number, result(value, steps=3))
         assert ranking(journal.generations()) == [] and winner(journal) is None
+        assert journal.last().full_results == (None, None, None)
         journal.tell(1, result(0.3))
         assert [each.candidate for each in ranking(journal.generations())] == [1] and winner(journal).value == 0.3
+        assert dict(summary(journal, CODES))["first generation"] == "mean 0.3000"
 
 
 def test_a_single_fresh_seed_has_the_error_of_its_clustering(journal):

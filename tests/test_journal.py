@@ -79,6 +79,15 @@ def test_fitness_of_a_generation_is_what_a_strategy_is_told(path):
     assert first.complete and not second.complete and second.fitness() is None
 
 
+@pytest.mark.parametrize("deviation", [None, 0.0])
+def test_a_single_restart_has_no_standard_error(path, deviation):
+    # Older journals have a deviation of 0.
+    with Journal.open(path, HEADER) as journal:
+        journal.tell(journal.ask(vectors())[0], Result(9, 3, 0.1, None, deviation, 1, {}, 1.0))
+    result = Journal.read(path).results()[0]
+    assert result.deviation == deviation and result.error is None
+
+
 def test_floats_keep_their_bits(path):
     odd = np.array([[0.1, np.nextafter(1.0, 0.0), 5e-324], [1 / 3, 0.0, 1.0]])
     with Journal.open(path, HEADER) as journal:
@@ -241,6 +250,8 @@ def test_no_journal_to_read(path):
         ),
         (lambda journal: journal.tell(4, Result(9, 3, None, None, None, 20, {}, 1.0)), "either a value"),
         (lambda journal: journal.tell(4, Result(9, 3, 0.1, "why", 0.1, 20, {}, 1.0)), "either a value"),
+        (lambda journal: journal.tell(4, Result(9, 3, 0.1, None, None, 20, {}, 1.0)), "needs a deviation"),
+        (lambda journal: journal.tell(4, Result(9, 3, None, "why", 0.0, 1, {}, 1.0)), "needs a deviation"),
         (lambda journal: journal.ask(np.zeros((2, 4))), "for 3 names"),
         (lambda journal: journal.ask(np.full((2, 3), 1.5)), "outside"),
         (lambda journal: journal.note("untrained_agreement", 0.3), "there already"),

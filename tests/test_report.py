@@ -150,7 +150,29 @@ def test_an_older_journal_without_the_untrained_tower(tmp_path):
     header = {"seed": 0, "names": NAMES[:1], "settings": {"steps": 9}}
     with Journal.open(str(tmp_path / "journal.jsonl"), header) as journal:
         journal.tell(*journal.ask(np.ones([1, 1])), Result(9, 0, 0.5, None, 0.0, 1, {}, 1.0))
-    assert "Missing: the level of the untrained tower" in Page(report.redraw(tmp_path)).text
+    assert "Missing: the level of the untrained tower" in (page := Page(report.redraw(tmp_path)).text)
+    assert "0.5000 ± unknown" in page
+
+
+@pytest.mark.parametrize(
+    "fitness, title, shown, meaning",
+    [
+        ("zipf", "zipf score, nats", ["agreement", "agreement adjusted"], "at the scale that the features have"),
+        ("agreement", "1 - agreement (AMI)", ["zipf", "agreement"], "lack of full agreement"),
+        ("weak", "1 - accuracy", ["zipf", "agreement", "agreement adjusted"], "is told wrongly"),
+    ],
+)
+def test_a_report_says_what_its_fitness_is_and_shows_the_other_scores(tmp_path, fitness, title, shown, meaning):
+    header = {"seed": 0, "names": NAMES[:1], "settings": {"steps": 9, "fitness": fitness}}
+    measured = {"zipf": 0.5, "agreement": 0.3, "agreement_adjusted": 0.25, "weak": 0.4, "feature_deviation": 0.4}
+    if fitness != "weak":
+        del measured["weak"]
+    with Journal.open(str(tmp_path / "journal.jsonl"), header) as journal:
+        journal.tell(*journal.ask(np.ones([1, 1])), Result(9, 0, 0.75, None, 0.1, 4, measured, 1.0))
+    page = Page(report.redraw(tmp_path))
+    heads = re.findall(r'<th scope="col">(.*?)</th>', page.source)
+    assert heads[3:-1] == [f"{title} ± s.e.", *shown]
+    assert f"s.e. ({title})" in page.text and meaning in page.text
 
 
 def chromium(path, profile, *flags):

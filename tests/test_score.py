@@ -1,13 +1,16 @@
 """The fitness of whole candidates: healthy, dead and broken ones."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
 from elo_tf.fitness import zipf
-from elo_tf.fitness.score import Scorer
+from elo_tf.fitness.score import CHOICES, SCORES, Labelled, Scorer
 from elo_tf.kmeans import kmeans
+from elo_tf.reporting.quantity import QUANTITIES
 
 VIDEOS, WIDTH = 240, 12
 CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=8)
@@ -43,7 +46,7 @@ def test_value_is_the_mean_over_the_restarts_of_the_chosen_score(scorer, referen
     spread = zipf.within_cluster_spread(clusters.inertia, VIDEOS)
     expected = zipf.divergence(zipf.cluster_distribution(unit, clusters.centres, spread), 1.0).numpy()
     assert fitness.value == pytest.approx(expected.mean(), rel=1e-4)
-    assert fitness.deviation == pytest.approx(expected.std(), rel=1e-3)
+    assert fitness.deviation == pytest.approx(expected.std(ddof=1), rel=1e-3)
     assert (fitness.reason, fitness.restarts) == (None, 3)
 
 
@@ -99,9 +102,30 @@ def test_fewer_videos_than_clusters_names_both(scorer):
 
 def test_one_trace_for_all_candidates_of_a_search():
     scorer = Scorer(CONFIG)
-    scores = {scorer.score(FEATURES * scale, seed).value for scale in (1.0, 2.0) for seed in (0, 1, 2**40)}
-    assert scorer.traces == 1
+    labelled = Labelled(DESCRIPTORS, np.arange(VIDEOS) % 2, np.arange(VIDEOS))
+    scores = {
+        scorer.score(FEATURES * scale, seed, labelled=labelled).value for scale in (1.0, 2.0) for seed in (0, 1, 2**40)
+    }
+    # One for the scores, one for the clusters of labelled clips; clips of another number need another.
+    assert scorer.traces == 2
+    scorer.cluster(DESCRIPTORS[:100], 0)
+    assert scorer.traces == 3
     assert len(scores) >= 3
+
+
+def test_the_deviation_of_a_single_restart_is_unknown():
+    fitness = Scorer(FitnessConfig(clusters=8, restarts=1, kmeans_iterations=8)).score(FEATURES, 1)
+    assert fitness.value is not None and fitness.deviation is None and fitness.restarts == 1
+    assert "zipf" in fitness.diagnostics and "zipf_deviation" not in fitness.diagnostics
+
+
+def test_every_fitness_is_a_score_and_has_words(scorer, reference):
+    (field,) = [field for field in dataclasses.fields(FitnessConfig) if field.name == "fitness"]
+    assert set(field.metadata["choices"]) == set(CHOICES) == set(QUANTITIES)
+    labelled = Labelled(DESCRIPTORS, np.arange(VIDEOS) % 2, np.arange(VIDEOS))
+    diagnostics = scorer.score(FEATURES, 1, reference, labelled=labelled).diagnostics
+    assert set(SCORES) == {name for name in diagnostics if f"{name}_deviation" in diagnostics}
+    assert {name for name, _ in CHOICES.values()} < set(SCORES)
 
 
 def test_same_seed_same_fitness(scorer, reference):

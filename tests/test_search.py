@@ -295,9 +295,22 @@ def test_a_run_stays_as_it_is_where_flags_are_refused(unbroken, records, flags, 
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
+def test_too_many_failures_end_a_search_and_the_same_command_goes_on(records, tmp_path):
+    flags = ["--population=3", "--learning_rate=1e30", "--warmup_steps=0", "--retries=0", "--rescore=0"]
+    for generation in (0, 1):
+        code, _, errors = finish(start(records, tmp_path, *flags))
+        message = (
+            f"3 of 3 candidates of generation {generation} failed, more than --max_failures=0.75 allows; the first:"
+        )
+        assert code == 2 and message in errors.splitlines()[-1] and "not finite" in errors.splitlines()[-1], errors
+        lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+        assert [line["generation"] for line in lines if line["record"] == "asked"] == list(range(generation + 1))
+    assert not (tmp_path / "evolved_loss.json").exists()
+
+
 def test_no_feasible_candidate_is_an_error_that_says_why(records, tmp_path):
-    flags = ["--generations=1", "--population=3", "--min_deviation=1000"]
+    flags = ["--generations=1", "--population=3", "--rungs=2", "--reduction=2", "--min_deviation=1000"]
     code, _, errors = finish(start(records, tmp_path / "run", *flags))
-    assert code == 2 and "none of 3 candidates was feasible" in errors and "collapsed" in errors
+    assert code == 2 and "none of 3 candidates was feasible" in errors and "first reason: collapsed" in errors
     assert not (tmp_path / "run" / "evolved_loss.json").exists()
     assert os.path.getsize(tmp_path / "run" / "journal.jsonl") > 0

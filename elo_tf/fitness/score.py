@@ -24,7 +24,7 @@ class Fitness:
     Attributes:
       value: Mean over the restarts; None where the candidate is infeasible. Never NaN.
       reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation over the restarts; None where it is infeasible.
+      deviation: Standard deviation over the restarts; None where it is infeasible, and for a single restart.
       restarts: R, k-means runs behind the value.
       diagnostics: Everything that was measured, also of an infeasible candidate; finite floats.
     """
@@ -36,8 +36,10 @@ class Fitness:
     diagnostics: Dict[str, float]
 
 
-# Name of a fitness -> the diagnostic that it is, and whether more of it is better.
-_CHOICES = {
+# Diagnostics that are means over the restarts.
+SCORES = ("zipf", "zipf_scale_free", "agreement", "agreement_adjusted", "weak")
+# Name of a fitness -> the score that it is, and whether more of it is better.
+CHOICES = {
     "zipf": ("zipf", False),
     "zipf_scale_free": ("zipf_scale_free", False),
     "agreement": ("agreement_adjusted", True),
@@ -118,12 +120,12 @@ class Scorer:
         )
         if reason:
             return self._infeasible(reason, diagnostics)
-        name, more_is_better = _CHOICES[self._config.fitness]
+        name, more_is_better = CHOICES[self._config.fitness]
         if name not in diagnostics:
             missing = "--labelled" if name == "weak" else f"enough scoring clips with {self._config.agree_with}"
             raise InputError(f"--fitness={self._config.fitness} needs {missing}")
         value = 1.0 - diagnostics[name] if more_is_better else diagnostics[name]
-        return Fitness(value, None, diagnostics[f"{name}_deviation"], self._config.restarts, diagnostics)
+        return Fitness(value, None, diagnostics.get(f"{name}_deviation"), self._config.restarts, diagnostics)
 
     def cluster(self, descriptors: np.ndarray, seed: int) -> np.ndarray:
         """Clusters of normalised features: of another modality's descriptors, to be given to `score`.
@@ -141,6 +143,7 @@ class Scorer:
         return Fitness(None, reason, None, self._config.restarts, diagnostics)
 
     def _clustered(self, features: tf.Tensor, seed: tf.Tensor) -> KMeans:
+        self.traces += 1
         config = self._config
         return kmeans(zipf.normalise(features), config.clusters, config.restarts, config.kmeans_iterations, seed)
 
@@ -168,12 +171,16 @@ def _pair(seed: int) -> tf.Tensor:
 
 
 def _diagnostics(features: np.ndarray, scores: Dict[str, np.ndarray]) -> Dict[str, float]:
-    """Mean and standard deviation over the restarts of each score, and what else is known of the features."""
+    """Mean and standard deviation over the restarts of each score, and what else is known of the features.
+
+    The deviation is that of which the restarts are a sample, and a single one has none.
+    """
     result = {}
     for name, values in scores.items():
         values = values.astype(np.float64)
         result[name] = float(values.mean())
-        result[f"{name}_deviation"] = float(values.std())
+        if len(values) > 1:
+            result[f"{name}_deviation"] = float(values.std(ddof=1))
     with np.errstate(over="ignore", invalid="ignore"):
         result["feature_deviation"] = health.mean_deviation(features)
         result["feature_scale"] = float(np.sqrt(np.mean(np.square(features, dtype=np.float64))))

@@ -18,7 +18,7 @@ class Result:
       seed: Of the order of the clips, and of the k-means starts.
       value: Fitness, to be minimised; None where the candidate is infeasible.
       reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation of the value over its restarts; None without a value.
+      deviation: Standard deviation of the value over its restarts; None without a value, and for a single restart.
       restarts: k-means runs behind the value.
       diagnostics: Whatever else was measured, finite.
       seconds: Wall time of training and scoring.
@@ -39,8 +39,11 @@ class Result:
 
     @property
     def error(self) -> Optional[float]:
-        """Standard error of the value over its restarts; it knows nothing of the luck of the training."""
-        return None if self.deviation is None else self.deviation / math.sqrt(self.restarts)
+        """Standard error of the value over its restarts; it knows nothing of the luck of the training.
+
+        None where it is unknown: without a value, and for a single restart, of which older journals have a deviation 0.
+        """
+        return None if self.deviation is None or self.restarts < 2 else self.deviation / math.sqrt(self.restarts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Generation:
     def results(self) -> Tuple[Optional[Result], ...]:
         """[n], of the longest training of each candidate so far; None for one without a result."""
         return tuple(runs[-1] if runs else None for runs in self.runs)
+
+    @property
+    def full_results(self) -> Tuple[Optional[Result], ...]:
+        """[n], of the training in full of each candidate, whose values compare; None for one that has had none."""
+        full = len(self.rungs.steps)
+        return tuple(runs[-1] if len(runs) == full else None for runs in self.runs)
 
     def due(self) -> List[Tuple[int, int]]:
         """(place, steps) of what can run now: what is missing in the first rung that is not through."""

@@ -149,8 +149,10 @@ class History:
             raise ValueError(f"candidate {candidate} was not asked for")
         if (candidate, result.steps, result.seed) in self._told:
             raise ValueError(f"candidate {candidate} has a result already")
-        if (result.value is None) != bool(result.reason) or (result.value is None) != (result.deviation is None):
-            raise ValueError(f"candidate {candidate} needs either a value and its deviation or a reason")
+        if (result.value is None) != bool(result.reason):
+            raise ValueError(f"candidate {candidate} needs either a value or a reason")
+        if (result.value is None) != (result.deviation is None) and (result.value is None or result.restarts > 1):
+            raise ValueError(f"candidate {candidate} needs a deviation with a value of several restarts alone")
         for number in (result.value or 0.0, result.deviation or 0.0, result.seconds, *result.diagnostics.values()):
             if not math.isfinite(number):
                 raise ValueError(f"candidate {candidate} has a number that is not finite")

@@ -6,6 +6,7 @@ best_loss.png  λ of the best candidate, modality by task, as Fig. 8
 """
 
 import io
+import math
 import pathlib
 from typing import Dict, List, Mapping, Optional, Sequence, Union
 
@@ -21,6 +22,7 @@ from elo_tf.record.generation import Generation, Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting.findings import Winner, ties, winner
 from elo_tf.reporting.palette import BLUE, GREY, INK, MAP, ORANGE
+from elo_tf.reporting.quantity import quantity_of
 
 _DOTS_PER_INCH = 150
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
@@ -48,10 +50,9 @@ def draw_all(
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     codes = {name: codes.get(name, name) for name in names}
-    quantity = str(journal.header.get("settings", {}).get("fitness", "fitness"))
     figures = {
         "lambdas.png": lambdas_over_rounds(generations, names, codes),
-        "fitness.png": fitness_over_rounds(generations, quantity),
+        "fitness.png": fitness_over_rounds(generations, quantity_of(journal.header).title),
         "best_loss.png": best_loss(winner(journal), names, codes),
     }
     return [save(figure, directory / name) for name, figure in figures.items()]
@@ -90,15 +91,19 @@ def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str],
     return figure
 
 
-def fitness_over_rounds(generations: Sequence[Generation], quantity: str) -> Figure:
-    """Every candidate a dot with its standard error, the best so far a line, mean and s.d. of each round.
+def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure:
+    """Every candidate trained in full a dot with its standard error, the best so far a line, mean and s.d. of a round.
 
     Candidates of one round are spread sideways, so that equal values stay visible side by side. Those that cannot be
     told from the best have a ring. Infeasible ones have no value: a strip along the top edge has their number.
+
+    Args:
+      generations: Of the search.
+      title: Of the values.
     """
-    told = [[result for result in generation.results if result] for generation in generations]
-    feasible = [[result for result in results if result.value is not None] for results in told]
-    failed = [sum(result.value is None for result in results) for results in told]
+    full = [[result for result in generation.full_results if result] for generation in generations]
+    feasible = [[result for result in results if result.value is not None] for results in full]
+    failed = [sum(bool(each) and each.value is None for each in generation.results) for generation in generations]
     figure = Figure(figsize=(5.8, 4.6), layout="constrained")
     if any(failed):
         strip, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 8])
@@ -115,7 +120,7 @@ def fitness_over_rounds(generations: Sequence[Generation], quantity: str) -> Fig
     axes.set_xlim(-0.7, len(generations) - 0.3)
     axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     axes.set_xlabel("round (generation)")
-    axes.set_ylabel(f"{quantity.replace('_', ' ')} score" + (", nats" if "zipf" in quantity else ""))
+    axes.set_ylabel(title)
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle("Fitness of the candidates (lower is better)", fontsize=11)
     return figure
@@ -173,7 +178,7 @@ def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[Result]]) -> None:
     style = {"color": GREY, "alpha": 0.6, "linewidths": 0, "zorder": 2}
     axes.scatter(rounds, values, s=size, label="candidate ± s.e." if few else "candidate", **style)
     if few:
-        errors = [result.error for result in results]
+        errors = [math.nan if result.error is None else result.error for result in results]  # NaN has no bar.
         axes.errorbar(rounds, values, errors, fmt="none", ecolor=GREY, elinewidth=0.8, alpha=0.6, zorder=2)
     tied = ties(results)
     style = {"facecolors": "none", "edgecolors": ORANGE, "linewidths": 1.2, "zorder": 5}

@@ -1,7 +1,7 @@
 """What a search has found, read from its journal: its candidates in order, those that tie, the winner.
 
-A value is the mean of R k-means runs, so that its standard error is s.d. / sqrt(R). That is the noise of the clustering
-alone: the same loss trained from other initial weights differs by more.
+A value is the mean of R k-means runs, so that its standard error is s.d. / sqrt(R), and unknown for R = 1. That is the
+noise of the clustering alone: the same loss trained from other initial weights differs by more.
 """
 
 import collections
@@ -14,6 +14,7 @@ import numpy as np
 
 from elo_tf.record.generation import Generation, Result
 from elo_tf.record.journal import Journal
+from elo_tf.reporting.quantity import quantity_of
 
 # Differences below this many standard errors are not told apart.
 TIE_ERRORS = 2.0
@@ -62,8 +63,11 @@ class Winner:
         return float(np.mean(self.values))
 
     @property
-    def error(self) -> float:
-        """Standard error of the mean: over fresh seeds if there are several, else over the restarts of k-means."""
+    def error(self) -> Optional[float]:
+        """Standard error of the mean: over fresh seeds if there are several, else over the restarts of k-means.
+
+        None where it is unknown, with a single one of both.
+        """
         count = len(self.results)
         return float(np.std(self.values, ddof=1)) / math.sqrt(count) if count > 1 else self.results[0].error
 
@@ -71,14 +75,20 @@ class Winner:
         """Its value with the standard error, and what that is over."""
         count, restarts = len(self.results), self.results[0].restarts
         over = f"{count} fresh seeds" if count > 1 else f"{restarts} restarts of k-means"
-        return f"{self.value:.4f} +- {self.error:.4f} s.e. over {over}"
+        return f"{with_error(self.value, self.error)} s.e. over {over}"
+
+
+def with_error(value: float, error: Optional[float]) -> str:
+    """A value and its standard error, which may be unknown."""
+    return f"{value:.4f} +- {'unknown' if error is None else f'{error:.4f}'}"
 
 
 def ties(results: Sequence[Optional[Result]]) -> List[int]:
     """Places of the results that cannot be told from the best, the best among them, ascending.
 
     A tie differs from the lowest value by less than two standard errors of the difference, √(s.e.² + s.e.²), or not at
-    all. Results without a value, and missing ones, are no ties.
+    all. Where a standard error is unknown, only equal values tie. Results without a value, and missing ones, are no
+    ties.
     """
     valued = [(place, result) for place, result in enumerate(results) if result and result.value is not None]
     if not valued:
@@ -86,7 +96,7 @@ def ties(results: Sequence[Optional[Result]]) -> List[int]:
     _, best = min(valued, key=lambda each: each[1].value)
 
     def is_tie(result: Result) -> bool:
-        error = math.hypot(result.error, best.error)
+        error = 0.0 if None in (result.error, best.error) else math.hypot(result.error, best.error)
         return result.value == best.value or result.value - best.value < TIE_ERRORS * error
 
     return [place for place, result in valued if is_tie(result)]
@@ -104,13 +114,7 @@ def ranking(generations: Sequence[Generation]) -> List[Ranked]:
 
 def _asked(generation: Generation) -> List[Tuple[int, int, np.ndarray, Optional[Result]]]:
     rounds = [generation.index] * len(generation.candidates)
-    results = [_full(generation, result) for result in generation.results]
-    return list(zip(generation.candidates, rounds, generation.lambdas, results))
-
-
-def _full(generation: Generation, result: Optional[Result]) -> Optional[Result]:
-    """The result, if it is of a training in full: values of shorter ones do not compare with it."""
-    return result if result and result.steps == generation.rungs.steps[-1] else None
+    return list(zip(generation.candidates, rounds, generation.lambdas, generation.full_results))
 
 
 def winner(journal: Journal) -> Optional[Winner]:
@@ -155,11 +159,12 @@ def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]
     ranked, won = ranking(generations), winner(journal)
     if not won:
         return [*rows, ("best fitness", "no candidate is feasible so far")]
-    quantity = journal.header.get("settings", {}).get("fitness", "fitness")
+    quantity = quantity_of(journal.header).title
     terms = heaviest(won.lambdas, journal.names, codes)
     if ranked:
-        best, first = ranked[0], [each.value for each in generations[0].results if each and each.value is not None]
-        of_best = f"{best.result.value:.4f} +- {best.result.error:.4f} s.e. ({quantity})"
+        best = ranked[0]
+        first = [each.value for each in generations[0].full_results if each and each.value is not None]
+        of_best = f"{with_error(best.result.value, best.result.error)} s.e. ({quantity})"
         rows += [
             ("best fitness", f"{of_best}, candidate {best.candidate} of round {best.round}"),
             ("ties with it", f"{sum(each.tie for each in ranked) - 1} of {len(ranked) - 1} other feasible candidates"),

@@ -18,6 +18,7 @@ from elo_tf.record.generation import Generation
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import diagnosis, figures, gallery, page, standings
 from elo_tf.reporting.findings import Winner, ranking, reasons, summary, winner
+from elo_tf.reporting.quantity import quantity_of
 from elo_tf.storage import write_text
 
 FILE = "report.html"
@@ -56,7 +57,7 @@ def write(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -
     parts = [
         page.paragraph(
             "What a search over the weights λ of the loss has done so far. A candidate is one loss; its fitness says "
-            "how far the clusters of what it taught the RGB tower are from Zipf's law, and lower is better."
+            f"{quantity_of(journal.header).meaning}, and lower is better."
         ),
         page.facts([(name, value.replace("+-", "±")) for name, value in summary(journal, codes)]),
     ]

@@ -92,8 +92,8 @@ class SearchLog:
             self._has_header = True
         shown = [str(row[name]) if isinstance(row[name], (int, str)) else f"{row[name]:.4f}" for name in _COLUMNS]
         self._bar.write(_line(["-" if text == "nan" else text for text in shown]))
-        if not ranking or all(result.value is None for result in generation.results):
-            reason = generation.results[0].reason
+        if not any(result and result.value is not None for result in generation.full_results):
+            reason = next(result.reason for result in generation.results if result.value is None)
             self.warn(f"generation {generation.index}: no candidate is feasible; the first: {reason}")
         if self._course is None:
             self._course = EventFile(self._directory / "search")
@@ -102,14 +102,14 @@ class SearchLog:
         self._course.scalars(generation.index, values)
 
     def _row(self, generation: Generation, ranking: List[Ranked]) -> Dict[str, object]:
-        values = np.array([result.value for result in generation.results if result.value is not None])
+        values = np.array([each.value for each in generation.full_results if each and each.value is not None])
         best = ranking[0].result if ranking else None
         rate = self._finished / (time.perf_counter() - self._begun)
         left = (self._left - self._finished) / rate if rate else float("nan")
         return {
             "generation": f"{generation.index + 1}/{self._generations}",
             "best": best.value if best else float("nan"),
-            "s.e.": best.error if best else float("nan"),
+            "s.e.": best.error if best and best.error is not None else float("nan"),
             "ties": sum(each.tie for each in ranking) - 1 if best else 0,
             "mean": float(values.mean()) if len(values) else float("nan"),
             "s.d.": float(values.std()) if len(values) else float("nan"),

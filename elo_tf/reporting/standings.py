@@ -2,10 +2,12 @@
 
 from typing import Mapping, Optional, Sequence
 
+from elo_tf.fitness.score import CHOICES, SCORES
 from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import page
-from elo_tf.reporting.findings import Ranked, heaviest
+from elo_tf.reporting.findings import Ranked, heaviest, with_error
+from elo_tf.reporting.quantity import quantity_of
 
 # Rows of the table of the best candidates.
 _BEST = 10
@@ -24,10 +26,8 @@ def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[s
     """
     if not ranked:
         return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
-    quantity = journal.header.get("settings", {}).get("fitness", "fitness")
-    # A score is what was measured in every restart.
-    measured = ranked[0].result.diagnostics
-    scores = [name for name in measured if f"{name}_deviation" in measured and name != quantity]
+    chosen, _ = CHOICES.get(journal.header.get("settings", {}).get("fitness"), ("", False))
+    scores = [name for name in SCORES if name in ranked[0].result.diagnostics and name != chosen]
     rows = []
     for rank, each in enumerate(ranked[:_BEST], 1):
         own = each.result.diagnostics
@@ -36,19 +36,22 @@ def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[s
                 f"{rank} (tie)" if each.tie and rank > 1 else rank,
                 each.candidate,
                 each.round,
-                f"{each.result.value:.4f} ± {each.result.error:.4f}",
+                with_error(each.result.value, each.result.error).replace("+-", "±"),
                 *(f"{own[name]:.4f}" if name in own else "not measured" for name in scores),
                 ", ".join(heaviest(each.lambdas, journal.names, codes)[:4]),
             ]
         )
-    titles = [name.replace("_", " ") for name in (f"{quantity} ± s.e.", *scores)]
+    titles = [f"{quantity_of(journal.header).title} ± s.e.", *(name.replace("_", " ") for name in scores)]
     return page.section(
         "Best candidates",
         page.table(["rank", "candidate", "round", *titles, "heaviest terms"], rows),
         page.paragraph(
             f"The best {len(rows)} of {len(ranked)} feasible candidates. A tie differs from the best by less than two "
-            "standard errors of the difference: which of the two is better is not known. Agreement is that of the "
-            "clusters with those of another modality, and higher is better. Bad: a best fitness with a low agreement."
+            "standard errors of the difference: which of the two is better is not known."
+        ),
+        page.paragraph(
+            "Of the other scores, lower is better for zipf; agreement is that of the clusters with those of another "
+            "modality, weak the accuracy on labelled clips, and higher is better. Bad: a best fitness with a low one."
         ),
     )
 

@@ -1,0 +1,43 @@
+"""What the fitness of a search is a number of, in words; the lower it is, the better."""
+
+from typing import Any, Mapping, NamedTuple
+
+
+class Quantity(NamedTuple):
+    """A fitness as readers are told of it.
+
+    Attributes:
+      title: Of its values, in tables and at axes.
+      meaning: What a value says of a candidate, as the end of the sentence "its fitness says ...".
+    """
+
+    title: str
+    meaning: str
+
+
+# By `--fitness`.
+QUANTITIES = {
+    "zipf": Quantity(
+        "zipf score, nats",
+        "how far the clusters of what it taught the RGB tower are from Zipf's law, at the scale that the features have",
+    ),
+    "zipf_scale_free": Quantity(
+        "zipf scale free score, nats",
+        "how far the clusters of what it taught the RGB tower are from Zipf's law, whatever the scale of the features",
+    ),
+    "agreement": Quantity(
+        "1 - agreement (AMI)",
+        "how much the clusters of what it taught the RGB tower lack of full agreement with those of another modality",
+    ),
+    "weak": Quantity(
+        "1 - accuracy",
+        "how much of labelled clips is told wrongly by the clusters of what it taught the RGB tower",
+    ),
+}
+
+_UNNAMED = Quantity("fitness", "how it compares with others")
+
+
+def quantity_of(header: Mapping[str, Any]) -> Quantity:
+    """That of the search of a journal's header."""
+    return QUANTITIES.get(header.get("settings", {}).get("fitness"), _UNNAMED)

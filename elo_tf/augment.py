@@ -9,7 +9,7 @@ import dataclasses
 import tensorflow as tf
 
 from elo_tf.addons import tfa
-from elo_tf.clips import NOISE
+from elo_tf.clips import NOISE, centre
 from elo_tf.ingest.flow import LEVELS, ZERO
 
 # Python ops instead of the compiled kernel: they run on every device and announce nothing.
@@ -43,7 +43,7 @@ class Augmentation:
     @classmethod
     def centred(cls, stored: int, size: int) -> "Augmentation":
         """The centre crop, unchanged otherwise, of frames of `stored` pixels."""
-        corner = tf.constant((stored - size) // 2)
+        corner = tf.constant(centre(stored, size).start)
         return cls(size, corner, corner, tf.constant(False))
 
     @classmethod

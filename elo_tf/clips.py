@@ -103,3 +103,9 @@ def check_modalities(names: Sequence[str]) -> Tuple[str, ...]:
     if "rgb" not in names:
         raise InputError(f"--modalities={','.join(names)} lacks rgb, the tower that is kept; add it")
     return tuple(name for name in MODALITIES if name in names)
+
+
+def centre(stored: int, size: int) -> slice:
+    """The rows, or columns, of a stored frame that a clip of `size` pixels shows where nothing is varied."""
+    first = (stored - size) // 2
+    return slice(first, first + size)

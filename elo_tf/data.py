@@ -6,9 +6,10 @@ All that is random about a clip follows from (seed, video, epoch) through statel
 can be saved and restored. Segments and modalities that no task asks for are neither decoded nor computed.
 """
 
+import contextlib
 import dataclasses
 import math
-from typing import Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Dict, FrozenSet, Iterator, Mapping, Optional, Tuple, Type, Union
 
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ from elo_tf.augment import DRAWS, Augmentation
 from elo_tf.clips import NOISE, Clips, ClipSizes
 from elo_tf.config import DataConfig, InputError
 from elo_tf.ingest.records import Manifest
-from elo_tf.videos import PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
+from elo_tf.videos import EPOCHS, PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
 
 # What a reader delivers: (segment, stored modality) pairs.
 Needs = FrozenSet[Tuple[str, str]]
@@ -25,8 +26,6 @@ Needs = FrozenSet[Tuple[str, str]]
 GIB = 2**30
 # Batches made ahead of the step.
 READY_BATCHES = 4
-# More epochs than any run has: keeps the random numbers of different seeds apart.
-EPOCHS = 2**32
 
 
 def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
@@ -54,6 +53,27 @@ def least_frames(needs: Needs, config: DataConfig) -> int:
     segments = {segment for segment, _ in needs}
     length = {"now": config.frames, "next": config.future_frames, "other": config.frames}
     return sum(length[segment] for segment in segments | {"now"})
+
+
+# What TensorFlow raises where a shard is damaged or missing, and for nothing else.
+_UNREADABLE = (tf.errors.DataLossError, tf.errors.NotFoundError)
+
+
+@contextlib.contextmanager
+def reading(records: str, errors: Union[Type[Exception], Tuple[Type[Exception], ...]] = _UNREADABLE) -> Iterator[None]:
+    """Makes errors of reading records an `InputError`, which names the remedy.
+
+    Args:
+      records: Their folder.
+      errors: Which; `tf.errors.OpError` where nothing is done but reading.
+    """
+    try:
+        yield
+    except errors as error:
+        # From within a graph the reason comes after a title and a trace.
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if "record" in line or "No such file" in line), lines[0]).strip()[:200]
+        raise InputError(f"{records} cannot be read ({reason}); run python -m elo_tf.prepare --validate") from None
 
 
 @dataclasses.dataclass

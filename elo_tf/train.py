@@ -103,10 +103,9 @@ def _dry_run(
         chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
         seen = terms.modalities_of(chosen.lambdas)
         model = dataclasses.replace(model, tasks=tuple(chosen.lambdas), modalities=seen)
-    if train.epochs:
-        counted = sum(video["split"] == "train" for video in Manifest.load(records).usable) if records else 0
-        steps = train.epochs * (counted or budget.planned_videos) / data.batch_size
-        train = dataclasses.replace(train, steps=max(1, round(steps)))
+    counted = sum(video["split"] == "train" for video in Manifest.load(records).usable) if records else 0
+    steps = train.steps_of(counted or budget.planned_videos, data.batch_size)
+    train = dataclasses.replace(train, steps=steps)
     dry_run(Plan(data, model, task, train, budget, records, None, shared_batch=True, parts=train.accumulate))
 
 
@@ -136,7 +135,7 @@ def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
     try:
         kept = {name: value for name, value in searched.items() if name in known and not flags.FLAGS[name].present}
         return dataclasses.replace(task, **kept)
-    except (AttributeError, TypeError) as error:
+    except TypeError as error:
         raise InputError(f"--loss={loss}: 'task' is not as a search writes it ({error})") from None
 
 

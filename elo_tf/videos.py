@@ -26,7 +26,7 @@ PARALLEL = os.cpu_count()
 _NOT_CHOSEN = -2
 
 # More epochs than any run has: keeps the random numbers of different seeds apart.
-_EPOCHS = 2**32
+EPOCHS = 2**32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,7 +252,7 @@ class StreamedVideos:
 
             def permute(number, stretch):
                 count = tf.shape(stretch["index"])[0]
-                draws = tf.random.stateless_uniform([count], tf.stack([seed * _EPOCHS + epoch, number]))
+                draws = tf.random.stateless_uniform([count], tf.stack([seed * EPOCHS + epoch, number]))
                 return {name: tf.gather(values, tf.argsort(draws)) for name, values in stretch.items()}
 
             whole = found.skip(skipped * self._ahead).ragged_batch(self._ahead).enumerate(skipped)

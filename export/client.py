@@ -19,6 +19,7 @@ from typing import List, Sequence
 import numpy as np
 
 from elo_tf import command_line, storage
+from elo_tf.clips import centre
 from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
 from elo_tf.ingest.decode import UnusableError, check_clip_bytes
 from elo_tf.ingest.stream import FrameStream
@@ -127,9 +128,7 @@ def find_clip(config: ClientConfig) -> Clip:
     if config.send != predictor.FLOAT and (about is None or size != about.size):
         why = f"to its own size, {about.size}" if about else "to its own size, which --model_dir would tell"
         raise InputError(f"the model scales --send={config.send} of --size={size} {why}; use --send=float")
-    # The same part of the picture at any size.
-    stored = max(size, round(size * about.stored_size / about.size)) if about else size
-    return Clip(stored_size=stored, **given)
+    return Clip(stored_size=about.stored_for(size) if about else size, **given)
 
 
 def _describe(place: pathlib.Path) -> tower.Description:
@@ -156,8 +155,7 @@ def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
     """
     ingest = IngestConfig(size=clip.stored_size, fps=clip.fps, max_seconds=max_seconds)
     check_clip_bytes(ingest)
-    edge = (clip.stored_size - clip.size) // 2
-    inner = slice(edge, edge + clip.size)
+    inner = centre(clip.stored_size, clip.size)
     stream = FrameStream(video, ingest)
     try:
         frames = np.stack([frame[inner, inner] for frame in stream])

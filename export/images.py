@@ -9,6 +9,8 @@ not changed. An image's EXIF orientation is not looked at.
 
 import tensorflow as tf
 
+from elo_tf.clips import centre
+
 
 def decode_frames(frames: tf.Tensor, size: int, stored: int) -> tf.Tensor:
     """Decodes clips.
@@ -38,12 +40,11 @@ def _decode(encoded: tf.Tensor, size: int, stored: int) -> tf.Tensor:
     """One frame, [size,size,3] in [0,1]."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)  # uint8, [H, W, 3]
     shape = tf.shape(image)[:2]
+    inner = centre(stored, size)
     frame = tf.cond(
         tf.reduce_all(shape == size),
         lambda: tf.cast(image, tf.float32),
-        lambda: _centre(
-            tf.image.resize(_square(image, shape), [stored, stored], method="bilinear", antialias=True), size
-        ),
+        lambda: tf.image.resize(_square(image, shape), [stored, stored], "bilinear", antialias=True)[inner, inner],
     )
     return tf.ensure_shape(tf.clip_by_value(frame / 255.0, 0.0, 1.0), [size, size, 3])
 
@@ -53,8 +54,3 @@ def _square(image: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     side = tf.reduce_min(shape)
     top, left = tf.unstack((shape - side) // 2)
     return tf.ensure_shape(image[top : top + side, left : left + side], [None, None, 3])
-
-
-def _centre(square: tf.Tensor, size: int) -> tf.Tensor:
-    first = (square.shape[0] - size) // 2
-    return square[first : first + size, first : first + size]

@@ -142,3 +142,7 @@ class FinalTrainConfig(TrainConfig):
     save_every: int = setting(500, "steps between checkpoints", low=1)
     keep: int = setting(3, "checkpoints that are kept", low=1)
     pictures_every: int = setting(0, "steps between pictures of decoded frames for TensorBoard; 0 is never", low=0)
+
+    def steps_of(self, videos: int, batch_size: int) -> int:
+        """Length of the training: --steps, or what --epochs of so many videos come to."""
+        return max(1, round(self.epochs * videos / batch_size)) if self.epochs else self.steps

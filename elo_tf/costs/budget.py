@@ -32,8 +32,7 @@ from elo_tf.ingest.records import Manifest
 from elo_tf.ingest.shards import DamagedShardError
 from elo_tf.model import EloModel
 from elo_tf.optimizer import penalty
-from elo_tf.record.rungs import Rungs
-from elo_tf.strategy import fixed_vectors, make_strategy
+from elo_tf.strategy import fixed_vectors, make_rungs, make_strategy
 
 # The gradient of a product of matrices is two products of the same size, one for each factor.
 BACKWARD_FACTOR = 3
@@ -218,10 +217,7 @@ def count_search(plan: Plan, names: Tuple[str, ...]) -> Search:
     """
     evolution, steps = plan.evolution, plan.train.steps
     strategy = make_strategy(evolution, len(names), 0, fixed_vectors(evolution, names, plan.task.loss_units))
-    try:
-        rungs = Rungs.of(steps, evolution.rungs, evolution.reduction)
-    except ValueError as error:
-        raise InputError(f"--rungs={evolution.rungs}: {error}") from None
+    rungs = make_rungs(evolution, steps)
     limit = strategy.limit / strategy.population
     rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)
     fresh = (evolution.rescore + 1) * evolution.rescore_seeds if evolution.rescore else 0

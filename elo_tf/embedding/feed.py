@@ -15,6 +15,7 @@ from typing import Iterator, NamedTuple, Sequence, Set, Union
 
 import numpy as np
 
+from elo_tf.clips import centre
 from elo_tf.config import IngestConfig
 from elo_tf.embedding.module import Clips
 from elo_tf.embedding.windows import slide
@@ -117,8 +118,7 @@ class Feed:
 
     def _decode(self, video: str) -> None:
         stream, found = FrameStream(self._root / video, self._ingest), 0
-        first = (self._clips.stored_size - self._clips.size) // 2  # As the centre crop of held-out clips.
-        inner = slice(first, first + self._clips.size)
+        inner = centre(self._clips.stored_size, self._clips.size)
         self._streams.add(stream)
         frames = iter(stream)
         try:

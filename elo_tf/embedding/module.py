@@ -78,7 +78,7 @@ def choose_clips(config: EmbedConfig, about: Optional[Description], place: Path)
     if about is None and missing:
         raise InputError(f"{place} does not say what clips it expects (assets.extra/{FILE}); give {', '.join(missing)}")
     frames, size = config.frames or about.frames, config.size or about.size
-    stored = max(size, round(size * about.stored_size / about.size)) if about else size
+    stored = about.stored_for(size) if about else size
     return Clips(frames, config.stride or frames, size, stored, config.fps or about.fps)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from elo_tf.clips import Clips
 from elo_tf.config import DataConfig, InputError, ProtocolConfig
-from elo_tf.data import Reader
+from elo_tf.data import Reader, reading
 from elo_tf.evaluation.split import LabelledVideo
 from elo_tf.ingest.records import Manifest, identity
 from elo_tf.networks.tower import Description
@@ -77,13 +77,8 @@ class Material:
         Raises:
           InputError: a shard is missing or damaged.
         """
-        try:
+        with reading(self.manifest.folder, tf.errors.OpError):
             yield from self.reader(videos).windows(windows)
-        except tf.errors.OpError as error:
-            reason = str(error).strip().splitlines()[0][:200]
-            raise InputError(
-                f"{self.manifest.folder} cannot be read ({reason}); run python -m elo_tf.prepare --validate"
-            ) from None
 
     def apply(self, function: Callable, videos: Sequence[LabelledVideo], windows: int) -> np.ndarray:
         """The results of a function for evenly spread clips of each video.

@@ -53,6 +53,10 @@ class Description:
         """Writes `tower.json` of a run."""
         write_text(pathlib.Path(run_dir) / FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
+    def stored_for(self, size: int) -> int:
+        """Side of frames of which a centre of `size` pixels is the part of the picture that training has shown."""
+        return max(size, round(size * self.stored_size / self.size))
+
     @classmethod
     def load(cls, path: Union[str, pathlib.Path]) -> "Description":
         """Reads a `tower.json`.

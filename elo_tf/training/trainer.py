@@ -4,18 +4,17 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
                          └ on the device, by one call
 """
 
-import contextlib
 import dataclasses
 import pathlib
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.catalogue import clip_specs
 from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, InputError, ModelConfig
-from elo_tf.data import Reader, clip_sizes
+from elo_tf.data import Reader, clip_sizes, reading
 from elo_tf.gradients import GradientNorms
 from elo_tf.ingest.records import Manifest
 from elo_tf.model import EloModel
@@ -28,18 +27,6 @@ from elo_tf.training.update import Update, check_parts
 
 class DivergedError(ArithmeticError):
     """A term, or a weight, stopped being finite."""
-
-
-@contextlib.contextmanager
-def reading(records: str) -> Iterator[None]:
-    """Makes a shard that is missing or damaged an `InputError`, which names the remedy."""
-    try:
-        yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        # From within a graph it comes after a title and a trace.
-        lines = [line.strip() for line in str(error).splitlines() if "record" in line or "No such file" in line]
-        reason = lines[0][:200] if lines else type(error).__name__
-        raise InputError(f"{records} cannot be read ({reason}); run python -m elo_tf.prepare --validate") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +109,7 @@ class Trainer:
 
     def _length(self) -> int:
         train, data = self.settings.train, self.settings.data
-        if not train.epochs:
-            return train.steps
-        return max(1, round(train.epochs * self.reader.videos.count / data.batch_size))
+        return train.steps_of(self.reader.videos.count, data.batch_size)
 
     def _build(self, terms: Terms) -> None:
         """Makes all variables, with a batch of zeros."""

@@ -17,7 +17,7 @@ from typing import Dict, Tuple
 
 from absl import flags
 
-from elo_tf import command_line, config, tasks
+from elo_tf import command_line, config, tasks, views
 from elo_tf.candidates.candidate import Settings
 from elo_tf.candidates.candidate_worker import About, CandidateWorker
 from elo_tf.candidates.crew import Crew
@@ -74,6 +74,8 @@ def main() -> None:
     _check_paths(run)
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
+    for _, view in {pair for term in terms for pair in term.views}:
+        views.check(view, data.frames)
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
     strategy = make_strategy(evolution, len(names), run.seed, vectors)

@@ -30,10 +30,7 @@ def permutation(noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
       InputError: T < 3, for which no such order exists, or k is 1 or more than T.
     """
     frames = noise.shape[1]
-    if frames < 3:
-        raise InputError(f"{frames} frames have no order but forward and backward; use --frames=3 or more")
-    if moved == 1 or moved > frames:
-        raise InputError(f"--shuffle_frames={moved} of --frames={frames} cannot change places; use 0 or 2 to {frames}")
+    _check_order(frames, moved)
     order = tf.argsort(noise, axis=1)
     forward = tf.range(frames)[tf.newaxis]
     if moved:
@@ -44,6 +41,24 @@ def permutation(noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
     forbidden = tf.reduce_all(order == forward, 1) | tf.reduce_all(order == frames - 1 - forward, 1)
     swapped = tf.concat([order[:, 1:2], order[:, 0:1], order[:, 2:]], axis=1)
     return tf.where(forbidden[:, tf.newaxis], swapped, order)
+
+
+def _check_order(frames: int, moved: int) -> None:
+    if frames < 3:
+        raise InputError(f"{frames} frames have no order but forward and backward; use --frames=3 or more")
+    if moved == 1 or moved > frames:
+        raise InputError(f"--shuffle_frames={moved} of --frames={frames} cannot change places; use 0 or 2 to {frames}")
+
+
+def check(name: str, frames: int) -> None:
+    """Whether the view of a name can be made of clips of so many frames, known before any clip is.
+
+    Raises:
+      InputError: it cannot.
+    """
+    kind, _, moved = name.partition("-")
+    if kind == "shuffled":
+        _check_order(frames, int(moved or 0))
 
 
 def shuffle(clip: tf.Tensor, modality: str, noise: tf.Tensor, moved: int = 0) -> tf.Tensor:

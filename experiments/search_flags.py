@@ -36,6 +36,9 @@ class MeasuredConfig(Checked):
     steps: int = setting(250, "training steps of a candidate", low=1)
     learning_rate: float = setting(0.003, "peak learning rate of Adam", low=0)
     clusters: int = setting(25, "K of the fitness, about twice the classes expected", low=2)
+    agree_with: str = setting(
+        "flow", "modality of the agreement, by which the health gate goes too", choices=("audio", "flow")
+    )
     restarts: int = setting(20, "R, k-means runs averaged", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are scored", low=2)
     processes: int = setting(2, "candidates at a time", low=1)
@@ -69,6 +72,7 @@ class MeasuredConfig(Checked):
                 clusters=self.clusters,
                 restarts=self.restarts,
                 scoring_clips=self.scoring_clips,
+                agree_with=self.agree_with,
                 labelled=str(records / "labelled"),
             ),  # fmt: skip
         )

@@ -82,7 +82,7 @@ Variant = Union[ZipfVariant, AgreementVariant]
 def families(config: FitnessConfig) -> Dict[str, List[Variant]]:
     """What is varied -> the variants, the first being the search's own."""
     base = ZipfVariant("standardise_l2", "within", config.zipf_exponent, config.clusters, config.restarts)
-    sound = AgreementVariant("audio", True, config.clusters, config.restarts)
+    agreement = AgreementVariant(config.agree_with, True, config.clusters, config.restarts)
     clusters = [max(2, config.clusters // 2), 2 * config.clusters]
     restarts = sorted({1, max(1, config.restarts // 4)} - {config.restarts})
     ways = [(name, spread) for name in NORMALISATIONS for spread in SPREADS]
@@ -96,16 +96,16 @@ def families(config: FitnessConfig) -> Dict[str, List[Variant]]:
         "R": [base, *(dataclasses.replace(base, restarts=count) for count in restarts)],
         "null": [base, *(dataclasses.replace(base, null=null) for null in NULLS)],
         "agreement with": [
-            sound,
+            agreement,
             *(
                 AgreementVariant(modality, adjusted, config.clusters, config.restarts)
                 for modality in DESCRIBED
                 for adjusted in (True, False)
-                if (modality, adjusted) != ("audio", True)
+                if (modality, adjusted) != (config.agree_with, True)
             ),
         ],
-        "K of agreement": [sound, *(dataclasses.replace(sound, clusters=count) for count in clusters)],
-        "R of agreement": [sound, *(dataclasses.replace(sound, restarts=count) for count in restarts)],
+        "K of agreement": [agreement, *(dataclasses.replace(agreement, clusters=count) for count in clusters)],
+        "R of agreement": [agreement, *(dataclasses.replace(agreement, restarts=count) for count in restarts)],
     }  # fmt: skip
 
 

@@ -36,9 +36,7 @@ class MeasuredConfig(Checked):
     steps: int = setting(250, "training steps of a candidate", low=1)
     learning_rate: float = setting(0.003, "peak learning rate of Adam", low=0)
     clusters: int = setting(25, "K of the fitness, about twice the classes expected", low=2)
-    agree_with: str = setting(
-        "flow", "modality of the agreement, by which the health gate goes too", choices=("audio", "flow")
-    )
+    agree_with: str = setting("flow", "modality of the agreement and of the health gate", choices=("audio", "flow"))
     restarts: int = setting(20, "R, k-means runs averaged", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are scored", low=2)
     processes: int = setting(2, "candidates at a time", low=1)

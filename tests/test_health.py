@@ -40,7 +40,7 @@ def test_a_collapsed_candidate_gets_a_reason_with_value_and_limit():
 @pytest.mark.parametrize("agreement", [0.1, 0.3, 0.3199])
 def test_a_candidate_that_learned_nothing_gets_a_reason(agreement):
     reason = infeasible(CONFIG, deviation=0.5, agreement=agreement, untrained_agreement=0.3)
-    assert "agreement with audio" in reason and "not above 0.320" in reason
+    assert "agreement with flow" in reason and "not above 0.320" in reason
 
 
 def test_an_untrained_tower_is_itself_infeasible_without_a_margin():

@@ -93,7 +93,8 @@ def test_saved_embeddings_give_the_fitness_of_the_journal(searched, settings):
     assert sorted(saved) == [0, 1, 2] and saved[1][:2] == (3, 3)
     literal = fitness_variants.ZipfVariant("raw", "literal", 1.0, 3, 4).name
     free = fitness_variants.ZipfVariant("standardise_l2", "within", 1.0, 3, 4).name
-    adjusted, plain = (fitness_variants.AgreementVariant("audio", kind, 3, 4).name for kind in (True, False))
+    modality = settings.fitness.agree_with
+    adjusted, plain = (fitness_variants.AgreementVariant(modality, kind, 3, 4).name for kind in (True, False))
     scores = fitness_variants.evaluate(folder, settings.fitness, settings.run.seed)
     for candidate in (0, 1):
         diagnostics = results_of(journal)[candidate].diagnostics
@@ -104,7 +105,7 @@ def test_saved_embeddings_give_the_fitness_of_the_journal(searched, settings):
         assert own[plain] == pytest.approx(diagnostics["agreement"], abs=1e-9)
     with np.load(folder / "reference.npz") as parts:
         offline = fitness_variants.Offline(folder, settings.fitness, settings.run.seed)
-        np.testing.assert_array_equal(offline.reference("audio", 3), parts["reference"])
+        np.testing.assert_array_equal(offline.reference(modality, 3), parts["reference"])
         np.testing.assert_array_equal(parts["untrained"], np.load(saved[2][2]))
 
 

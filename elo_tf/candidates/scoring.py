@@ -1,8 +1,8 @@
 """What a search scores an RGB tower on: held-out clips, clusters of another modality, labelled clips if there are any.
 
-held-out clips ─┬─ RGB ───────────────> tower ─> features ─┬─> `fitness.score`
-                └─ sound ─> plain descriptors ─> clusters ─┤
-labelled clips ─── RGB ───────────────> tower ─> features ─┘
+held-out clips ─┬─ RGB ────────────────────────> tower ─> features ─┬─> `fitness.score`
+                └─ flow or sound ─> plain descriptors ─> clusters ─┤
+labelled clips ─── RGB ────────────────────────> tower ─> features ─┘
 """
 
 from typing import Callable, Iterable, Optional

@@ -25,9 +25,9 @@ class FitnessConfig(Checked):
     labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
     agree_with: str = setting(
-        "audio",
+        "flow",
         "modality whose plain descriptors RGB clusters must agree with: the one that tells what the videos are to be "
-        "told apart by; for motions, flow",
+        "told apart by; for things that sound, audio",
         choices=("audio", "flow"),
     )
     agreement_margin: float = setting(

@@ -1,7 +1,7 @@
 """Converts a folder of videos into records for training.
 
     python -m elo_tf.prepare --videos=DIR --records=DIR [--labels=folders] [--workers=local:2]
-    python -m elo_tf.prepare --world=N --records=DIR     renders a world of N videos first, and converts it
+    python -m elo_tf.prepare --world=800 --records=DIR   renders a world of 800 videos first, and converts it
     python -m elo_tf.prepare --validate --records=DIR    reads records back and checks them
 
 All files below --videos that are not hidden are taken, in any format that ffmpeg decodes. One that cannot be used

@@ -7,7 +7,7 @@ path.
 
 import collections
 import socket
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, Type
 
 from elo_tf.config import InputError
 from elo_tf.workers import Engine, Handler, LostError, Worker, answer
@@ -70,6 +70,12 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_REACHABLE_SECONDS).close()
 
 
+def _losses(ray: Any) -> Tuple[Type[Exception], ...]:
+    """What Ray raises when a worker, its machine or its answer is gone; the second, when memory runs low there."""
+    known = ray.exceptions
+    return known.RayActorError, known.OutOfMemoryError, known.ObjectLostError, known.WorkerCrashedError
+
+
 class RayWorker(Worker):
     """An actor.
 
@@ -88,7 +94,7 @@ class RayWorker(Worker):
     def receive(self) -> Any:
         try:
             result, error = self._ray.get(self.waiting.popleft())
-        except (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError) as lost:
+        except _losses(self._ray) as lost:
             raise LostError(type(lost).__name__) from None
         if error is not None:
             raise error

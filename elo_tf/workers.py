@@ -11,6 +11,7 @@ for a place to run, on a busy cluster, is not ready, and nothing should be sent 
 """
 
 import abc
+import itertools
 import multiprocessing
 import os
 import signal
@@ -23,6 +24,8 @@ from elo_tf.config import InputError
 
 # What a handler makes of a message; the message and the answer can be pickled.
 Handler = Callable[[Any], Any]
+
+_place = 0
 
 
 class LostError(RuntimeError):
@@ -128,6 +131,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def place() -> int:
+    """Which of the workers of this machine this process is, from 0: what they share out among them goes by it.
+
+    A worker has the place of one that was lost before it. 0 in any other process, and for a worker of a cluster, which
+    shares its machine out itself.
+    """
+    return _place
+
+
 class LocalEngine(Engine):
     """Processes of this machine. They are spawned, not forked, so that they share no lock and no thread."""
 
@@ -136,7 +148,9 @@ class LocalEngine(Engine):
         self._workers: List[LocalWorker] = []
 
     def start(self, build: Callable[..., Handler], arguments: Tuple) -> "LocalWorker":
-        self._workers.append(LocalWorker(build, arguments))
+        self._workers = [worker for worker in self._workers if worker.process.is_alive()]
+        free = next(number for number in itertools.count() if number not in {each.place for each in self._workers})
+        self._workers.append(LocalWorker(build, arguments, free))
         return self._workers[-1]
 
     def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
@@ -150,12 +164,17 @@ class LocalEngine(Engine):
 
 
 class LocalWorker(Worker):
-    """A process at the other end of a pipe."""
+    """A process at the other end of a pipe.
 
-    def __init__(self, build: Callable[..., Handler], arguments: Tuple):
+    Attributes:
+      place: `place()` in that process.
+    """
+
+    def __init__(self, build: Callable[..., Handler], arguments: Tuple, place: int):
+        self.place = place
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, build, arguments), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, build, arguments, place), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -203,8 +222,10 @@ def follow_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _serve(pipe: connection.Connection, build: Callable[..., Handler], arguments: Tuple[Any, ...]) -> None:
+def _serve(pipe: connection.Connection, build: Callable[..., Handler], arguments: Tuple[Any, ...], number: int) -> None:
     """The life of a local worker."""
+    global _place
+    _place = number
     follow_parent()
     handler, error = answer(lambda given: build(*given), arguments)
     try:

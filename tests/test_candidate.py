@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from elo_tf.candidates import candidate_worker
 from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.candidates.candidate_worker import CandidateWorker
 from elo_tf.candidates.trial import Trial
@@ -24,7 +25,7 @@ def settings(tmp_path_factory):
         ModelConfig(modalities=("rgb", "audio"), tasks=("rgb/reconstruct", "rgb/shuffle", "rgb-audio/embed")),
         TaskConfig(),
         TrainConfig(steps=3, optimizer="adam", learning_rate=1e-3, warmup_steps=1),
-        FitnessConfig(clusters=2, restarts=3, agreement_margin=-1.0),
+        FitnessConfig(clusters=2, restarts=3, agree_with="audio", agreement_margin=-1.0),
     )
 
 
@@ -162,6 +163,17 @@ def test_a_worker_shows_no_clusters_of_a_training_that_diverged(runner, monkeypa
     assert shown.is_of(trial.lambdas)
     # Its clusters are those of the seed that it is scored with.
     np.testing.assert_array_equal(shown.shares, runner.exhibit(7).shares)
+
+
+@pytest.mark.parametrize("place, taken", [(0, "GPU:0"), (1, "GPU:1"), (3, "GPU:1")])
+def test_workers_of_a_machine_take_its_gpus_in_turn(monkeypatch, place, taken):
+    # TensorFlow is asked through two calls; without a GPU here, these are all that stands in for one.
+    done = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda device, kind: done.append((kind, device)))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda device, on: done.append((device, on)))
+    candidate_worker._take_gpu(place)
+    assert done == [("GPU", taken), (taken, True)]
 
 
 def test_reference_ignores_videos_without_sound(runner):

@@ -88,6 +88,25 @@ def test_converting_on_a_cluster_that_loses_a_node(cluster, tmp_path):
     assert list(check_records(manifest)) == []
 
 
+def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):
+    # Ray ends the newest worker of a machine whose memory is fuller than this.
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    small = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        with workers.parse("ray", small.address) as engine:
+            worker = engine.start(Arithmetic, (6,))
+            with pytest.raises(workers.LostError, match="OutOfMemoryError"):
+                worker.receive()
+                worker.send("sleep")
+                worker.receive()
+    finally:
+        ray.shutdown()
+        small.shutdown()
+
+
 def test_no_cluster_is_one_clear_line():
     begun = time.monotonic()
     with pytest.raises(InputError, match="--ray_address=127.0.0.1:1 is no Ray cluster .*Connection refused"):

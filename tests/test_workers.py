@@ -26,6 +26,8 @@ class Arithmetic:
     def __call__(self, message):
         if message == "pid":
             return os.getpid()
+        if message == "place":
+            return workers.place()
         if message == "end":
             os._exit(7)
         if message == "full":
@@ -90,6 +92,18 @@ def test_a_worker_that_dies_is_lost_alone(engine):
         second.receive()
     second.send(1)  # Whoever has not noticed yet is not harmed.
     assert start(engine).process.is_alive()
+
+
+def place(worker):
+    worker.send("place")
+    return worker.receive()
+
+
+def test_places_are_of_their_own_and_a_lost_one_is_taken_again(engine):
+    first, second, third = (start(engine) for _ in range(3))
+    assert workers.place() == 0 and [place(each) for each in (first, second, third)] == [0, 1, 2]
+    second.kill()
+    assert [place(each) for each in (start(engine), start(engine), first)] == [1, 3, 0]
 
 
 def test_closing_ends_them(engine):

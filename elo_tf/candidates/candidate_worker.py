@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import tensorflow as tf
 
+from elo_tf import workers
 from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.candidates.trial import Outcome, Trial
 from elo_tf.reporting.exhibit import Exhibit
@@ -40,6 +41,7 @@ class CandidateWorker:
 
     def __init__(self, settings: Settings):
         _fix_arithmetic(settings.run.threads)
+        _take_gpu(workers.place())
         self._runner = CandidateRunner(settings)
         # The graphs stay until the end: looking through them for garbage costs half a second each time.
         gc.freeze()
@@ -92,5 +94,15 @@ def _fix_arithmetic(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
-    for device in tf.config.list_physical_devices("GPU"):
+
+
+def _take_gpu(place: int) -> None:
+    """Leaves one GPU visible, if there are any: workers of a machine take them in turn.
+
+    On Ray only those are there that it has given to this worker.
+    """
+    devices = tf.config.list_physical_devices("GPU")
+    if devices:
+        device = devices[place % len(devices)]
+        tf.config.set_visible_devices(device, "GPU")
         tf.config.experimental.set_memory_growth(device, True)  # Other workers may share it.

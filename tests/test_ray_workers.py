@@ -1,6 +1,8 @@
 """Workers on a real Ray cluster of two nodes on this machine: the same answers, and what a lost node costs."""
 
 import pathlib
+import subprocess
+import sys
 import time
 
 import pytest
@@ -13,6 +15,7 @@ from elo_tf.ingest.convert import convert
 from elo_tf.ingest.records import Manifest, check_records
 from tests import videos
 from tests.test_crew import PLAIN, Handler
+from tests.test_interruptions import FLAGS, found
 from tests.test_workers import Arithmetic
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -86,6 +89,31 @@ def test_converting_on_a_cluster_that_loses_a_node(cluster, tmp_path):
     manifest = Manifest.load(str(tmp_path / "records"))
     assert killed and conversion.converted == 24 and manifest.complete and len(manifest.usable) == 24
     assert list(check_records(manifest)) == []
+
+
+def run(module, *flags):
+    done = subprocess.run([sys.executable, "-m", module, *flags], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_videos_to_evolved_loss_by_the_commands_on_a_cluster_that_loses_a_node(cluster, tmp_path):
+    for number in range(40):
+        videos.plain(tmp_path / "videos" / f"{number}.mp4", frames=12, grey=6 * number)
+    on_cluster = "--workers=ray:2", f"--ray_address={cluster.address}"
+    records = f"--records={tmp_path / 'records'}"
+    run("elo_tf.prepare", f"--videos={tmp_path / 'videos'}", records, "--size=16", *on_cluster)
+    search = [records, *FLAGS, "--scoring_clips=8"]
+    run("elo_tf.search", *search, f"--run_dir={tmp_path / 'here'}", "--workers=local:1")
+    flags = [*search, f"--run_dir={tmp_path / 'there'}", *on_cluster]
+    with subprocess.Popen([sys.executable, "-m", "elo_tf.search", *flags], cwd=ROOT) as process:
+        journal = tmp_path / "there" / "journal.jsonl"
+        while process.poll() is None and not (journal.exists() and b'"told"' in journal.read_bytes()):
+            time.sleep(0.02)
+        assert process.poll() is None
+        cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
+    assert process.returncode == 0
+    # Every result, whichever machine it came from; the header says which workers there were.
+    assert found(tmp_path / "there")[1:3] == found(tmp_path / "here")[1:3]
 
 
 def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):

@@ -27,7 +27,7 @@ QUANTITIES = {
     ),
     "agreement": Quantity(
         "1 - agreement (AMI)",
-        "how much the clusters of what it taught the RGB tower lack of full agreement with those of another modality",
+        "how much the clusters of what it taught the RGB tower lack of full agreement with those of {modality}",
     ),
     "weak": Quantity(
         "1 - accuracy",
@@ -40,4 +40,10 @@ _UNNAMED = Quantity("fitness", "how it compares with others")
 
 def quantity_of(header: Mapping[str, Any]) -> Quantity:
     """That of the search of a journal's header."""
-    return QUANTITIES.get(header.get("settings", {}).get("fitness"), _UNNAMED)
+    found = QUANTITIES.get(header.get("settings", {}).get("fitness"), _UNNAMED)
+    return found._replace(meaning=found.meaning.format(modality=agreed_with(header)))
+
+
+def agreed_with(header: Mapping[str, Any]) -> str:
+    """The modality that the agreement of a search is with, as one reads it."""
+    return header.get("settings", {}).get("agree_with", "another modality")

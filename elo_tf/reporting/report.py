@@ -18,7 +18,7 @@ from elo_tf.record.generation import Generation
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import diagnosis, figures, gallery, page, standings
 from elo_tf.reporting.findings import Winner, ranking, reasons, summary, winner
-from elo_tf.reporting.quantity import quantity_of
+from elo_tf.reporting.quantity import agreed_with, quantity_of
 from elo_tf.storage import write_text
 
 FILE = "report.html"
@@ -127,7 +127,7 @@ def _health(generations: List[Generation], journal: Journal, directory: pathlib.
         page.picture(
             figures.save(figure, directory / "figures" / "health.png").read_bytes(),
             "Four diagnostics of every candidate by round: deviation and effective rank of the features, and their "
-            "agreement with another modality.",
+            f"agreement with {agreed_with(journal.header)}.",
             "Measured of every candidate besides its fitness. Below the dotted line of the health gate a candidate is "
             "infeasible. Bad: deviations that fall towards the gate (collapse), agreement at the level of the "
             "untrained tower or falling while the fitness improves (the search has found a hole of the score).",

@@ -7,7 +7,7 @@ from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import page
 from elo_tf.reporting.findings import Ranked, heaviest, with_error
-from elo_tf.reporting.quantity import quantity_of
+from elo_tf.reporting.quantity import agreed_with, quantity_of
 
 # Rows of the table of the best candidates.
 _BEST = 10
@@ -50,8 +50,9 @@ def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[s
             "standard errors of the difference: which of the two is better is not known."
         ),
         page.paragraph(
-            "Of the other scores, lower is better for zipf; agreement is that of the clusters with those of another "
-            "modality, weak the accuracy on labelled clips, and higher is better. Bad: a best fitness with a low one."
+            "Of the other scores, lower is better for zipf; agreement is that of the clusters with those of "
+            f"{agreed_with(journal.header)}, weak the accuracy on labelled clips, and higher is better. Bad: a best "
+            "fitness with a low one."
         ),
     )
 

@@ -35,12 +35,17 @@ def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
       InputError: the crop is larger than the stored frames, or a frame of sound cannot be cut into S steps.
     """
     stored = manifest.settings["size"]
-    size = config.crop_size or 4 * round(stored * 7 / 8 / 4)
+    size = crop_size(stored, config)
     if size > stored:
         raise InputError(f"--crop_size={size} is larger than the {stored} pixels of the records in {manifest.folder}")
     if manifest.samples_per_frame % config.audio_steps:
         raise InputError(f"--audio_steps={config.audio_steps} is not one of 1, 2, 4, 8, 16")
     return sizes_at(size, config)
+
+
+def crop_size(stored: int, config: DataConfig) -> int:
+    """H = W of clips cut from frames of so many pixels: that of --crop_size, or 7/8 of them, in fours."""
+    return config.crop_size or 4 * round(stored * 7 / 8 / 4)
 
 
 def sizes_at(size: int, config: DataConfig) -> ClipSizes:

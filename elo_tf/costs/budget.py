@@ -27,7 +27,7 @@ from elo_tf.config import (
 from elo_tf.costs.accelerators import Work
 from elo_tf.costs.record_sizes import RecordSizes, measured, stated
 from elo_tf.costs.traced_step import TracedStep, trace
-from elo_tf.data import clip_sizes
+from elo_tf.data import clip_sizes, crop_size, sizes_at
 from elo_tf.ingest.records import Manifest
 from elo_tf.ingest.shards import DamagedShardError
 from elo_tf.model import EloModel
@@ -159,7 +159,11 @@ def make_budget(plan: Plan) -> Budget:
     """
     batch = plan.clips_at_a_time
     manifest = Manifest.load(plan.records) if plan.records else None
-    sizes = clip_sizes(manifest, plan.data) if manifest else _planned_sizes(plan.data)
+    sizes = (
+        clip_sizes(manifest, plan.data)
+        if manifest
+        else sizes_at(crop_size(IngestConfig.size, plan.data), plan.data)  # Of records that are still to be made.
+    )
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
     search = count_search(plan, tuple(term.name for term in terms)) if plan.evolution else None
     records, videos, frames = _storage(plan, manifest, sizes)
@@ -177,12 +181,6 @@ def make_budget(plan: Plan) -> Budget:
 def slots_a_weight(train: TrainConfig) -> int:
     """Numbers that the optimiser keeps for each trainable one: the momentum of sgd, the two moments of adam."""
     return 2 if train.optimizer == "adam" else int(train.momentum > 0)
-
-
-def _planned_sizes(data: DataConfig) -> ClipSizes:
-    """The clips of records that are still to be made."""
-    size = data.crop_size or 4 * round(IngestConfig.size * 7 / 8 / 4)
-    return ClipSizes(data.frames, data.future_frames, size, data.audio_steps, data.mel_bins)
 
 
 def _storage(plan: Plan, manifest: Optional[Manifest], sizes: ClipSizes) -> Tuple[RecordSizes, int, float]:

@@ -6,8 +6,9 @@
 
 Records come from prepare --labels=folders: its training part teaches, its held-out part tests. With official lists
 (hmdb51, ucf101, kinetics) these say which videos do what; make the records with --holdout_fraction=0 then. OUTPUT
-(RUN_DIR/evaluation) receives results.json, table.md and a confusion matrix for each protocol. Given again, the command
-shows the results that are there; results of another evaluation are never replaced.
+(RUN_DIR/evaluation) receives results.json, table.md and a confusion matrix for each protocol. The command may be killed
+and given again: it makes the measurements that are missing, or shows the results that are there; those of another
+evaluation are never replaced.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ def main() -> None:
     seeds = _seeds(what.seeds)
     _limit_threads(what.threads)
     # TensorFlow is imported only now, so that --help and wrong flags answer at once.
-    from elo_tf.evaluation import budget, entrants, measure, protocols, results, split, splits, table
+    from elo_tf.evaluation import budget, entrants, ledger, measure, protocols, results, split, splits, table
     from elo_tf.evaluation.material import Material
     from elo_tf.networks.tower import Tower
 
@@ -58,8 +59,12 @@ def main() -> None:
     content = results.earlier(folder, inputs)
     if content is None:
         _announce(material, measured)
-        found = measure.measure(candidates, measured, limits, seeds, chosen, material, how, _show)
-        content = results.write(folder, inputs, measured, found, {"train": how.train_clips, "test": how.test_clips})
+        with ledger.Ledger(folder, inputs) as noted:
+            if len(noted):
+                print(f"{len(noted)} measurements were made before")
+            found = measure.measure(candidates, measured, limits, seeds, chosen, material, how, noted, _show)
+            content = results.write(folder, inputs, measured, found, {"train": how.train_clips, "test": how.test_clips})
+            noted.remove()
     else:
         print("This evaluation has been done before:")
     print(table.as_text(content["table"]))

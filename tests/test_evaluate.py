@@ -4,8 +4,10 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
-from elo_tf.evaluation import entrants, measure, protocols, results, table
+from elo_tf.evaluation import entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluation.material import Material
 from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import fingerprint, of_folders
@@ -96,6 +98,45 @@ def test_the_command(place):
     assert "has been done before" in again and out.splitlines()[-10:] == again.splitlines()[-10:]
     assert "has the results of another evaluation" in refused(*arguments, "--seeds=2")
     assert (folder / results.FILE).stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_goes_on_and_ends_as_an_unbroken_one(place, tmp_path):
+    flags = ["--baselines=scratch,pixels", "--seeds=0,1", "--train_clips=2", "--test_clips=2", "--restarts=3"]
+    flags += ["--finetune_steps=3", f"--checkpoint={place / 'run'}", f"--records={place / 'records'}"]
+    evaluate(*flags, f"--output={tmp_path / 'whole'}")
+    output = tmp_path / "killed"
+    unfinished = output / ledger.FILE
+    command = [sys.executable, "-m", "elo_tf.evaluate", *flags, f"--output={output}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (unfinished.exists() and unfinished.read_bytes().count(b"\n") > 4):
+            time.sleep(0.01)
+        # One evaluation at a time in a folder.
+        assert "is in use by another evaluation" in refused(*flags, f"--output={output}")
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    lines = unfinished.read_bytes().splitlines(keepends=True)
+    unfinished.write_bytes(b"".join([*lines[:4], lines[4][:30]]))  # A torn line.
+    assert "is of another evaluation" in refused(*flags, "--seeds=0", f"--output={output}")
+    out, _ = evaluate(*flags, f"--output={output}")
+    assert "3 measurements were made before" in out and not unfinished.exists()
+    first, second = (json.loads((tmp_path / name / results.FILE).read_text()) for name in ("whole", "killed"))
+    for content in (first, second):
+        for one in content["measurements"]:
+            one.pop("seconds")
+    assert first == second
+    assert sorted(path.name for path in output.iterdir()) == sorted(
+        path.name for path in (tmp_path / "whole").iterdir()
+    )
+
+
+def test_a_damaged_line_is_named_and_what_is_refused_leaves_nothing(place, tmp_path):
+    (tmp_path / ledger.FILE).write_text('{"inputs": {}}\n{"entrant": "checkpoint"}\n')
+    with pytest.raises(InputError, match="unfinished.jsonl, line 2 is damaged"):
+        ledger.Ledger(tmp_path, {})
+    flags = f"--checkpoint={place / 'run'}", f"--records={place / 'records'}", "--label_budgets=100000"
+    assert "--label_budgets" in refused(*flags, f"--output={tmp_path / 'none'}")
+    assert not (tmp_path / "none").exists()
 
 
 def test_bad_flags_are_refused_in_one_line(place, tmp_path):
@@ -303,7 +344,7 @@ def test_a_learning_rate_that_diverges_is_refused(place):
 
 def _measurement(split, seed, predicted, labels):
     scores = score(np.array(predicted), np.array(labels), 2)
-    return measure.Measurement("checkpoint", "kmeans", split, None, seed, 4, len(labels), scores, {}, 0.0)
+    return ledger.Measurement("checkpoint", "kmeans", split, None, seed, 4, len(labels), scores, {}, 0.0)
 
 
 def test_the_mean_of_splits_averages_each_run_first():

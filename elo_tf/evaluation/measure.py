@@ -3,9 +3,8 @@
 Embeddings are computed once for each (entrant, split, seed) that they depend on, and shared by protocols and budgets.
 """
 
-import dataclasses
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,36 +12,10 @@ from elo_tf.config import ProtocolConfig
 from elo_tf.evaluation import budget as budgets
 from elo_tf.evaluation.base import Case, Features, Protocol
 from elo_tf.evaluation.entrants import Entrant
+from elo_tf.evaluation.ledger import Ledger, Measurement, Run
 from elo_tf.evaluation.material import Material
-from elo_tf.evaluation.scores import Scores, score
+from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import LabelledVideo, Split
-
-
-@dataclasses.dataclass(frozen=True)
-class Measurement:
-    """What one protocol found of one entrant.
-
-    Attributes:
-      entrant, protocol: Names.
-      split: Name of the split.
-      budget: Number of labelled training videos where it is limited, else None.
-      seed: Of all that is random in it.
-      train_videos, test_videos: Numbers.
-      scores: What was right.
-      details: What the protocol says besides.
-      seconds: That it took, with the embeddings that it was the first to ask for.
-    """
-
-    entrant: str
-    protocol: str
-    split: str
-    budget: Optional[int]
-    seed: int
-    train_videos: int
-    test_videos: int
-    scores: Scores
-    details: Dict[str, Any]
-    seconds: float
 
 
 class Embeddings:
@@ -90,9 +63,10 @@ def measure(
     protocols: Sequence[Protocol],
     material: Material,
     config: ProtocolConfig,
+    ledger: Optional[Ledger] = None,
     show: Callable[[str], None] = lambda line: None,
 ) -> List[Measurement]:
-    """Makes all measurements.
+    """Makes all measurements that the ledger lacks, and notes them there; returns all.
 
     Args:
       entrants: Whose representations.
@@ -102,7 +76,8 @@ def measure(
       protocols: How.
       material: Where the clips come from.
       config: Settings.
-      show: Told of each result.
+      ledger: Of those that were made before, if any.
+      show: Told of each result that is new.
 
     Raises:
       InputError: a budget or a setting of a protocol does not fit a split, or an embedding is not finite.
@@ -114,9 +89,17 @@ def measure(
     for entrant in entrants:
         for (whole, limit, seed), split in zip(cases, restricted):
             case = make_case(entrant, whole, split, seed, material, embeddings)
-            for result in _measure_case(entrant, case, limit, protocols):
+            for protocol in protocols:
+                if protocol.needs_network and case.weights is None:
+                    continue
+                run = entrant.name, protocol.name, split.name, limit, seed
+                result = None if ledger is None else ledger.get(run)
+                if result is None:
+                    result = _measure(run, case, protocol)
+                    if ledger is not None:
+                        ledger.add(result)
+                    show(describe(result))
                 results.append(result)
-                show(describe(result))
     return results
 
 
@@ -136,27 +119,12 @@ def make_case(
     return case
 
 
-def _measure_case(
-    entrant: Entrant, case: Case, limit: Optional[int], protocols: Sequence[Protocol]
-) -> Iterator[Measurement]:
-    for protocol in protocols:
-        if protocol.needs_network and case.weights is None:
-            continue
-        begun = time.perf_counter()
-        predicted = protocol.predict(case)
-        scores = score(predicted.labels, case.split.labels("test"), len(case.split.classes))
-        yield Measurement(
-            entrant.name,
-            protocol.name,
-            case.split.name,
-            limit,
-            case.seed,
-            len(case.split.train),
-            len(case.split.test),
-            scores,
-            predicted.details,
-            time.perf_counter() - begun,
-        )
+def _measure(run: Run, case: Case, protocol: Protocol) -> Measurement:
+    begun = time.perf_counter()
+    predicted = protocol.predict(case)
+    scores = score(predicted.labels, case.split.labels("test"), len(case.split.classes))
+    seconds = time.perf_counter() - begun
+    return Measurement(*run, len(case.split.train), len(case.split.test), scores, predicted.details, seconds)
 
 
 def describe(result: Measurement) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from elo_tf.config import InputError
 from elo_tf.evaluation import budget as budgets
 from elo_tf.evaluation import confusion, table
-from elo_tf.evaluation.measure import Measurement
+from elo_tf.evaluation.ledger import Measurement
 from elo_tf.evaluation.split import Split
 from elo_tf.reporting import figures
 from elo_tf.storage import write_text

@@ -7,7 +7,7 @@ import numpy as np
 
 from elo_tf.evaluation import budget as budgets
 from elo_tf.evaluation.base import PROTOCOLS
-from elo_tf.evaluation.measure import Measurement
+from elo_tf.evaluation.ledger import Measurement
 
 
 @dataclasses.dataclass(frozen=True)

@@ -86,10 +86,11 @@ def plan(searcher: str, config: Table4Config, steps: int, terms: int) -> Evoluti
     """
     strategy, climbs = SEARCHERS[searcher]
     population = config.population or base.create("random", terms, 0).population
+    pool = max(population, config.budget // 4)
     evolution = EvolutionConfig(
         strategy=strategy, population=population, rungs=config.rungs if climbs else 1, rescore=config.rescore,
-        rescore_seeds=config.rescore_seeds, pool=max(population, config.budget // 4),
-        tournament_size=max(1, max(population, config.budget // 4) // 4), max_failures=1.0,
+        rescore_seeds=config.rescore_seeds, pool=pool, max_failures=1.0,
+        tournament_size=max(2, pool // 4),  # A quarter, as by default; of one alone, none would be better.
     )  # fmt: skip
     rounds = config.budget * steps // steps_of_a_round(evolution, population, steps)
     if not rounds:

@@ -19,9 +19,9 @@ STYLES = {
 }
 LABELS = {"cma_es": "CMA-ES", "cma_es_rungs": "CMA-ES with rungs"}
 ROWS = {
-    "fitness": "best fitness so far",
-    "true/kmeans": "k-means accuracy of the best",
-    "true/linear": "1-layer accuracy of the best",
+    "fitness": "best fitness\nso far",
+    "true/kmeans": "k-means accuracy\nof the best",
+    "true/linear": "1-layer accuracy\nof the best",
 }
 _GREY = "#8a8a8a"
 _POINTS = 200

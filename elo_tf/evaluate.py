@@ -52,6 +52,7 @@ def main() -> None:
             for tower in towers
         ],
         "records": {"fingerprint": split.fingerprint(material.manifest), "settings": material.manifest.settings},
+        "splits": [split.digest(each) for each in measured],
         "settings": _settings(what, how),
         "seeds": seeds,
     }
@@ -66,6 +67,7 @@ def main() -> None:
             content = results.write(folder, inputs, measured, found, {"train": how.train_clips, "test": how.test_clips})
             noted.remove()
     else:
+        (folder / ledger.FILE).unlink(missing_ok=True)  # Of a command that was killed when it had written the results.
         print("This evaluation has been done before:")
     print(table.as_text(content["table"]))
     print(f"accuracy in percent on test videos, ± standard deviation over seeds and restarts; more in {folder}")

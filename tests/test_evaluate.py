@@ -18,7 +18,7 @@ from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
 from elo_tf.evaluation import entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluation.material import Material
 from elo_tf.evaluation.scores import score
-from elo_tf.evaluation.split import fingerprint, of_folders
+from elo_tf.evaluation.split import digest, fingerprint, of_folders
 from elo_tf.evaluation.splits import read
 from elo_tf.ingest.records import Manifest, identity
 from elo_tf.networks.tower import Tower
@@ -93,9 +93,11 @@ def test_the_command(place):
     assert markdown[-1].startswith("| pixels | all | ") and markdown[-1].endswith(" | 100.0 ± 0.0 | - |")
     assert not list(folder.glob("*.partial"))
     # Given again it shows what is there; other settings do not replace it.
+    (folder / ledger.FILE).touch()
     written = (folder / results.FILE).stat().st_mtime_ns
     again, _ = evaluate(*arguments)
     assert "has been done before" in again and out.splitlines()[-10:] == again.splitlines()[-10:]
+    assert not (folder / ledger.FILE).exists()
     assert "has the results of another evaluation" in refused(*arguments, "--seeds=2")
     assert (folder / results.FILE).stat().st_mtime_ns == written
 
@@ -235,6 +237,11 @@ def test_three_official_splits(place, lists, tmp_path):
     config = EvaluationConfig(split_format="ucf101", splits=str(lists), split=("1", "2", "3"))
     splits = read(config, material)
     assert [one.train for one in splits] == [splits[0].train, splits[0].test, splits[0].train]
+    # Lists of one name that name others are another evaluation.
+    swapped = dataclasses.replace(splits[0], train=splits[0].test, test=splits[0].train)
+    assert len({digest(one) for one in (*splits, swapped)}) == 4 and digest(read(config, material)[0]) == digest(
+        splits[0]
+    )
     candidates = entrants.select(["pixels"], [tower], FAST)
     found = measure.measure(candidates, splits, [None], [0], protocols.select(["kmeans"], FAST), material, FAST)
     head, *rows = table.rows(found)

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
@@ -106,5 +106,14 @@ def of_folders(manifest: Manifest) -> Split:
 def fingerprint(manifest: Manifest) -> str:
     """16 hexadecimal digits that stand for the records: settings, and videos with their labels, parts and lengths."""
     videos = [(line["id"], line["label"], line["split"], line["frames"]) for line in manifest.usable]
-    content = json.dumps([manifest.settings, manifest.sample_rate, videos], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return _hash([manifest.settings, manifest.sample_rate, videos])
+
+
+def digest(split: Split) -> str:
+    """16 hexadecimal digits that stand for who is in a split: the same lists and records give the same."""
+    parts = [[(video.id, video.label) for video in part] for part in (split.train, split.test)]
+    return _hash([split.name, split.classes, *parts])
+
+
+def _hash(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

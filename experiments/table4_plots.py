@@ -92,4 +92,6 @@ def _finish(figure: Figure, panels: np.ndarray, found, untrained: Mapping[str, f
     handles.append(Line2D([], [], color=_GREY, linestyle=":", label="untrained tower"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     seeds = max(map(len, found.values()))
-    figure.suptitle(f"Searches on world {world}: mean and range of {seeds} seed{'s' * (seeds > 1)}", fontsize=11)
+    figure.suptitle(
+        f"Searches on world {world}: {f'mean and range of {seeds} seeds' if seeds > 1 else 'one seed'}", fontsize=11
+    )

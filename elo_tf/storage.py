@@ -2,11 +2,12 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
 import shutil
 import socket
-from typing import IO, Union
+from typing import IO, Any, List, Union
 
 from elo_tf.config import InputError
 
@@ -92,3 +93,47 @@ def claim_folder(folder: pathlib.Path, busy: str) -> IO:
         file.close()
         raise
     return file
+
+
+class GrowingLines:
+    """A file of JSON values, one a line, that grows; one program holds it until it is closed.
+
+    Args:
+      path: Made if missing.
+      busy: What is said where another program holds it.
+
+    Attributes:
+      lines: Those that it had when it was opened; one without its end, as a killed program leaves it, is cut off.
+
+    Raises:
+      InputError: another program holds it.
+      OSError: it cannot be written.
+    """
+
+    def __init__(self, path: pathlib.Path, busy: str):
+        self._file = open(path, "a+b")
+        try:
+            claim(self._file, busy)
+            self._file.seek(0)
+            content = self._file.read()
+            finished = content.rfind(b"\n") + 1
+            self._file.truncate(finished)
+        except BaseException:
+            self.close()
+            raise
+        self.lines: List[bytes] = content[:finished].splitlines()
+
+    def append(self, *entries: Any) -> None:
+        """Adds lines; they are on the disk when this returns."""
+        self._file.write("".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def clear(self) -> None:
+        """Takes all lines away."""
+        self._file.truncate(0)
+        self.lines = []
+
+    def close(self) -> None:
+        """Gives the file up."""
+        self._file.close()

@@ -35,13 +35,9 @@ class Record:
 
     def __init__(self, path: pathlib.Path):
         self._results: Dict[str, Result] = {}
-        self._file = open(path, "a+b")
-        storage.claim(self._file, f"{path} is in use by another command; wait for its end or use another folder")
-        self._file.seek(0)
-        content = self._file.read()
-        finished = content.rfind(b"\n") + 1
-        self._file.truncate(finished)
-        for number, line in enumerate(content[:finished].splitlines(), 1):
+        busy = f"{path} is in use by another command; wait for its end or use another folder"
+        self._file = storage.GrowingLines(path, busy)
+        for number, line in enumerate(self._file.lines, 1):
             try:
                 entry = json.loads(line)
                 self._results[_key(entry["job"])] = entry["result"]
@@ -55,9 +51,7 @@ class Record:
         """Notes a finished job; it is on disk when this returns."""
         facts = dataclasses.asdict(job)
         self._results[_key(facts)] = result
-        self._file.write((json.dumps({"job": facts, "result": result}) + "\n").encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.append({"job": facts, "result": result})
 
     def of_all_seeds(self, job: Any) -> Dict[int, Result]:
         """Seed -> result of all finished jobs that differ from this one in their `seed` only, by seed."""

@@ -8,7 +8,6 @@ The file is held by one command at a time, and goes when results.json is there.
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any, Dict, Optional, Tuple
 
@@ -19,7 +18,6 @@ from elo_tf.config import InputError
 from elo_tf.evaluation.scores import Scores
 
 FILE = "unfinished.jsonl"
-
 
 # Entrant, protocol, split, label budget and seed: which measurement it is.
 Run = Tuple[str, str, str, Optional[int], int]
@@ -75,9 +73,9 @@ class Ledger:
         self._path = folder / FILE
         self._inputs = json.loads(json.dumps(inputs))  # As it comes back from the file: no tuples.
         self._found: Dict[Run, Measurement] = {}
-        self._file = open(self._path, "a+b")
+        busy = f"{self._path} is in use by another evaluation; wait for its end"
+        self._file = storage.GrowingLines(self._path, busy)
         try:
-            storage.claim(self._file, f"{self._path} is in use by another evaluation; wait for its end")
             self._load()
         except BaseException:
             self._file.close()
@@ -103,9 +101,7 @@ class Ledger:
     def add(self, found: Measurement) -> None:
         """Notes a measurement; it is on the disk when this returns."""
         entries = [_to_json(found)] if self._found else [{"inputs": self._inputs}, _to_json(found)]
-        self._file.write("".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.append(*entries)
         self._found[found.run] = found
 
     def remove(self) -> None:
@@ -113,14 +109,10 @@ class Ledger:
         self._path.unlink(missing_ok=True)
 
     def _load(self) -> None:
-        """Reads what there is, and cuts off what a killed command did not finish."""
-        self._file.seek(0)
-        content = self._file.read()
-        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
-        if len(lines) < 2:  # Whatever it was begun with, nothing came of it.
-            lines = []
-        self._file.truncate(sum(map(len, lines)))
-        for number, line in enumerate(lines, 1):
+        """Reads what there is."""
+        if len(self._file.lines) < 2:  # Whatever it was begun with, nothing came of it.
+            self._file.clear()
+        for number, line in enumerate(self._file.lines, 1):
             try:
                 entry = json.loads(line)
                 if number == 1:
@@ -130,7 +122,7 @@ class Ledger:
                     self._found[found.run] = found
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{self._path}, line {number} is damaged ({error}); remove the file") from None
-        if lines and inputs != self._inputs:
+        if self._found and inputs != self._inputs:
             raise InputError(
                 f"{self._path} is of another evaluation, which has not ended; give that command again, name another "
                 "--output, or remove the file"

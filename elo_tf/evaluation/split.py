@@ -1,14 +1,12 @@
 """Which videos are for training and which for testing, with their classes."""
 
 import dataclasses
-import hashlib
-import json
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
 from elo_tf.config import InputError
-from elo_tf.ingest.records import Manifest
+from elo_tf.ingest.records import Manifest, short_hash
 
 # How many names a message shows.
 _SHOWN = 3
@@ -106,14 +104,10 @@ def of_folders(manifest: Manifest) -> Split:
 def fingerprint(manifest: Manifest) -> str:
     """16 hexadecimal digits that stand for the records: settings, and videos with their labels, parts and lengths."""
     videos = [(line["id"], line["label"], line["split"], line["frames"]) for line in manifest.usable]
-    return _hash([manifest.settings, manifest.sample_rate, videos])
+    return short_hash([manifest.settings, manifest.sample_rate, videos])
 
 
 def digest(split: Split) -> str:
     """16 hexadecimal digits that stand for who is in a split: the same lists and records give the same."""
     parts = [[(video.id, video.label) for video in part] for part in (split.train, split.test)]
-    return _hash([split.name, split.classes, *parts])
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return short_hash([split.name, split.classes, *parts])

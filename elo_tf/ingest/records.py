@@ -45,6 +45,11 @@ def identity(video_id: str) -> Tuple[int, float]:
     return int.from_bytes(digest[:8], "big") >> 1, (int.from_bytes(digest[8:16], "big") >> 11) / 2**53
 
 
+def short_hash(content: Any) -> str:
+    """16 hexadecimal digits that stand for a value of JSON types."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def split_of(video_id: str, holdout_fraction: float) -> str:
     """The split of a video. It depends on nothing else; what is held out stays so when the fraction grows."""
     return "holdout" if identity(video_id)[1] < holdout_fraction else "train"

@@ -1,13 +1,11 @@
 """The first line of a search's journal: all that the search depends on."""
 
 import dataclasses
-import hashlib
-import json
 import platform
 from importlib import metadata
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from elo_tf.ingest.records import Manifest
+from elo_tf.ingest.records import Manifest, short_hash
 from elo_tf.objective import schema_hash
 
 # Flags that may change when a search is continued: where things lie (the header has hashes of their contents), how
@@ -52,7 +50,7 @@ def make_header(
         "labelled_hash": records_hash(Manifest.load(labelled)) if labelled else None,
         "settings": settings,
         "packages": packages(),
-        "lambda_files_hash": _hash(vectors),
+        "lambda_files_hash": short_hash(vectors),
     }
 
 
@@ -64,8 +62,4 @@ def packages() -> Dict[str, str]:
 def records_hash(manifest: Manifest) -> str:
     """16 hexadecimal digits that stand for the settings and the videos of records."""
     videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
-    return _hash([manifest.settings, manifest.sample_rate, videos])
-
-
-def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return short_hash([manifest.settings, manifest.sample_rate, videos])

@@ -78,6 +78,22 @@ def claim(file: Union[IO, int], busy: str) -> None:
         raise InputError(busy) from None
 
 
+def claim_named(file: IO, path: pathlib.Path, busy: str) -> None:
+    """Claims an open file that whoever held it may have removed, or put another in its place, before it was claimed.
+
+    Raises:
+      InputError: another program has claimed it, with the message `busy`, or it is no longer the file of that name.
+    """
+    claim(file, busy)
+    if not is_named(file, path):
+        raise InputError(f"another program has just finished with {path}; give the command again")
+
+
+def is_named(file: IO, path: pathlib.Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    return path.exists() and os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+
+
 def claim_folder(folder: pathlib.Path, busy: str) -> IO:
     """Makes a folder, if it is missing, and claims it by its file `.lock`, which is returned; closing it gives it up.
 
@@ -106,14 +122,14 @@ class GrowingLines:
       lines: Those that it had when it was opened; one without its end, as a killed program leaves it, is cut off.
 
     Raises:
-      InputError: another program holds it.
+      InputError: another program holds it, or has just removed it.
       OSError: it cannot be written.
     """
 
     def __init__(self, path: pathlib.Path, busy: str):
         self._file = open(path, "a+b")
         try:
-            claim(self._file, busy)
+            claim_named(self._file, path, busy)
             self._file.seek(0)
             content = self._file.read()
             finished = content.rfind(b"\n") + 1

@@ -84,12 +84,35 @@ def test_frames_are_evenly_spread_and_bytes(made):
 
 
 def test_small_clusters_leave_places_empty():
-    places = exhibit.nearest(np.arange(8.0)[:, None], np.array([0, 0, 1, 1, 1, 1, 1, 1]), [1, 0, 2])
+    places = exhibit.nearest(np.arange(8.0)[:, None], np.array([0, 0, 1, 1, 1, 1, 1, 1]), [1, 0, 2], 5)
     assert set(places[0]) < {2, 3, 4, 5, 6, 7} and set(places[0][:2]) == {4, 5}
     assert set(places[1]) == {0, 1, -1} and (places[2] == -1).all()
     few = exhibit.make(LAMBDAS, FEATURES[:9], batches(FRAMES[:9]), CONFIG, 0)
     empty = few.names == ""
     assert empty.any() and not few.strips[empty].any()
+
+
+def test_a_video_is_shown_once_where_there_are_others(assignment):
+    of_video = np.arange(CLIPS) // 3 * 3  # Three clips in a row are of one video.
+    clips = [(FRAMES, [f"video {place}" for place in of_video])]
+    made = exhibit.make(LAMBDAS, FEATURES, clips, CONFIG, 3)
+    several = 0
+    for names, strips in zip(made.names, made.strips):
+        first = int(names[0].split()[1])
+        members = np.flatnonzero(assignment[0] == assignment[0][first])
+        videos = len(set(of_video[members]))
+        assert len(set(names) - {""}) == min(5, videos)
+        assert (names != "").sum() == min(5, len(members))
+        shown = [tuple(strip[:, 0, 0, 0]) for strip, name in zip(strips, names) if name]
+        assert len(set(shown)) == len(shown)  # Of a video that comes again, another clip.
+        several += videos < len(members)
+    assert several
+
+
+def test_distinct_names_come_first():
+    names = ["b", "b", "a", "b", "c", "a", "", ""]
+    np.testing.assert_array_equal(exhibit.distinct_first(names, 3), [0, 2, 4])
+    np.testing.assert_array_equal(exhibit.distinct_first(names, 7), [0, 2, 4, 1, 3, 5, 6])
 
 
 def test_clips_must_belong_to_the_features():

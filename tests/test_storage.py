@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from elo_tf import storage
+from elo_tf.config import InputError
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,35 @@ def test_errors_name_the_file(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         storage.write_text(path, "text")
     assert error.value.errno == errno.ENOENT and error.value.filename == str(path)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_removed_between_opening_and_claiming_is_refused(tmp_path, monkeypatch, replaced):
+    path = tmp_path / "lines.jsonl"
+    first = storage.GrowingLines(path, "busy")
+
+    def after_its_end(file, busy):  # What the other program does just before the claim of this one.
+        path.unlink()
+        first.close()
+        if replaced:
+            path.write_text("")
+        claim(file, busy)
+
+    claim = storage.claim
+    monkeypatch.setattr(storage, "claim", after_its_end)
+    with pytest.raises(InputError, match="just finished with .*lines.jsonl; give the command again"):
+        storage.GrowingLines(path, "busy")
+    assert path.exists() == replaced
+
+
+def test_lines_are_one_programs_and_a_torn_one_is_cut_off(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    first = storage.GrowingLines(path, "busy")
+    first.append({"a": 1}, 2)
+    with pytest.raises(InputError, match="busy"):
+        storage.GrowingLines(path, "busy")
+    first.close()
+    with open(path, "ab") as file:
+        file.write(b'{"torn":')
+    assert storage.GrowingLines(path, "busy").lines == [b'{"a": 1}', b"2"]
+    assert path.read_bytes() == b'{"a": 1}\n2\n'

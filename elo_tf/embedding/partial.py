@@ -38,7 +38,8 @@ class Partial:
         self.path, self._settings = path, settings
         self._file = open(path, "a+b")
         try:
-            self._lock()
+            busy = f"another run writes {path}; wait for its end or choose another --output"
+            storage.claim_named(self._file, path, busy)
             self.kept = self._read()
         except BaseException:
             self._file.close()
@@ -48,7 +49,7 @@ class Partial:
         return self
 
     def __exit__(self, *_) -> None:
-        if self._is_own() and not self.path.stat().st_size:
+        if storage.is_named(self._file, self.path) and not self.path.stat().st_size:
             self.path.unlink()  # Nothing came of the run.
         self._file.close()
 
@@ -60,15 +61,6 @@ class Partial:
     def remove(self) -> None:
         """Deletes the file: the output holds all of it."""
         self.path.unlink()
-
-    def _lock(self) -> None:
-        storage.claim(self._file, f"another run writes {self.path}; wait for its end or choose another --output")
-        if not self._is_own():
-            raise InputError(f"another run has just finished {self.path}; give the command again")
-
-    def _is_own(self) -> bool:
-        """Whether the file of this name is still the open one: after `remove` it may be that of the next run."""
-        return self.path.exists() and os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
 
     def _read(self) -> List[Entry]:
         """What it holds; cuts off what is damaged."""

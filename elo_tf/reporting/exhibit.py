@@ -21,6 +21,8 @@ FILE = "clusters.npz"
 CLUSTERS = 6
 CLIPS = 5
 FRAMES = 4
+# Clips of one video are alike. So that those shown are of several, this many times as many are looked through.
+_SPARE = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Exhibit:
       sizes: [K] float64, share of the clips in each cluster, descending, mean over the R restarts; sums to 1.
       sizes_deviation: [K] float64, standard deviation over the restarts.
       shares: [C] float64, share of the clips in the clusters shown, the biggest of the first restart, descending.
-      strips: [C,n,f,H,W,3] uint8, the clips nearest the centre of each, the nearest first; black where there are fewer.
+      strips: [C,n,f,H,W,3] uint8, the clips nearest the centre of each, the nearest first, then, where they are of fewer
+        videos than n, further ones of the same; black where there are fewer.
       names: [C,n] strings, ids of their videos; empty where a cluster has fewer clips.
     """
 
@@ -115,15 +118,16 @@ def make(
     assignment = Scorer(config).cluster(features, seed)  # [R,N]
     sizes = cluster_sizes(assignment, config.clusters)
     biggest = np.argsort(-np.bincount(assignment[0], minlength=config.clusters), kind="stable")[:CLUSTERS]
-    places = nearest(normalise(np.asarray(features, np.float32)).numpy(), assignment[0], biggest)  # [C,n]
-    strips, names = _fetch(places, clips)
+    unit = normalise(np.asarray(features, np.float32)).numpy()
+    strips, names = _fetch(nearest(unit, assignment[0], biggest, _SPARE * CLIPS), clips)
+    shown = np.arange(len(names))[:, None], np.array([distinct_first(row, CLIPS) for row in names])  # [C,1], [C,n]
     return Exhibit(
         np.asarray(lambdas, np.float32),
         sizes.mean(axis=0),
         sizes.std(axis=0),
         np.array([(assignment[0] == cluster).mean() for cluster in biggest]),
-        strips,
-        names,
+        strips[shown],
+        names[shown],
     )
 
 
@@ -133,25 +137,39 @@ def cluster_sizes(assignment: np.ndarray, clusters: int) -> np.ndarray:
     return -np.sort(-counts, axis=1) / assignment.shape[1]
 
 
-def nearest(features: np.ndarray, labels: np.ndarray, clusters: Sequence[int]) -> np.ndarray:
+def nearest(features: np.ndarray, labels: np.ndarray, clusters: Sequence[int], count: int) -> np.ndarray:
     """Members of each cluster that are nearest its centre, the mean of its members.
 
     Args:
       features: [N,D], normalised.
       labels: [N], cluster of each.
       clusters: [C], which to look at.
+      count: m, how many of each.
 
     Returns:
-      [C,n] int64 places in 0..N-1, the nearest first; -1 where a cluster has fewer members.
+      [C,m] int64 places in 0..N-1, the nearest first; -1 where a cluster has fewer members.
     """
-    places = np.full([len(clusters), CLIPS], -1, np.int64)
+    places = np.full([len(clusters), count], -1, np.int64)
     for row, cluster in enumerate(clusters):
         members = np.flatnonzero(labels == cluster)
         if members.size:
             distance = np.linalg.norm(features[members] - features[members].mean(axis=0), axis=1)
-            chosen = members[np.argsort(distance, kind="stable")[:CLIPS]]
+            chosen = members[np.argsort(distance, kind="stable")[:count]]
             places[row, : len(chosen)] = chosen
     return places
+
+
+def distinct_first(names: Sequence[str], count: int) -> np.ndarray:
+    """[n] places in a sequence: the first of each name in order, as many as asked, filled up with later ones, then empty.
+
+    Args:
+      names: At least n; what is empty comes last.
+      count: n.
+    """
+    names = np.asarray(names)
+    _, first = np.unique(names, return_index=True)
+    again = ~np.isin(np.arange(len(names)), first)
+    return np.lexsort((np.arange(len(names)), again, names == ""))[:count]
 
 
 def _fetch(places: np.ndarray, clips: Iterable[Tuple[np.ndarray, Sequence[str]]]) -> Tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,19 @@ def test_health_shows_every_candidate_that_was_measured():
     assert texts(figure).count("not measured") == 3
 
 
+def test_health_tells_shorter_trainings_from_full_ones():
+    results = [
+        tuple(Result(steps, 0, value, None if value else "dead", None, 1, {"effective_rank": rank}, 1.0) for steps in own)
+        for own, value, rank in (((3,), 0.5, 1.0), ((3, 9), 0.4, 7.0), ((3, 9), None, 5.0), ((3,), None, 2.0))
+    ]
+    generation = Generation(0, (0, 1, 2, 3), np.zeros([4, 1]), tuple(results), Rungs.of(9, 2, 3.0))
+    rank = diagnosis.health_over_rounds([generation], {}, {}).axes[1]
+    np.testing.assert_allclose(drawn(rank, "feasible").get_offsets()[:, 1], [7.0])
+    np.testing.assert_allclose(drawn(rank, "feasible, trained shorter").get_offsets()[:, 1], [1.0])
+    np.testing.assert_allclose(drawn(rank, "infeasible").get_offsets()[:, 1], [5.0, 2.0])
+    np.testing.assert_allclose(drawn(rank, "median of the round").get_ydata(), [6.0])
+
+
 def test_health_of_a_search_without_results():
     assert texts(diagnosis.health_over_rounds(generations([None, None]), {}, {})).count("not measured") == 4
 

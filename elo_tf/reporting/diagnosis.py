@@ -4,7 +4,7 @@ health.png    what the health gate sees, and what is measured besides, over the 
 clusters.png  sizes of the clusters of the winner, against Zipf's law
 """
 
-from typing import Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 from matplotlib import ticker
@@ -22,11 +22,21 @@ _MEASURES = {
     "agreement_adjusted": "agreement beyond chance (AMI)",
 }
 
+# What became of a candidate -> how it is drawn.
+_MARKS: Dict[str, Dict[str, Any]] = {
+    "feasible": {"color": GREY, "alpha": 0.6, "linewidths": 0},
+    "feasible, trained shorter": {"edgecolors": GREY, "facecolors": "none", "alpha": 0.6, "linewidths": 0.7},
+    "infeasible": {"color": ORANGE, "marker": "x", "linewidths": 1},
+}
+
 
 def health_over_rounds(
     generations: Sequence[Generation], untrained: Mapping[str, float], gate: Mapping[str, float]
 ) -> Figure:
     """Diagnostics of every candidate, a panel each: feasible ones a dot, infeasible ones a cross, medians a line.
+
+    With rungs, feasible ones that were trained shorter are circles, and medians are of those trained in full: what a
+    tower shows depends on how long it was trained.
 
     Args:
       generations: Of the search.
@@ -95,25 +105,27 @@ def sizes_of_clusters(sizes: np.ndarray, deviations: np.ndarray, exponent: float
 
 def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> bool:
     """One diagnostic of every candidate; returns whether any has it."""
-    places: Dict[bool, List[float]] = {True: [], False: []}
-    values: Dict[bool, List[float]] = {True: [], False: []}
+    found: Dict[str, List[Tuple[float, float]]] = {label: [] for label in _MARKS}
     rounds, medians = [], []
     for generation in generations:
         offsets = np.linspace(-0.3, 0.3, len(generation.results)) if len(generation.results) > 1 else [0.0]
         told = [(offset, each) for offset, each in zip(offsets, generation.results) if _has(each, name)]
+        full = generation.rungs.steps[-1]
         for offset, result in told:
-            places[result.value is not None].append(generation.index + offset)
-            values[result.value is not None].append(result.diagnostics[name])
-        if told:
+            feasible = "feasible" if result.steps == full else "feasible, trained shorter"
+            label = "infeasible" if result.value is None else feasible
+            found[label].append((generation.index + offset, result.diagnostics[name]))
+        in_full = [result.diagnostics[name] for _, result in told if result.steps == full]
+        if in_full:
             rounds.append(generation.index)
-            medians.append(np.median([result.diagnostics[name] for _, result in told]))
+            medians.append(np.median(in_full))
     size = np.clip(400 / len(generations), 4, 18)
-    axes.scatter(places[True], values[True], s=size, color=GREY, alpha=0.6, linewidths=0, label="feasible")
-    if values[False]:
-        axes.scatter(places[False], values[False], s=size, color=ORANGE, marker="x", linewidths=1, label="infeasible")
+    for label, points in found.items():
+        if points:
+            axes.scatter(*zip(*points), s=size, label=label, **_MARKS[label])
     if rounds:
         axes.plot(rounds, medians, color=BLUE, linewidth=1.4, label="median of the round")
-    return bool(rounds)
+    return any(found.values())
 
 
 def _has(result: Result, name: str) -> bool:

@@ -51,7 +51,7 @@ def main() -> None:
             }
             for tower in towers
         ],
-        "records": {"fingerprint": split.fingerprint(material.manifest), "settings": material.manifest.settings},
+        "records": {"fingerprint": material.manifest.fingerprint, "settings": material.manifest.settings},
         "splits": [split.digest(each) for each in measured],
         "settings": _settings(what, how),
         "seeds": seeds,

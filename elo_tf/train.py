@@ -149,7 +149,7 @@ def _check_units(task: TaskConfig, chosen) -> None:
 def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
     """All that the result depends on, of JSON types."""
     from elo_tf.ingest.records import Manifest
-    from elo_tf.record.header import packages, records_hash
+    from elo_tf.record.header import packages
 
     values: Dict[str, Any] = {}
     for each in (settings.run, settings.data, settings.model, task, settings.train):
@@ -158,7 +158,7 @@ def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
         "settings": values,
         "lambdas": chosen.lambdas,
         "units": chosen.units or {},
-        "records_hash": records_hash(Manifest.load(settings.run.records)),
+        "records_hash": Manifest.load(settings.run.records).fingerprint,
         "packages": packages(),
     }
 

@@ -53,7 +53,9 @@ def test_health_shows_every_candidate_that_was_measured():
 
 def test_health_tells_shorter_trainings_from_full_ones():
     results = [
-        tuple(Result(steps, 0, value, None if value else "dead", None, 1, {"effective_rank": rank}, 1.0) for steps in own)
+        tuple(
+            Result(steps, 0, value, None if value else "dead", None, 1, {"effective_rank": rank}, 1.0) for steps in own
+        )
         for own, value, rank in (((3,), 0.5, 1.0), ((3, 9), 0.4, 7.0), ((3, 9), None, 5.0), ((3,), None, 2.0))
     ]
     generation = Generation(0, (0, 1, 2, 3), np.zeros([4, 1]), tuple(results), Rungs.of(9, 2, 3.0))

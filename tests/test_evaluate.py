@@ -18,7 +18,7 @@ from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
 from elo_tf.evaluation import entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluation.material import Material
 from elo_tf.evaluation.scores import score
-from elo_tf.evaluation.split import digest, fingerprint, of_folders
+from elo_tf.evaluation.split import digest, of_folders
 from elo_tf.evaluation.splits import read
 from elo_tf.ingest.records import Manifest, identity
 from elo_tf.networks.tower import Tower
@@ -77,7 +77,7 @@ def test_the_command(place):
     assert split["test_clips"] == 3 * counts["holdout"]
     assert content["classes"] == list(labelled.CLASSES)
     assert content["inputs"]["checkpoints"][0]["step"] == 3 and content["inputs"]["seeds"] == [0, 1]
-    assert content["inputs"]["records"]["fingerprint"] == fingerprint(manifest)
+    assert content["inputs"]["records"]["fingerprint"] == manifest.fingerprint
     found = {(one["entrant"], one["protocol"], one["budget"], one["seed"]): one for one in content["measurements"]}
     # Three protocols where there is a network to train, two where there is none.
     assert len(found) == len(content["measurements"]) == (3 + 3 + 2 + 2) * 2 * 2

@@ -14,8 +14,10 @@ import time
 import numpy as np
 import pytest
 
-from elo_tf.config import InputError
+from elo_tf.config import FitnessConfig, InputError, RunConfig, TrainConfig
+from elo_tf.ingest.records import Manifest
 from elo_tf.record.generation import Result
+from elo_tf.record.header import MAY_DIFFER, make_header
 from elo_tf.record.journal import Journal
 
 HEADER = {
@@ -339,3 +341,21 @@ def test_nothing_that_was_acknowledged_is_lost_to_sigkill(path):
         assert {int(number) for kind, number in acknowledged if kind == "told"} <= set(told)
         assert all(generation.complete for generation in generations[:-1])
     assert len(acknowledged) > 50
+
+
+def test_other_videos_or_labels_under_the_same_path_are_refused(path, tmp_path):
+    def header(label):
+        line = {"id": "a.mp4", "ok": True, "split": "train", "shard": "x", "label": label, "frames": 9, "sound": False}
+        for name in ("records", "labelled"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            videos = [line] if name == "labelled" else [{**line, "label": ""}]
+            Manifest({}, 16000, 1280, videos, True, str(tmp_path / name)).save()
+        fitness = FitnessConfig(labelled=str(tmp_path / "labelled"))
+        configs = RunConfig(records=str(tmp_path / "records")), TrainConfig(), fitness
+        return make_header(0, configs, HEADER["names"], Manifest.load(str(tmp_path / "records")), None)
+
+    with Journal.open(path, header("jump"), MAY_DIFFER) as journal:
+        journal.note("untrained", {})
+    Journal.open(path, header("jump"), MAY_DIFFER).close()
+    with pytest.raises(InputError, match="labelled_hash: was [0-9a-f]{16}, now [0-9a-f]{16}"):
+        Journal.open(path, header("fall"), MAY_DIFFER)

@@ -1,7 +1,9 @@
 """Records: written without TensorFlow, read by TensorFlow; checksums against every kind of damage; the manifest."""
 
+import dataclasses
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -188,6 +190,23 @@ def test_manifest_round_trip(tmp_path):
     assert manifest.shards("train") == [str(tmp_path / "train-00000.tfrecord")] and manifest.shards("holdout") == []
     text = (tmp_path / "manifest.json").read_text()
     assert sum("w.mp4" in line for line in text.splitlines()) == 1 and json.loads(text)["complete"] is True
+
+
+def test_the_fingerprint_is_of_what_results_depend_on(tmp_path):
+    write_records(tmp_path)
+    manifest, again = (Manifest.load(str(tmp_path)) for _ in range(2))
+    again.folder, again.complete = "elsewhere", False
+    again.videos = again.videos + [{"id": "z.mp4", "ok": False, "why": "none", "again": False, "file": [0, 0]}]
+    assert re.fullmatch("[0-9a-f]{16}", manifest.fingerprint) and again.fingerprint == manifest.fingerprint
+    first, *rest = manifest.usable
+    changed = [
+        dataclasses.replace(manifest, videos=[{**first, key: value}, *rest])
+        for key, value in (("id", "0.mp4"), ("label", "other"), ("split", "holdout"), ("frames", 1))
+    ]
+    changed.append(dataclasses.replace(manifest, videos=rest))
+    changed.append(dataclasses.replace(manifest, settings={**manifest.settings, "fps": 1.0}))
+    changed.append(dataclasses.replace(manifest, sample_rate=8000))
+    assert len({each.fingerprint for each in (manifest, *changed)}) == 8
 
 
 def test_manifest_is_read_from_a_url(tmp_path):

@@ -101,12 +101,6 @@ def of_folders(manifest: Manifest) -> Split:
     return Split("holdout", classes, parts["train"], parts["holdout"])
 
 
-def fingerprint(manifest: Manifest) -> str:
-    """16 hexadecimal digits that stand for the records: settings, and videos with their labels, parts and lengths."""
-    videos = [(line["id"], line["label"], line["split"], line["frames"]) for line in manifest.usable]
-    return short_hash([manifest.settings, manifest.sample_rate, videos])
-
-
 def digest(split: Split) -> str:
     """16 hexadecimal digits that stand for who is in a split: the same lists and records give the same."""
     parts = [[(video.id, video.label) for video in part] for part in (split.train, split.test)]

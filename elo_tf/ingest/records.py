@@ -188,6 +188,12 @@ class Manifest:
             "sound": sum(video["sound"] for video in self.usable),
         }
 
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that stand for settings, and videos with their labels, splits and lengths."""
+        videos = [(video["id"], video["label"], video["split"], video["frames"]) for video in self.usable]
+        return short_hash([self.settings, self.sample_rate, videos])
+
     def shards(self, split: str) -> List[str]:
         """Paths of the shards of a split, sorted."""
         names = {video["shard"] for video in self.usable if video["split"] == split}

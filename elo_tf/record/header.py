@@ -46,8 +46,8 @@ def make_header(
         "seed": seed,
         "names": list(names),
         "schema": schema_hash(names),
-        "records_hash": records_hash(manifest),
-        "labelled_hash": records_hash(Manifest.load(labelled)) if labelled else None,
+        "records_hash": manifest.fingerprint,
+        "labelled_hash": Manifest.load(labelled).fingerprint if labelled else None,
         "settings": settings,
         "packages": packages(),
         "lambda_files_hash": short_hash(vectors),
@@ -57,9 +57,3 @@ def make_header(
 def packages() -> Dict[str, str]:
     """Versions of what results depend on."""
     return {**{name: metadata.version(name) for name in _PACKAGES}, "python": platform.python_version()}
-
-
-def records_hash(manifest: Manifest) -> str:
-    """16 hexadecimal digits that stand for the settings and the videos of records."""
-    videos = [(video["id"], video["split"], video["frames"]) for video in manifest.usable]
-    return short_hash([manifest.settings, manifest.sample_rate, videos])

@@ -34,8 +34,8 @@ class Exhibit:
       sizes: [K] float64, share of the clips in each cluster, descending, mean over the R restarts; sums to 1.
       sizes_deviation: [K] float64, standard deviation over the restarts.
       shares: [C] float64, share of the clips in the clusters shown, the biggest of the first restart, descending.
-      strips: [C,n,f,H,W,3] uint8, the clips nearest the centre of each, the nearest first, then, where they are of fewer
-        videos than n, further ones of the same; black where there are fewer.
+      strips: [C,n,f,H,W,3] uint8, the clips nearest the centre of each, one a video, the nearest first; then, where there
+        are fewer than n videos, further ones of the same; black where there are fewer.
       names: [C,n] strings, ids of their videos; empty where a cluster has fewer clips.
     """
 
@@ -160,7 +160,7 @@ def nearest(features: np.ndarray, labels: np.ndarray, clusters: Sequence[int], c
 
 
 def distinct_first(names: Sequence[str], count: int) -> np.ndarray:
-    """[n] places in a sequence: the first of each name in order, as many as asked, filled up with later ones, then empty.
+    """[n] places in a sequence: the first of each name in order, then later ones, then those without a name.
 
     Args:
       names: At least n; what is empty comes last.

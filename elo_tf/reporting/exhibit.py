@@ -34,8 +34,8 @@ class Exhibit:
       sizes: [K] float64, share of the clips in each cluster, descending, mean over the R restarts; sums to 1.
       sizes_deviation: [K] float64, standard deviation over the restarts.
       shares: [C] float64, share of the clips in the clusters shown, the biggest of the first restart, descending.
-      strips: [C,n,f,H,W,3] uint8, the clips nearest the centre of each, one a video, the nearest first; then, where there
-        are fewer than n videos, further ones of the same; black where there are fewer.
+      strips: [C,n,f,H,W,3] uint8, the clips nearest the centre of each, one a video, the nearest first; further ones of
+        the same where it has fewer than n videos; black where it has fewer clips.
       names: [C,n] strings, ids of their videos; empty where a cluster has fewer clips.
     """
 

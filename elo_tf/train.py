@@ -53,6 +53,7 @@ def main() -> None:
     """Trains, or goes on training, as the flags say."""
     run, data, model, task, train = (config.from_flags(kind) for kind in CONFIGS)
     budget = config.from_flags(BudgetConfig)
+    train.check_devices(model.precision)
     if budget.dry_run:
         _dry_run(data, model, task, train, budget, run.records)
         return
@@ -63,21 +64,24 @@ def main() -> None:
     from elo_tf.training import replicas, terms
     from elo_tf.training.trainer import DivergedError, Settings, Trainer
 
-    _use_devices(run, model, train)
+    _use_devices(run, train)
     strategy = replicas.make_strategy(train.distribute, train.tpu)
-    task = _as_searched(train.loss, task)
-    chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
-    _check_units(task, chosen)
     directory = pathlib.Path(run.run_dir)
     is_chief = replicas.number(strategy) == 0
     settings = Settings(run, data, model, train)
-    facts = _facts(settings, task, chosen)
     with contextlib.ExitStack() as held:
+        held.enter_context(replicas.in_company(strategy))
         with replicas.refused_together(strategy):
+            task = _as_searched(train.loss, task)
+            chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
+            _check_units(task, chosen)
+            facts = _facts(settings, task, chosen)
             if is_chief:
                 busy = f"--run_dir={directory} is in use by another training; wait, or use another"
                 held.enter_context(claim_folder(directory, busy))
                 check_run(directory, facts)
+        if not replicas.are_alike(strategy, _number_of(facts)):
+            raise InputError("the processes have different flags, losses, records or packages; start all with the same")
         trainer = Trainer(settings, chosen, strategy)
         if is_chief:
             # Only now: the trainer refuses what does not fit, and a refused command leaves nothing to compare with.
@@ -106,10 +110,10 @@ def _dry_run(
     counted = sum(video["split"] == "train" for video in Manifest.load(records).usable) if records else 0
     steps = train.steps_of(counted or budget.planned_videos, data.batch_size)
     train = dataclasses.replace(train, steps=steps)
-    dry_run(Plan(data, model, task, train, budget, records, None, shared_batch=True, parts=train.accumulate))
+    dry_run(Plan(data, model, task, train, budget, records))
 
 
-def _use_devices(run: FinalRunConfig, model: ModelConfig, train: FinalTrainConfig) -> None:
+def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
     import tensorflow as tf
 
     if run.threads:
@@ -117,10 +121,6 @@ def _use_devices(run: FinalRunConfig, model: ModelConfig, train: FinalTrainConfi
         tf.config.threading.set_inter_op_parallelism_threads(run.threads)
     if train.deterministic:
         tf.config.experimental.enable_op_determinism()
-    if train.share_every and train.distribute != "one":
-        raise InputError("--share_every measures on one device; use it with --distribute=one")
-    if train.distribute == "tpu" and model.precision == "mixed_float16":
-        raise InputError("--precision=mixed_float16 is not for TPUs; use mixed_bfloat16")
 
 
 def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
@@ -161,6 +161,14 @@ def _facts(settings, task: TaskConfig, chosen) -> Dict[str, Any]:
         "records_hash": Manifest.load(settings.run.records).fingerprint,
         "packages": packages(),
     }
+
+
+def _number_of(facts: Dict[str, Any]) -> int:
+    """20 bits that follow from all that processes which train together must have in common."""
+    from elo_tf.ingest.records import short_hash
+
+    common = {name: value for name, value in facts["settings"].items() if name not in MAY_DIFFER}
+    return int(short_hash({**facts, "settings": common})[:5], 16)
 
 
 def begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:

@@ -43,6 +43,8 @@ SMALL = Plan(
     BudgetConfig(planned_videos=1000, planned_seconds=4.0, devices=2),
 )
 
+TRAINING = dataclasses.replace(SMALL, train=FinalTrainConfig(steps=90))
+
 
 @pytest.fixture(scope="module")
 def small():
@@ -127,15 +129,18 @@ def test_the_papers_figures_by_hand(small):
 
 
 def test_a_step_in_parts_holds_a_part_and_computes_the_whole(small):
-    parts = make_budget(dataclasses.replace(SMALL, parts=2))
+    plan = dataclasses.replace(TRAINING, train=FinalTrainConfig(steps=90, accumulate=2), budget=BudgetConfig(devices=1))
+    parts = make_budget(plan)
     assert parts.step.batch == 2
     # Up to the few operations that a part does on the weights.
     assert parts.work().operations == pytest.approx(small.work().operations, rel=0.01)
     assert parts.work().memory == pytest.approx(parts.fixed_bytes + 2 * parts.bytes_a_clip)
     assert parts.work().memory < small.work().memory
-    assert "2 clips a device, 2 times a step" in text(dataclasses.replace(SMALL, parts=2), parts)
-    with pytest.raises(InputError, match="--accumulate=3 does not divide the 4 clips of a device"):
-        make_budget(dataclasses.replace(SMALL, parts=3))
+    assert "2 clips a device, 2 times a step" in text(plan, parts)
+    assert parts.fixed_bytes - small.fixed_bytes == parts.step.gradient_bytes  # Their sum, beside those of the part.
+    for parts in (3, 4):
+        with pytest.raises(InputError, match=f"--accumulate={parts} does not cut the 4 clips of a device"):
+            make_budget(dataclasses.replace(plan, train=FinalTrainConfig(accumulate=parts)))
 
 
 def test_storage_of_planned_records_by_hand(small):
@@ -159,10 +164,10 @@ def test_storage_of_records_is_measured(tmp_path):
 
 
 def test_devices_share_a_batch_evenly_or_it_is_refused():
-    plan = dataclasses.replace(SMALL, shared_batch=True)
-    assert plan.clips_at_a_time == 2 and SMALL.clips_at_a_time == 4
-    with pytest.raises(InputError, match=r"--batch_size=4 .*--devices=3"):
-        make_budget(dataclasses.replace(plan, budget=BudgetConfig(devices=3)))
+    assert TRAINING.clips_at_a_time == 2 and SMALL.clips_at_a_time == 4
+    for devices in (3, 4, 8):
+        with pytest.raises(InputError, match=f"--batch_size=4 cannot be dealt out to {devices} devices"):
+            make_budget(dataclasses.replace(TRAINING, budget=BudgetConfig(devices=devices)))
 
 
 def test_a_faulty_step_ends_with_an_error_after_the_page(capsys, small, monkeypatch):
@@ -192,7 +197,7 @@ def test_the_flags_of_the_paper_are_the_papers():
 @pytest.mark.parametrize("file, configs", [("paper_search.flags", SEARCH), ("paper_final.flags", FINAL)])
 def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
     made = settings(FLAGFILES / file, configs)
-    plan = reduced(plan_of(made, evolution=made.get(EvolutionConfig), shared_batch=EvolutionConfig not in made))
+    plan = reduced(plan_of(made, evolution=made.get(EvolutionConfig)))
     budget = make_budget(plan)
     assert budget.step.faults == () and budget.step.terms == 45
     page = text(plan, budget)

@@ -1,8 +1,10 @@
 """Several devices, and several processes, train as one does."""
 
+import contextlib
 import json
 import os
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -89,8 +91,9 @@ def free_ports(count):
             each.close()
 
 
-def workers(records, run_dir, *flags):
-    """Runs two worker processes to their end; what `trainings.finish` gives of each."""
+@contextlib.contextmanager
+def workers(records, run_dir, *flags, last=()):
+    """Two worker processes; the second has further flags. None outlives the test."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
     flags = ("--distribute=multi_worker", f"--tasks={','.join(TASKS)}", "--drop_below=0", "--threads=1", *flags)
     started = [
@@ -98,6 +101,7 @@ def workers(records, run_dir, *flags):
             records,
             run_dir,
             *flags,
+            *(last if index else ()),
             environment={
                 **os.environ,
                 "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
@@ -106,7 +110,7 @@ def workers(records, run_dir, *flags):
         for index in range(2)
     ]
     try:
-        return [trainings.finish(process) for process in started]
+        yield started
     finally:
         for process in started:
             if process.poll() is None:
@@ -116,9 +120,11 @@ def workers(records, run_dir, *flags):
 @pytest.mark.slow
 def test_two_processes_equal_one(one, records, tmp_path):
     """One reads and steps as two do; the chief alone writes, and a checkpoint of theirs serves one process."""
-    flags = ("--steps=6", f"--save_every={STEPS}", f"--learning_rate={RATE}", "--log_every=1")
-    for code, _, errors in workers(records, tmp_path / "run", *flags):
-        assert code == 0, errors
+    # Pictures are of the statistics that both hold together.
+    flags = ("--steps=6", f"--save_every={STEPS}", f"--learning_rate={RATE}", "--log_every=1", "--pictures_every=2")
+    with workers(records, tmp_path / "run", *flags) as started:
+        for code, _, errors in map(trainings.finish, started):
+            assert code == 0, errors
     found = trainings.saved(tmp_path / "run", STEPS)
     one[0].checkpoints.save()
     expected = trainings.saved(one[0].settings.run.run_dir)
@@ -132,6 +138,55 @@ def test_two_processes_equal_one(one, records, tmp_path):
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
     alone = trainings.make(records, tmp_path / "run", None, TASKS)
     assert alone.restore().endswith("ckpt-6") and alone.done == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "last, own, other",
+    [
+        ("--loss=nowhere.json", "nowhere.json", "another of the processes was refused"),
+        ("--learning_rate=0.5", "different flags", "different flags"),
+    ],
+)
+def test_what_one_process_refuses_all_refuse(records, tmp_path, last, own, other):
+    with workers(records, tmp_path / "run", "--steps=6", last=[last]) as started:
+        for (code, _, errors), message in zip(map(trainings.finish, started), (other, own)):
+            assert code == 2 and message in errors and len(errors.strip().splitlines()) == 1, errors
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_lost_ends_the_others_by_one_line(records, tmp_path):
+    with workers(records, tmp_path / "run", "--steps=100000", "--save_every=5") as (first, second):
+        list_of_checkpoints = tmp_path / "run" / "checkpoints" / "checkpoint"
+        for _ in range(1200):
+            if list_of_checkpoints.exists() and "ckpt-5" in list_of_checkpoints.read_text():
+                break
+            time.sleep(0.1)
+        second.kill()
+        code, _, errors = trainings.finish(first)
+    assert code == 2 and errors.strip().splitlines()[-1].startswith("error: another of the 2 processes has ended"), (
+        errors
+    )
+    assert "Traceback" not in errors
+    alone = trainings.make(records, tmp_path / "run", None, TASKS)
+    assert alone.restore() and alone.done >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["127.0.0.1:taken", "127.0.0.1:port"])
+def test_a_cluster_that_cannot_be_joined_is_one_line(records, tmp_path, address):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = address.replace("taken", str(server.getsockname()[1]))
+        cluster = {"worker": [address, f"127.0.0.1:{free_ports(1)[0]}"]}
+        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+        process = trainings.start(
+            records, tmp_path / "run", "--distribute=multi_worker", environment={**os.environ, "TF_CONFIG": config}
+        )
+        code, _, errors = trainings.finish(process)
+    last = errors.strip().splitlines()[-1]  # Before it, gRPC may have something to say.
+    assert code == 2 and last.startswith("error: ") and "no cluster that this process could join" in last, errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
@@ -165,8 +220,8 @@ def test_shares_of_processes_and_their_replicas():
 
 def test_batches_that_cannot_be_dealt_out_are_one_line(records, tmp_path):
     two = replicas.make_strategy("mirrored")
-    for batch_size, message in ((5, "cannot be dealt out to 2 replicas"), (6, "gives each of 2 replicas 3 clips")):
-        with pytest.raises(InputError, match=f"--batch_size={batch_size} {message}"):
+    for batch_size in (5, 6):
+        with pytest.raises(InputError, match=f"--batch_size={batch_size} cannot be dealt out to 2 devices, an even"):
             trainings.make(records, tmp_path, two, data={"batch_size": batch_size})
     with pytest.raises(InputError, match="--jit_compile on 2 devices"):
         trainings.make(records, tmp_path, two, jit_compile=True)

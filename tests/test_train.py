@@ -187,7 +187,7 @@ def test_a_finished_training_and_a_damaged_one(unbroken, records, tmp_path):
         (["--loss=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--batch_size=1"], "--batch_size=1 is less than 2"),
         (["--run_dir=/proc/run"], "/proc/run"),
-        (["--accumulate=3"], "--accumulate=3 does not divide the 4 clips"),
+        (["--accumulate=3"], "--accumulate=3 does not cut the 4 clips"),
         (["--loss_units=gradient"], "--loss_units=gradient: the weights of --loss are for value"),
         (["--distribute=tpu", "--precision=mixed_float16"], "--precision=mixed_float16 is not for TPUs"),
     ],
@@ -228,14 +228,20 @@ def test_unfinished_records_are_refused(records, tmp_path):
 
 
 def test_other_settings_are_refused_by_name(tmp_path):
-    facts = {"settings": {"batch_size": 4, "save_every": 5}, "lambdas": {"rgb/shuffle": 0.5}, "records_hash": "0"}
+    facts = {
+        "settings": {"batch_size": 4, "save_every": 5},
+        "lambdas": {"rgb/shuffle": 0.5},
+        "units": {"rgb/shuffle": 2.0},
+        "records_hash": "0",
+    }
     check_run(tmp_path, facts)
     begin(tmp_path, facts)
     check_run(tmp_path, {**facts, "settings": {"batch_size": 4, "save_every": 7}})
     assert "save_every" in MAY_DIFFER
     for changed, message in (
         ({"settings": {"batch_size": 8, "save_every": 5}}, "batch_size: was 4, now 8"),
-        ({"lambdas": {"rgb/shuffle": 0.25}}, "rgb/shuffle: was 0.5, now 0.25"),
+        ({"lambdas": {"rgb/shuffle": 0.25}}, "lambdas/rgb/shuffle: was 0.5, now 0.25"),
+        ({"units": {"rgb/shuffle": 1.0}}, "units/rgb/shuffle: was 2.0, now 1.0"),
         ({"records_hash": "1"}, "records_hash: was 0, now 1"),
     ):
         with pytest.raises(InputError, match=message):

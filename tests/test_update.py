@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from elo_tf import tasks
 from elo_tf.clips import ClipSizes
-from elo_tf.config import InputError
+from elo_tf.config import FinalTrainConfig, InputError
 from elo_tf.model import EloModel
-from elo_tf.training.update import Update, check_parts
+from elo_tf.training.update import Update
 from tests.batches import random_clips
 
 RATE = 0.1
@@ -111,7 +111,9 @@ def test_two_like_halves_taken_in_parts_are_the_whole():
         np.testing.assert_allclose(one, two, atol=1e-5)
 
 
-def test_parts_must_divide_the_clips():
-    assert check_parts(6, 3) == 2
-    with pytest.raises(InputError, match="--accumulate=4 does not divide the 6 clips"):
-        check_parts(6, 4)
+def test_parts_must_divide_the_clips_and_leave_them_company():
+    train = FinalTrainConfig(accumulate=3)
+    assert train.clips_at_a_time(6, 1) == 2 and train.clips_at_a_time(12, 2) == 2
+    for parts, batch_size, devices in ((4, 6, 1), (6, 6, 1), (2, 4, 2)):
+        with pytest.raises(InputError, match=f"--accumulate={parts} does not cut the {batch_size // devices} clips"):
+            FinalTrainConfig(accumulate=parts).clips_at_a_time(batch_size, devices)

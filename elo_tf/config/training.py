@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Tuple
 
-from elo_tf.config.fields import Checked, setting
+from elo_tf.config.fields import Checked, InputError, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +142,36 @@ class FinalTrainConfig(TrainConfig):
     save_every: int = setting(500, "steps between checkpoints", low=1)
     keep: int = setting(3, "checkpoints that are kept", low=1)
     pictures_every: int = setting(0, "steps between pictures of decoded frames for TensorBoard; 0 is never", low=0)
+
+    def check_devices(self, precision: str) -> None:
+        """Raises `InputError` where the devices cannot do what is asked."""
+        if self.share_every and self.distribute != "one":
+            raise InputError("--share_every measures on one device; use it with --distribute=one")
+        if self.distribute == "tpu" and precision == "mixed_float16":
+            raise InputError("--precision=mixed_float16 is not for TPUs; use mixed_bfloat16")
+
+    def clips_at_a_time(self, batch_size: int, devices: int) -> int:
+        """Clips that a device takes at a time: its share of the batch, or one of --accumulate parts of it.
+
+        Views are made of every second clip, and terms that compare videos need others beside one's own: devices take an
+        even number, so that they make the views that one device would, and no part is a single clip.
+
+        Raises:
+          InputError: the batch cannot be dealt out so.
+        """
+        share, rest = divmod(batch_size, devices)
+        if rest or (devices > 1 and share % 2) or not share:
+            raise InputError(
+                f"--batch_size={batch_size} cannot be dealt out to {devices} devices, an even number of clips to each; "
+                f"use a multiple of {2 * devices}"
+            )
+        part, rest = divmod(share, self.accumulate)
+        if rest or part < 2:
+            raise InputError(
+                f"--accumulate={self.accumulate} does not cut the {share} clips of a device into parts of 2 or more; "
+                "change it or --batch_size"
+            )
+        return part
 
     def steps_of(self, videos: int, batch_size: int) -> int:
         """Length of the training: --steps, or what --epochs of so many videos come to."""

@@ -18,6 +18,7 @@ from elo_tf.config import (
     BudgetConfig,
     DataConfig,
     EvolutionConfig,
+    FinalTrainConfig,
     IngestConfig,
     InputError,
     ModelConfig,
@@ -45,11 +46,10 @@ class Plan:
     """What is to be priced.
 
     Attributes:
-      data, model, task, train, budget: Settings of the run.
+      data, model, task, budget: Settings of the run.
+      train: Of a candidate of a search, or, a `FinalTrainConfig`, of the training in full.
       records: Folder of the records; "" where there are none yet.
       evolution: Of a search; None if one loss is trained.
-      shared_batch: Whether all devices share the B clips of a step; else each candidate has a device of its own.
-      parts: In how many parts a device takes its clips, one after the other.
     """
 
     data: DataConfig
@@ -59,8 +59,16 @@ class Plan:
     budget: BudgetConfig
     records: str = ""
     evolution: Optional[EvolutionConfig] = None
-    shared_batch: bool = False
-    parts: int = 1
+
+    @property
+    def shared_batch(self) -> bool:
+        """Whether all devices share the B clips of a step; in a search each candidate has a device of its own."""
+        return isinstance(self.train, FinalTrainConfig)
+
+    @property
+    def parts(self) -> int:
+        """In how many parts a device takes its clips, one after the other."""
+        return self.train.accumulate if self.shared_batch else 1
 
     @property
     def clips_at_a_time(self) -> int:
@@ -69,21 +77,9 @@ class Plan:
         Raises:
           InputError: the devices cannot share the batch evenly, or parts not the clips of a device.
         """
-        each = self._device_batch()
-        if each % self.parts:
-            raise InputError(f"--accumulate={self.parts} does not divide the {each} clips of a device")
-        return each // self.parts
-
-    def _device_batch(self) -> int:
-        if not self.shared_batch:
-            return self.data.batch_size
-        share, rest = divmod(self.data.batch_size, self.budget.devices)
-        if rest or share < 2:
-            raise InputError(
-                f"--batch_size={self.data.batch_size} cannot be shared by --devices={self.budget.devices}: each needs "
-                "the same number of clips, and at least 2"
-            )
-        return share
+        if self.shared_batch:
+            return self.train.clips_at_a_time(self.data.batch_size, self.budget.devices)
+        return self.data.batch_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +126,9 @@ class Budget:
     @property
     def fixed_bytes(self) -> int:
         """Memory of a device that does not depend on the batch."""
-        return self.step.weight_bytes + self.step.gradient_bytes + self.slot_bytes + self.step.cast_bytes
+        # Of a step in parts, there is the sum of the gradients beside those of the part.
+        gradients = self.step.gradient_bytes * (2 if self.parts > 1 else 1)
+        return self.step.weight_bytes + gradients + self.slot_bytes + self.step.cast_bytes
 
     @property
     def bytes_a_clip(self) -> float:

@@ -248,10 +248,12 @@ def _refuse_constant(name: str) -> None:
 
 
 def _flat(header: Mapping[str, Any]) -> Dict[str, Any]:
-    """The facts of a header by name, those in dictionaries by their own names."""
+    """The facts of a header by name: a setting by its own, an entry of another dictionary, whose keys others may share,
+    with that of the dictionary before it."""
     flat = {}
     for name, value in header.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
+        entries = value.items() if isinstance(value, dict) else [("", value)]
+        flat.update({key if name == "settings" else f"{name}/{key}".rstrip("/"): entry for key, entry in entries})
     return flat
 
 

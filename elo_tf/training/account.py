@@ -1,9 +1,10 @@
 """What a training tells: on the screen, in TensorBoard, and at its end in results.json."""
 
+import dataclasses
 import json
 import pathlib
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Optional
 
 from elo_tf import catalogue, tasks
 from elo_tf.clips import MODALITIES
@@ -35,8 +36,8 @@ class Account:
         self._done = done
         self._bar = None
         self._log: Optional[TrainingLog] = None
-        self._since: List[Progress] = []
-        self._totals = _nothing()
+        self._since = _Sums()  # The last entry of the record.
+        self._totals = _Sums()
         self._stretches = 0
         self._last: Dict[str, float] = {}
 
@@ -93,37 +94,38 @@ class Account:
     def show(self, progress: Progress) -> None:
         """Takes note of a stretch of steps."""
         self._last = progress.losses
-        self._since.append(progress)
         self._stretches += 1
         if self._stretches == 2:  # The first one traced the graph.
-            self._totals = _nothing()
-        self._totals["clips"] += progress.clips
-        self._totals["seconds"] += progress.seconds
-        self._totals["waiting"] += progress.waiting * progress.seconds
+            self._totals = _Sums()
+        for sums in (self._since, self._totals):
+            sums.add(progress)
         if self._bar is not None:
             self._bar.update(progress.step - self._bar.n)
+        every = self._trainer.settings.train.pictures_every
+        drawn = {}
+        if every and progress.step % every == 0:
+            # In all processes: they hold the statistics of batch normalisation together.
+            drawn = pictures.draw(self._trainer.model, self._trainer.sample(pictures.CLIPS))
         if self._log:
             self._record(progress)
+            self._log.pictures(progress.step, drawn)
 
     def _record(self, progress: Progress) -> None:
         train, step = self._trainer.settings.train, progress.step
         if train.log_every and step % train.log_every == 0:
-            seconds = sum(each.seconds for each in self._since)
             self._log.losses(step, progress.losses)
             self._log.scalars(
                 "training",
                 step,
                 {
                     "learning_rate": self._trainer.learning_rate(),
-                    "clips_per_second": sum(each.clips for each in self._since) / seconds,
-                    "waiting_for_data": sum(each.waiting * each.seconds for each in self._since) / seconds,
+                    "clips_per_second": self._since.speed,
+                    "waiting_for_data": self._since.waiting,
                 },
             )
-            self._since = []
+            self._since = _Sums()
         if train.share_every and step % train.share_every == 0:
             self._log.shares(step, self._trainer.shares())
-        if train.pictures_every and step % train.pictures_every == 0:
-            self._log.pictures(step, pictures.draw(self._trainer.model, self._trainer.sample(pictures.CLIPS)))
 
     def complete(self) -> None:
         """Writes what is lacking of results.json where the program was killed between the last checkpoint and it."""
@@ -134,19 +136,18 @@ class Account:
         """Writes results.json and prints the end."""
         if self._directory is None:
             return
-        totals, seconds = self._totals, max(self._totals["seconds"], 1e-9)
-        speed, waiting = totals["clips"] / seconds, totals["waiting"] / seconds
+        totals = self._totals
         self._write({
             **self._facts(),
             "losses": self._last,
             # Of the part that this process has trained, but for its first call, which traces the graph.
-            "seconds": round(seconds, 1),
-            "clips_per_second": round(speed, 3),
-            "waiting_for_data": round(waiting, 4),
+            "seconds": round(totals.seconds, 1),
+            "clips_per_second": round(totals.speed, 3),
+            "waiting_for_data": round(totals.waiting, 4),
         })  # fmt: skip
         print(
-            f"{self._trainer.steps} steps done, {speed:.1f} clips/s, {waiting:.1%} of the time waiting for data; "
-            f"the tower is in {self._trainer.checkpoints.last}"
+            f"{self._trainer.steps} steps done, {totals.speed:.1f} clips/s, {totals.waiting:.1%} of the time waiting for "
+            f"data; the tower is in {self._trainer.checkpoints.last}"
         )
 
     def _facts(self) -> Dict[str, Any]:
@@ -164,5 +165,26 @@ class Account:
         write_text(self._directory / RESULTS, json.dumps(facts, indent=2) + "\n")
 
 
-def _nothing() -> Dict[str, float]:
-    return {"clips": 0, "seconds": 0.0, "waiting": 0.0}
+@dataclasses.dataclass
+class _Sums:
+    """Clips and seconds of several stretches; of the seconds, those spent waiting for clips."""
+
+    clips: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def add(self, progress: Progress) -> None:
+        """Adds a stretch."""
+        self.clips += progress.clips
+        self.seconds += progress.seconds
+        self.waited += progress.waiting * progress.seconds
+
+    @property
+    def speed(self) -> float:
+        """Clips a second."""
+        return self.clips / max(self.seconds, 1e-9)
+
+    @property
+    def waiting(self) -> float:
+        """Part of the time spent waiting."""
+        return self.waited / max(self.seconds, 1e-9)

@@ -24,7 +24,7 @@ def make_strategy(distribute: str, tpu: str = "") -> tf.distribute.Strategy:
       tpu: Name or address of the TPU; empty is the one of this machine.
 
     Raises:
-      InputError: TF_CONFIG is missing or malformed, or there is no TPU at the address.
+      InputError: TF_CONFIG is missing or malformed or names what cannot be, or there is no TPU at the address.
     """
     if distribute == "one":
         return tf.distribute.get_strategy()
@@ -33,16 +33,27 @@ def make_strategy(distribute: str, tpu: str = "") -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
     if distribute == "multi_worker":
         _check_cluster()
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except (tf.errors.OpError, ValueError) as error:
+            raise InputError(
+                f"--distribute=multi_worker: TF_CONFIG={os.environ['TF_CONFIG']!r} is no cluster that this process "
+                f"could join ({_reason(error)}); is the port free, and every address a host:port?"
+            ) from None
     try:
         _knock(tpu)
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
     except TypeError:  # How builds of TensorFlow for CPUs and GPUs answer for the TPU of this machine.
         raise InputError(f"--tpu={tpu}: this build of TensorFlow has none; install one for TPU machines") from None
     except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise InputError(f"--tpu={tpu}: no TPU can be reached ({reason}); give its name or grpc:// address") from None
+        raise InputError(
+            f"--tpu={tpu}: no TPU can be reached ({_reason(error)}); give its name or grpc:// address"
+        ) from None
     return tf.distribute.TPUStrategy(resolver)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def _knock(tpu: str) -> None:
@@ -96,14 +107,35 @@ def agree(strategy: tf.distribute.Strategy, wish: bool) -> bool:
 
 @contextlib.contextmanager
 def refused_together(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """What one of the processes refuses (`InputError`), all refuse: none waits for one that has ended."""
+    """What one of the processes refuses (`InputError`, `OSError`), all refuse: none waits for one that has ended.
+
+    What is done in it must not need the others.
+    """
     refusal = None
     try:
         yield
-    except InputError as error:
+    except (InputError, OSError) as error:
         refusal = error
     if agree(strategy, refusal is not None):
         raise refusal or InputError("another of the processes was refused; its message says why")
+
+
+@contextlib.contextmanager
+def in_company(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Makes one line of what TensorFlow says when another process has ended.
+
+    Raises:
+      OSError: it has, whatever the reason.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        if processes(strategy) == 1:
+            raise
+        raise OSError(
+            f"another of the {processes(strategy)} processes has ended, its last words say why ({_reason(error)}); "
+            "give all of them their command again, and they go on from the last checkpoint"
+        ) from None
 
 
 def are_alike(strategy: tf.distribute.Strategy, number: int) -> bool:

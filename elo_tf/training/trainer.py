@@ -22,7 +22,7 @@ from elo_tf.optimizer import make_optimizer, make_slots, penalty
 from elo_tf.training import replicas
 from elo_tf.training.checkpoints import Checkpoints
 from elo_tf.training.terms import Terms
-from elo_tf.training.update import Update, check_parts
+from elo_tf.training.update import Update
 
 
 class DivergedError(ArithmeticError):
@@ -91,6 +91,9 @@ class Trainer:
                 f"--jit_compile on {strategy.num_replicas_in_sync} devices: XLA cannot compile terms that look at the "
                 "videos of all devices; leave it out (TPUs compile in any case)"
             )
+        train.clips_at_a_time(
+            settings.data.batch_size, strategy.num_replicas_in_sync
+        )  # Refuses what cannot be dealt out.
         with strategy.scope(), reading(run.records):
             self.model = EloModel(terms.tasks, sizes, settings.model.backbone, penalty(train))
             self.reader = Reader.open(run.records, "train", self.model.needs, settings.data)
@@ -113,19 +116,6 @@ class Trainer:
 
     def _build(self, terms: Terms) -> None:
         """Makes all variables, with a batch of zeros."""
-        each, rest = divmod(self.settings.data.batch_size, self.strategy.num_replicas_in_sync)
-        if rest:
-            raise InputError(
-                f"--batch_size={self.settings.data.batch_size} cannot be dealt out to "
-                f"{self.strategy.num_replicas_in_sync} replicas; use a multiple of their number"
-            )
-        if each % 2 and self.strategy.num_replicas_in_sync > 1:
-            # Views are made of every second clip: only of an even number are they those that one device would see.
-            raise InputError(
-                f"--batch_size={self.settings.data.batch_size} gives each of {self.strategy.num_replicas_in_sync} "
-                f"replicas {each} clips; use an even number for each"
-            )
-        check_parts(each, self.settings.train.accumulate)
         zeros = tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), clip_specs(self.model.sizes, 2))
         self.model.compute_losses(zeros, training=False)
         make_slots(self.model.optimizer, self.model.trainable_variables)
@@ -144,7 +134,8 @@ class Trainer:
         Raises:
           InputError: it cannot be loaded, or the processes that train together found different ones.
         """
-        prefix = self.checkpoints.restore()
+        with replicas.refused_together(self.strategy):
+            prefix = self.checkpoints.restore()
         if not replicas.are_alike(self.strategy, self.done):
             raise InputError(
                 f"this process would go on from step {self.done} and another from elsewhere; --run_dir must be on a "

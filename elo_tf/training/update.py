@@ -8,7 +8,6 @@ from typing import Dict, List, Tuple
 import tensorflow as tf
 
 from elo_tf.clips import Clips
-from elo_tf.config import InputError
 from elo_tf.model import EloModel
 
 Losses = Dict[str, tf.Tensor]
@@ -20,8 +19,8 @@ class Update:
     Args:
       model: Compiled with its optimiser.
       clip_norm: Greatest global norm of the gradient of all towers and heads; 0 leaves it as it is.
-      parts: k; a batch that does not fit into memory is taken in so many parts. Batch normalisation then sees a part at
-        a time, and terms that compare videos with each other find their negatives in it.
+      parts: k, which divides B; a batch that does not fit into memory is taken in so many parts. Batch normalisation
+        then sees a part at a time, and terms that compare videos with each other find their negatives in it.
     """
 
     def __init__(self, model: EloModel, clip_norm: float = 0.0, parts: int = 1):
@@ -47,7 +46,7 @@ class Update:
             losses, pairs = self._model.compute_gradients(clips)
             gradients, variables = zip(*pairs)
             return losses, list(variables), list(gradients)
-        size = check_parts(clips["video"].shape[0], self._parts)
+        size = clips["video"].shape[0] // self._parts
         names = self._model.objective.names
         variables: List[tf.Variable] = []
 
@@ -81,14 +80,3 @@ class Update:
                 _, values, gradients = add(tf.constant(index), values, gradients, later)
         losses = {name: value / self._parts for name, value in zip(names, values)}
         return losses, variables, [gradient / self._parts for gradient in gradients]
-
-
-def check_parts(batch: int, parts: int) -> int:
-    """Clips of a part.
-
-    Raises:
-      InputError: the clips of a replica cannot be cut into so many parts.
-    """
-    if batch % parts:
-        raise InputError(f"--accumulate={parts} does not divide the {batch} clips of a replica; change --batch_size")
-    return batch // parts

@@ -36,7 +36,7 @@ class RayEngine(Engine):
         try:
             _check_reachable(address)
             ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # The last of another version of Ray or Python there.
             raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
         have = ray.cluster_resources()
         room = int(have.get("GPU", 0) / gpus) if gpus else int(have.get("CPU", 0))
@@ -100,6 +100,15 @@ class RayWorker(Worker):
             raise error
         return result
 
+    def is_lost(self) -> bool:
+        try:
+            self._ray.get(self._actor.here.remote(), timeout=_REACHABLE_SECONDS)
+        except _losses(self._ray):
+            return True
+        except self._ray.exceptions.GetTimeoutError:
+            return False  # It is not known.
+        return False
+
     def kill(self) -> None:
         self._ray.kill(self._actor)
 
@@ -109,6 +118,9 @@ class _Actor:
 
     def __init__(self, build: Callable[..., Handler], arguments: Tuple):
         self._handler, self._error = answer(lambda given: build(*given), arguments)
+
+    def here(self) -> None:
+        """An answer, whatever it is."""
 
     def built(self) -> Tuple[None, Optional[Exception]]:
         return None, self._error

@@ -165,7 +165,7 @@ class Search:
     def _trial(self, candidate: int, lambdas: np.ndarray, steps: int, seed: int, recorded: bool = False) -> Trial:
         """A trial; `recorded` in a folder of its own for TensorBoard, one for each length of training."""
         name = f"{candidate:05d}" if steps == self.journal.rungs.steps[-1] else f"{candidate:05d}-{steps}"
-        log = str(self.directory / "tensorboard" / name) if recorded else None
+        log = str(self.directory.absolute() / "tensorboard" / name) if recorded else None
         return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log)
 
     def _check_failures(self, generation: Generation) -> None:

@@ -10,6 +10,7 @@ finished candidate runs twice. The second command draws figures and report anew,
 builds and checks everything without running it, and prints what the search would take on rented machines.
 """
 
+import dataclasses
 import os
 import pathlib
 import shutil
@@ -42,7 +43,7 @@ from elo_tf.record.journal import Journal
 from elo_tf.reporting import report
 from elo_tf.reporting.findings import findings, winner
 from elo_tf.rounds import Search
-from elo_tf.storage import write_text
+from elo_tf.storage import absolute, write_text
 from elo_tf.strategy import fixed_vectors, make_rungs, make_strategy
 from elo_tf.workers import parse
 
@@ -88,7 +89,10 @@ def main() -> None:
         search = Search(journal, evolution, directory, strategy)
         write_text(directory / "flags.txt", config.to_lines(*configs, workers))
         if search.is_left():
-            settings = Settings(run, data, model, task, train, fitness)
+            # Workers on other machines do not start in this folder.
+            there = dataclasses.replace(run, records=absolute(run.records), run_dir=absolute(run.run_dir))
+            labelled = dataclasses.replace(fitness, labelled=absolute(fitness.labelled))
+            settings = Settings(there, data, model, task, train, labelled)
             with Crew(engine, CandidateWorker, (settings,), evolution.retries) as crew:
                 print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
                 announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))

@@ -12,6 +12,11 @@ from typing import IO, Any, List, Union
 from elo_tf.config import InputError
 
 
+def absolute(path: str) -> str:
+    """A path that means the same in every folder and on every machine that sees it; URLs and "" stay."""
+    return path if not path or "://" in path else os.path.abspath(path)
+
+
 def write_text(path: Union[str, pathlib.Path], text: str) -> None:
     """Writes a text file so that a reader sees the old content or the new, never a part."""
     write_bytes(path, text.encode())

@@ -65,6 +65,10 @@ class Worker(abc.ABC):
         """
 
     @abc.abstractmethod
+    def is_lost(self) -> bool:
+        """Whether a worker that owes no answer is known to be gone."""
+
+    @abc.abstractmethod
     def kill(self) -> None:
         """Ends the process, whatever it does."""
 
@@ -193,6 +197,9 @@ class LocalWorker(Worker):
         if error is not None:
             raise error
         return answer
+
+    def is_lost(self) -> bool:
+        return not self.process.is_alive()
 
     def kill(self) -> None:
         self.process.kill()

@@ -94,16 +94,12 @@ def plan(searcher: str, config: Table4Config, steps: int, terms: int) -> Evoluti
         rescore_seeds=config.rescore_seeds, pool=pool, max_failures=1.0,
         tournament_size=max(2, pool // 4),  # A quarter, as by default; of one alone, none would be better.
     )  # fmt: skip
-    rounds = config.budget * steps // steps_of_a_round(evolution, population, steps)
+    # In a round in which enough candidates are feasible to fill all rungs.
+    a_round = Rungs.of(steps, evolution.rungs, evolution.reduction).training_steps(population)
+    rounds = config.budget * steps // a_round
     if not rounds:
         raise InputError(f"--budget={config.budget} is less than a round of {searcher}, {population} candidates")
     return dataclasses.replace(evolution, generations=rounds)
-
-
-def steps_of_a_round(evolution: EvolutionConfig, population: int, steps: int) -> int:
-    """Training steps of a round in which enough candidates are feasible to fill all rungs."""
-    rungs = Rungs.of(steps, evolution.rungs, evolution.reduction)
-    return sum(length * math.ceil(population / rungs.reduction**rung) for rung, length in enumerate(rungs.steps))
 
 
 def read(world: pathlib.Path) -> Journals:

@@ -15,6 +15,7 @@ import pytest
 
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.ingest import convert as module
+from elo_tf.ingest import pool
 from elo_tf.ingest.convert import convert, list_videos
 from elo_tf.ingest.ledger import Ledger
 from elo_tf.ingest.pool import Pool
@@ -174,10 +175,12 @@ def test_interrupt_keeps_what_is_done(folders):
 
 
 class FatalConverter(module.Converter):
-    """Dies on one video, as a worker does that the system kills."""
+    """Dies on some videos, as a worker does that the system kills."""
+
+    fatal = ("a/4.mp4",)
 
     def add(self, video):
-        if video == "a/4.mp4":
+        if video in self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().add(video)
 
@@ -192,6 +195,34 @@ def test_video_that_kills_workers_is_refused_and_the_rest_is_kept(folders, monke
     monkeypatch.undo()
     # It is tried again, since the file need not be the cause.
     assert convert(source, records, CONFIG, LocalEngine(2)).converted == 1
+
+
+class TwiceFatalConverter(FatalConverter):
+    """Dies on the first video and on the last but one."""
+
+    fatal = ("a/0.mp4", "b/9.mp4")
+
+
+class AlwaysFatalConverter(FatalConverter):
+    """Dies on every video of a folder."""
+
+    fatal = tuple(f"a/{number}.mp4" for number in range(0, 12, 2))
+
+
+def test_workers_that_keep_dying_are_one_line(folders, monkeypatch):
+    source, records = folders
+    monkeypatch.setattr(pool, "_MAX_DEATHS", 3)
+    monkeypatch.setattr(module, "Converter", AlwaysFatalConverter)
+    with pytest.raises(InputError, match="4 workers died with no shard finished between them.* fewer --workers"):
+        convert(source, records, CONFIG, LocalEngine(1))
+
+
+def test_deaths_between_which_a_shard_was_finished_do_not_add_up(folders, monkeypatch):
+    source, records = folders
+    monkeypatch.setattr(pool, "_MAX_DEATHS", 3)
+    monkeypatch.setattr(module, "Converter", TwiceFatalConverter)
+    convert(source, records, CONFIG, LocalEngine(1))
+    is_sound(records, good=11, bad=4)
 
 
 def test_too_many_bad_videos_stop_it_loudly(folders):

@@ -12,6 +12,8 @@ from elo_tf.config import InputError
 from elo_tf.fitness.score import Fitness
 from elo_tf.workers import LocalEngine
 
+DYING = 0.3  # Seconds that an attempt takes which ends for want of memory.
+
 
 class Handler:
     """Scores a trial by arithmetic. The first of its lambdas says what else happens, as often as the second says."""
@@ -39,6 +41,7 @@ class Handler:
         if kind == 0.1 and tries <= times:
             os._exit(9)
         if kind == 0.2 and tries <= times:
+            time.sleep(DYING)
             raise MemoryError("no room for 3 GiB")
         if kind == 0.3 and trial.attempt < times:
             return Outcome(Fitness(None, "not finite: rgb/shuffle at step 3", None, 2, {}), True, {}, {})
@@ -128,6 +131,33 @@ def test_a_call_is_tried_again_as_often_as_a_trial(tmp_path, kind, reason):
         (tmp_path / "99").unlink()
         with pytest.raises(InputError, match=f"2 workers failed at 'fail', .*: {reason}"):
             crew.call("fail", kind, 2)
+
+
+def test_workers_that_were_lost_while_idle_cost_nothing(tmp_path):
+    """As when a machine goes with all that it runs: what had no trial is not sent one."""
+    with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=0) as crew:
+        for ask in (lambda: results(crew, PLAIN)[0].attempts == 1, lambda: crew.call("pid") != os.getpid()):
+            results(crew, *[PLAIN] * 4)
+            for member in list(crew._members):
+                member.worker.process.kill()
+                member.worker.process.join()
+            assert ask()
+
+
+def test_a_machine_that_goes_with_a_busy_and_an_idle_worker_costs_one_attempt(tmp_path):
+    with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=1) as crew:
+        results(crew, *[PLAIN] * 4)
+        idle = crew._members[1]  # The first one is dealt the only trial.
+        (tmp_path / "0").unlink()
+        idle.worker.process.kill()
+        idle.worker.process.join()
+        result = results(crew, (0.1, 1))[0]
+        assert result.value is not None and result.attempts == 2
+
+
+def test_seconds_are_of_all_attempts(crew):
+    result = results(crew, (0.2, 1))[0]
+    assert result.attempts == 2 and result.seconds > DYING  # The second attempt alone takes a hundredth of a second.
 
 
 def test_where_an_error_arose_is_shown_once(crew, capfd):

@@ -104,8 +104,9 @@ def test_videos_to_evolved_loss_by_the_commands_on_a_cluster_that_loses_a_node(c
     run("elo_tf.prepare", f"--videos={tmp_path / 'videos'}", records, "--size=16", *on_cluster)
     search = [records, *FLAGS, "--scoring_clips=8"]
     run("elo_tf.search", *search, f"--run_dir={tmp_path / 'here'}", "--workers=local:1")
-    flags = [*search, f"--run_dir={tmp_path / 'there'}", *on_cluster]
-    with subprocess.Popen([sys.executable, "-m", "elo_tf.search", *flags], cwd=ROOT) as process:
+    # The user's paths are of the user's folder; the processes of the cluster are in another.
+    flags = ["--records=records", *search[1:], "--run_dir=there", *on_cluster]
+    with subprocess.Popen([sys.executable, "-m", "elo_tf.search", *flags], cwd=tmp_path) as process:
         journal = tmp_path / "there" / "journal.jsonl"
         while process.poll() is None and not (journal.exists() and b'"told"' in journal.read_bytes()):
             time.sleep(0.02)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from elo_tf.record.generation import Finalists, Generation, Result
+from elo_tf.evolution import base
+from elo_tf.record.generation import BEHIND, Finalists, Generation, Result
 from elo_tf.record.rungs import Rungs
 
 RUNGS = Rungs.of(900, 3, 3.0)
@@ -39,6 +40,7 @@ def test_equal_lengths_are_refused(arguments, lengths):
 
 def test_number_of_trainings():
     assert RUNGS.trainings(9) == 9 + 3 + 1 and RUNGS.trainings(10) == 10 + 4 + 2
+    assert RUNGS.training_steps(9) == 9 * 100 + 3 * 300 + 900
     assert Rungs.of(7, 1, 3.0).trainings(10) == 10
 
 
@@ -73,8 +75,20 @@ def test_what_the_strategy_is_told_keeps_the_order_of_the_rungs():
     fitness = generation(*runs).fitness()
     assert fitness[4] == 0.6 and math.isinf(fitness[3])
     # The second rung comes behind the third, the first behind the second; within a rung differences stay.
-    np.testing.assert_allclose(fitness[[1, 6]], [0.6, 0.7])
-    np.testing.assert_allclose(fitness[[2, 8, 7, 5, 0]], [0.7, 0.85, 0.9, 1.0, 1.1])
+    np.testing.assert_allclose(fitness[[1, 6]] - BEHIND, [0.4, 0.5], atol=1e-9)
+    np.testing.assert_allclose(fitness[[2, 8, 7, 5, 0]] - 2 * BEHIND, [0.5, 0.65, 0.7, 0.8, 0.9], atol=1e-9)
+
+
+def test_a_short_training_is_behind_the_full_ones_of_other_generations():
+    """Strategies that remember compare across generations: also with one whose full trainings came to nothing."""
+    unlucky = generation([0.2, 0.1, None], [0.22, 0.3], [0.25], [0.21, None], *[[0.3]] * 5)
+    later = generation([0.45, 0.4, 0.45], [0.46, 0.44], [0.5], [0.47, 0.46], *[[0.6]] * 5)
+    assert unlucky.complete and later.complete
+    strategy = base.create("random", 2, 0, base.Settings(population=9))
+    for each in (unlucky, later):
+        vectors = strategy.ask()
+        strategy.tell(vectors, each.fitness())
+    np.testing.assert_array_equal(strategy.mean(), vectors[0])
 
 
 def test_without_rungs_the_values_are_told_as_they_are():

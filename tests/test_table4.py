@@ -11,6 +11,7 @@ import pytest
 from elo_tf.config import InputError
 from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
+from elo_tf.record.rungs import Rungs
 from elo_tf.reporting.report import UNTRAINED
 from experiments import courses, table4, table4_plots
 from experiments.table4 import Table4Config
@@ -90,7 +91,7 @@ def test_budgets_are_equal_steps(budget, terms):
     steps = {}
     for searcher in table4.SEARCHERS:
         evolution = table4.plan(searcher, config, 250, terms)
-        one = table4.steps_of_a_round(evolution, evolution.population, 250)
+        one = Rungs.of(250, evolution.rungs, evolution.reduction).training_steps(evolution.population)
         steps[searcher] = evolution.generations * one
         # No more than the budget, and no round less than fits.
         assert budget * 250 - one < steps[searcher] <= budget * 250
@@ -98,11 +99,6 @@ def test_budgets_are_equal_steps(budget, terms):
     assert len({steps[name] for name in ("cma_es", "tournament", "grid", "random")}) == 1
     rungs = table4.plan("cma_es_rungs", config, 250, terms)
     assert rungs.generations > table4.plan("cma_es", config, 250, terms).generations
-
-
-def test_steps_of_a_round_by_hand():
-    rungs = table4.plan("cma_es_rungs", Table4Config(population=9), 90, 5)
-    assert table4.steps_of_a_round(rungs, 9, 90) == 9 * 30 + 3 * 90
 
 
 def test_bad_flags_are_named():

@@ -25,11 +25,12 @@ _MAX_FALSE_STARTS = 3
 
 @dataclasses.dataclass
 class _Task:
-    """A trial on its way, and how often it came to nothing: diverged, or lost with its worker."""
+    """A trial on its way, how often it came to nothing (diverged, or lost with its worker), and the seconds it took."""
 
     trial: Trial
     diverged: int = 0
     lost: int = 0
+    seconds: float = 0.0
 
     @property
     def attempts(self) -> int:
@@ -87,6 +88,7 @@ class Crew:
         """
         failed = 0
         while True:
+            self._leave_lost()
             self._fill(1)
             free = [member for member in self._members if member.ready]
             if not free:
@@ -111,6 +113,7 @@ class Crew:
         todo = collections.deque(_Task(trial) for trial in trials)
         left = len(todo)
         while left:
+            self._leave_lost()
             self._fill(min(self._engine.count, left))
             self._deal(todo)
             for member in self._answering():
@@ -123,6 +126,12 @@ class Crew:
                     continue
                 left -= 1
                 yield task.trial, result, warnings
+
+    def _leave_lost(self) -> None:
+        """Members that are gone while they had nothing to do are members no longer, and cost no trial an attempt."""
+        for member in [each for each in self._members if each.ready and each.task is None]:
+            if member.worker.is_lost():
+                self._members.remove(member)
 
     def _fill(self, count: int) -> None:
         while len(self._members) < count:
@@ -162,17 +171,17 @@ class Crew:
 
     def _collect(self, member: _Member) -> Tuple[_Task, Optional[Result], Tuple[str, ...]]:
         """What came of a member's task; no result where it is to be tried again."""
-        task, seconds = member.task, time.perf_counter() - member.begun
-        member.task = None
+        task, member.task = member.task, None
+        task.seconds += time.perf_counter() - member.begun
         outcome, reason = self._receive(member)
         if reason is None:
             if not outcome.diverged or task.diverged == self._retries:
-                return task, result_of(task.trial, outcome, seconds, task.attempts + 1), outcome.warnings
+                return task, result_of(task.trial, outcome, task.seconds, task.attempts + 1), outcome.warnings
             task.diverged += 1
             return task, None, ()
         task.lost += 1
         if task.lost > self._retries:
-            return task, failure(task.trial, reason, seconds, task.attempts), ()
+            return task, failure(task.trial, reason, task.seconds, task.attempts), ()
         return task, None, ()
 
     def _receive(self, member: _Member) -> Tuple[Any, Optional[str]]:

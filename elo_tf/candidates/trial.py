@@ -64,7 +64,7 @@ def result_of(trial: Trial, outcome: Outcome, seconds: float, attempts: int) -> 
     Args:
       trial: That it is of.
       outcome: The last of its attempts.
-      seconds: Wall time of this attempt.
+      seconds: Wall time of all attempts.
       attempts: Their number.
     """
     fitness = outcome.fitness

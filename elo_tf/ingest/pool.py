@@ -8,6 +8,7 @@ import collections
 import typing
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from elo_tf.config import InputError
 from elo_tf.workers import Engine, LostError, Worker
 
 # A kind, "line" or "shard", and what belongs to it.
@@ -15,7 +16,7 @@ Event = Tuple
 
 _AHEAD = 2  # videos a worker holds, so that it never waits for the pool
 _MAX_DEATHS_A_VIDEO = 2
-_MAX_DEATHS = 50
+_MAX_DEATHS = 50  # One after the other, with no shard finished between them.
 
 
 class _Member:
@@ -69,7 +70,7 @@ class Pool:
 
         Raises:
           OSError: a worker cannot write.
-          RuntimeError: workers keep dying.
+          InputError: workers keep dying.
         """
         while self._todo or any(member.ready for member in self._members):
             for member in self._members:
@@ -103,6 +104,7 @@ class Pool:
                 if event[1]["ok"]:
                     member.unsafe[event[1]["id"]] = None
             else:
+                self._deaths = 0
                 for line in event[3]:
                     del member.unsafe[line["id"]]
             yield event
@@ -115,7 +117,10 @@ class Pool:
         self._members.remove(member)
         self._deaths += 1
         if self._deaths > _MAX_DEATHS:
-            raise RuntimeError(f"workers keep dying, the last one so: {how}")
+            raise InputError(
+                f"{self._deaths} workers died with no shard finished between them, the last one so: {how}; is there "
+                "memory and disk for them? What is converted stays: give the command again, with fewer --workers"
+            )
         lost = [*member.unsafe, *member.given]
         if member.given:
             suspect = member.given[0]

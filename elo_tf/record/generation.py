@@ -8,6 +8,9 @@ import numpy as np
 
 from elo_tf.record.rungs import Rungs
 
+# Further apart than any two values of a fitness; enough digits are left to tell those of one rung apart.
+BEHIND = 1e6
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -21,7 +24,7 @@ class Result:
       deviation: Standard deviation of the value over its restarts; None without a value, and for a single restart.
       restarts: k-means runs behind the value.
       diagnostics: Whatever else was measured, finite.
-      seconds: Wall time of training and scoring.
+      seconds: Wall time of training and scoring, of all attempts.
       attempts: How often it was tried.
       failed: Whether it is infeasible because no training came to its end: diverged, out of memory, worker lost.
     """
@@ -95,18 +98,14 @@ class Generation:
     def fitness(self) -> Optional[np.ndarray]:
         """[n] float64 for the strategy, inf where a candidate is infeasible; None while the generation is not complete.
 
-        Values of shorter trainings are moved up as a whole, behind all of longer ones: the strategy compares, and those
-        that went on were better when they were compared.
+        Values of shorter trainings are moved up, by so much for each rung that they lack that they are behind all of
+        longer ones, in every generation: the strategy compares, and those that went on were better when they were
+        compared.
         """
         if not self.complete:
             return None
-        fitness = np.array([fitness_of(result) for result in self.results])
         reached = np.array([len(runs) for runs in self.runs])
-        for rung in range(len(self.rungs.steps) - 1, 0, -1):
-            ahead, behind = (np.isfinite(fitness) & (place) for place in (reached > rung, reached == rung))
-            if ahead.any() and behind.any():
-                fitness[behind] += max(0.0, fitness[ahead].max() - fitness[behind].min())
-        return fitness
+        return np.array([fitness_of(result) for result in self.results]) + BEHIND * (len(self.rungs.steps) - reached)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,8 +146,8 @@ class Account:
             "waiting_for_data": round(totals.waiting, 4),
         })  # fmt: skip
         print(
-            f"{self._trainer.steps} steps done, {totals.speed:.1f} clips/s, {totals.waiting:.1%} of the time waiting for "
-            f"data; the tower is in {self._trainer.checkpoints.last}"
+            f"{self._trainer.steps} steps done, {totals.speed:.1f} clips/s, {totals.waiting:.1%} of the time waiting "
+            f"for data; the tower is in {self._trainer.checkpoints.last}"
         )
 
     def _facts(self) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import socket
-from typing import IO, Any, List, Union
+from typing import IO, Any, List, Optional, Union
 
 from elo_tf.config import InputError
 
@@ -15,6 +15,15 @@ from elo_tf.config import InputError
 def absolute(path: str) -> str:
     """A path that means the same in every folder and on every machine that sees it; URLs and "" stay."""
     return path if not path or "://" in path else os.path.abspath(path)
+
+
+def newest_version(place: pathlib.Path, file: Union[str, pathlib.PurePath]) -> Optional[pathlib.Path]:
+    """A directory that has a file: the place itself, or of its numbered ones that with the highest number; or None."""
+    if (place / file).is_file():
+        return place
+    below = place.iterdir() if place.is_dir() else ()
+    versions = [path for path in below if path.name.isdecimal() and (path / file).is_file()]
+    return max(versions, key=lambda path: int(path.name), default=None)
 
 
 def write_text(path: Union[str, pathlib.Path], text: str) -> None:

@@ -137,8 +137,7 @@ def _describe(place: pathlib.Path) -> tower.Description:
     Raises:
       InputError: it is missing or damaged.
     """
-    versions = [path for path in place.glob("[0-9]*") if path.name.isdigit() and path.is_dir()]
-    newest = place if (place / _TOWER).exists() or not versions else max(versions, key=lambda path: int(path.name))
+    newest = storage.newest_version(place, _TOWER) or place
     if not (newest / _TOWER).exists():
         raise InputError(f"--model_dir={place} has no {_TOWER}; name a folder that python -m export.saved_model made")
     return tower.Description.load(newest / _TOWER)

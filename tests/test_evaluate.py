@@ -88,7 +88,10 @@ def test_the_command(place):
         runs = 2 * (4 if one["protocol"] == "kmeans" else 1)
         assert np.sum(one["counts"]) == runs * counts["holdout"]
         assert cv2.imread(str(folder / one["picture"])).shape[0] > 200
-    markdown = (folder / results.TABLE).read_text().splitlines()
+    text = (folder / results.TABLE).read_text()
+    markdown, compared = (part.splitlines() for part in text.split("\n\n"))
+    assert len(compared) == 3 and compared[-1].startswith("- checkpoint against pixels, in points: k-means ")
+    assert [line[2:] for line in compared] == content["comparisons"] and compared[-1][2:] in out
     assert markdown[0] == "| representation | labels | k-means | 1-layer | fine-tune |" and len(markdown) == 2 + 4 * 2
     assert markdown[-1].startswith("| pixels | all | ") and markdown[-1].endswith(" | 100.0 ± 0.0 | - |")
     assert not list(folder.glob("*.partial"))
@@ -375,3 +378,20 @@ def test_results_that_are_no_results_are_left_alone(tmp_path):
         results.earlier(tmp_path, {})
     assert (tmp_path / results.FILE).read_text() == "[1, 2]"
     assert results.earlier(tmp_path / "new" / "folder", {}) is None and not (tmp_path / "new").exists()
+
+
+def test_the_first_is_compared_with_each_other_by_the_number_of_videos():
+    def measured(entrant, protocol, right, videos=100):
+        predicted = np.array([[0] * right + [1] * (videos - right)])
+        return ledger.Measurement(
+            entrant, protocol, "holdout", None, 0, 4, videos, score(predicted, np.zeros(videos, int), 2), {}, 0.0
+        )
+
+    found = [measured("evolved", "kmeans", 50), measured("evolved", "linear", 50)]
+    assert table.comparisons(found) == []
+    found += [measured("random", "kmeans", 37), measured("random", "linear", 35), measured("pixels", "linear", 65)]
+    # Two standard errors: 2 sqrt((.25 + .2331) / 100) = .139 for the first, .138 for the others.
+    assert table.comparisons(found) == [
+        "evolved against random, in points: k-means +13.0 (even), 1-layer +15.0 (better)",
+        "evolved against pixels, in points: 1-layer -15.0 (worse)",
+    ]

@@ -12,6 +12,7 @@ from typing import Any, Dict, Optional
 import numpy as np
 import tensorflow as tf
 
+from elo_tf import storage
 from elo_tf.config import EmbedConfig, InputError
 from elo_tf.networks.tower import FILE, Description
 
@@ -45,14 +46,11 @@ def version_directory(place: Path) -> Path:
     Raises:
       InputError: there is none.
     """
-    if (place / GRAPH).is_file():
-        return place
-    versions = place.iterdir() if place.is_dir() else ()
-    versions = [path for path in versions if path.name.isdecimal() and (path / GRAPH).is_file()]
-    if not versions:
+    newest = storage.newest_version(place, GRAPH)
+    if newest is None:
         what = "is no SavedModel and holds no version of one" if place.is_dir() else "is no directory"
         raise InputError(f"--model={place} {what}; name a directory that python -m export.saved_model has written")
-    return max(versions, key=lambda path: int(path.name))
+    return newest
 
 
 def describe(directory: Path) -> Optional[Description]:

@@ -87,6 +87,7 @@ def write(
         "classes": list(classes),
         "splits": [_of_split(split, clips) for split in splits],
         "table": rows,
+        "comparisons": table.comparisons(results),
         "summary": _summary(results),
         "measurements": [_of_measurement(result, classes, clips) for result in results],
         "confusion": [
@@ -99,7 +100,8 @@ def write(
             for (entrant, protocol), matrix in matrices.items()
         ],
     }
-    write_text(folder / TABLE, f"{table.as_markdown(rows)}\n")
+    lines = [table.as_markdown(rows), "", *(f"- {line}" for line in content["comparisons"])]
+    write_text(folder / TABLE, "\n".join(lines).rstrip() + "\n")
     write_text(folder / FILE, _as_json(content))
     return content
 

@@ -1,6 +1,7 @@
 """The results as a table: an entrant a row, a protocol a column, mean ± standard deviation over the runs."""
 
 import dataclasses
+import math
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -72,6 +73,31 @@ def rows(results: Sequence[Measurement]) -> List[List[str]]:
                 row += [str(found.get((entrant, name, limit, split), "-")) for split in shown]
             table.append(row)
     return table
+
+
+def comparisons(results: Sequence[Measurement]) -> List[str]:
+    """A line for each entrant but the first: by how much the first is ahead of it, where both were measured.
+
+    A difference of less than two standard errors, as so many test videos of one split have them, is called even. The
+    luck of a training is not in it.
+    """
+    found, limit = cells(results), results[-1].budget
+    videos = {result.split: result.test_videos for result in results}
+    split = None if len(videos) > 1 else results[0].split
+    first, *others = dict.fromkeys(result.entrant for result in results)
+    lines = []
+    for other in others:
+        parts = []
+        for name in dict.fromkeys(result.protocol for result in results):
+            pair = [found.get((entrant, name, limit, split)) for entrant in (first, other)]
+            if all(pair):
+                own, its = (cell.mean for cell in pair)
+                error = math.sqrt(sum(cell.mean * (1 - cell.mean) for cell in pair) / next(iter(videos.values())))
+                word = "even" if abs(own - its) <= 2 * error else "better" if own > its else "worse"
+                parts.append(f"{PROTOCOLS[name].title} {100 * (own - its):+.1f} ({word})")
+        if parts:
+            lines.append(f"{first} against {other}, in points: {', '.join(parts)}")
+    return lines
 
 
 def _of_split(split: Optional[str], splits: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from elo_tf.costs.budget import BACKWARD_FACTOR, Plan, count_search, make_budget
 from elo_tf.costs.budget_report import dry_run, text
 from elo_tf.costs.record_sizes import measured
 from elo_tf.ingest.records import Manifest
+from elo_tf.objective import save_loss
 from tests import videos
 from tests.test_backbone import expected_weights
 
@@ -224,6 +225,33 @@ def test_the_command_needs_no_records_and_writes_nothing(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "5 generations of 6 candidates" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_is_priced_as_it_would_run(tmp_path):
+    """Of the terms that its loss leaves in the graph, the videos of its records, its epochs and parts."""
+    records = videos.noise_records(tmp_path)
+    counted = Manifest.load(str(records)).counts["train"]
+    loss = tmp_path / "loss.json"
+    save_loss(loss, ["rgb/predict", "rgb/shuffle", "rgb-audio/embed"], [0.005, 0.5, 0.0], {"task": {}})
+    flagged = [f"--loss={loss}", f"--records={records}", "--epochs=3", "--batch_size=4", "--devices=1"]
+    command = [sys.executable, "-m", "elo_tf.train", "--dry_run", "--crop_size=16", *flagged]
+    done = subprocess.run([*command, "--accumulate=2"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "tiny towers of rgb; 1 terms; float32" in done.stdout and "2 clips a device, 2 times a step" in done.stdout
+    assert f"A training is {round(3 * counted / 4)} steps of 4 clips" in done.stdout
+    # Nor is approved what the training would refuse.
+    for refused in ("--devices=4", "--accumulate=4", "--share_every=2 --distribute=mirrored"):
+        done = subprocess.run([*command, *refused.split()], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 2 and done.stderr.startswith("error: --") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_the_training_of_the_paper_in_full():
+    command = [sys.executable, "-m", "elo_tf.train", f"--flagfile={FLAGFILES / 'paper_final.flags'}", "--dry_run"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^rgb tower +{expected_weights('r50') / 1e6:.2f} M ", done.stdout, re.MULTILINE)
+    assert "checked: every term is one number" in done.stdout and "100% of that" in done.stdout
 
 
 @pytest.mark.slow

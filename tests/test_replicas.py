@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.config import InputError
+from elo_tf import tasks
+from elo_tf.config import InputError, TaskConfig
+from elo_tf.model import EloModel
 from elo_tf.training import replicas
 from elo_tf.videos import Share
 from tests import trainings, videos
+from tests.batches import SIZES, random_clips
 
 # A decoder, a binary term, and one that compares videos of all replicas; all have batch normalisation.
 TASKS = ("rgb/reconstruct", "rgb-audio/embed")
@@ -66,6 +69,45 @@ def test_two_devices_equal_one(one, records, tmp_path):
     assert trainer.restore() == prefix and trainer.done == STEPS
     for before, after in zip(found, trainings.weights(trainer)):
         np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.slow
+def test_two_devices_clip_the_gradient_of_both_together(records, tmp_path):
+    """Each for itself would clip its half: the sum would be longer, and point elsewhere."""
+    weights = []
+    for name, strategy in (("one", None), ("two", replicas.make_strategy("mirrored"))):
+        trainer = trainings.make(records, tmp_path / name, strategy, TASKS, clip_norm=0.05, learning_rate=0.2)
+        before = [variable.numpy() for variable in trainer.model.trainable_variables]
+        for _ in range(2):  # The first one is of warm-up.
+            trainer.advance(1)
+        weights.append([variable.numpy() for variable in trainer.model.trainable_variables])
+        moved = np.sqrt(sum(((new - old) ** 2).sum() for new, old in zip(weights[-1], before)))
+        assert 1e-3 < moved < 0.05  # The gradients are longer: the limit was felt.
+    for one_device, two_devices in zip(*weights):
+        np.testing.assert_allclose(two_devices, one_device, atol=1e-5)
+
+
+@pytest.mark.parametrize("gather", [True, False])
+def test_negatives_are_of_all_replicas_or_of_its_own(gather):
+    config = TaskConfig(gather=gather)
+    clips = random_clips(batch=4)
+    strategy = replicas.make_strategy("mirrored")
+    with strategy.scope():
+        model = EloModel(tasks.select(("rgb", "flow"), ("rgb-flow/embed",), config), SIZES)
+        model.compute_losses(clips, training=False)
+
+    def of(first, last):
+        part = tf.nest.map_structure(lambda values: values[first:last], clips)
+        return float(model.compute_losses(part, training=False)["rgb-flow/embed"])
+
+    parts = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.nest.map_structure(lambda values: values[2 * context.replica_id_in_sync_group :][:2], clips)
+    )
+    run = tf.function(lambda part: strategy.run(lambda own: model.compute_losses(own, training=False), [part]))
+    found = float(strategy.reduce("MEAN", run(parts)["rgb-flow/embed"], axis=None))
+    halves = (of(0, 2) + of(2, 4)) / 2
+    assert abs(halves - of(0, 4)) > 1e-4
+    assert found == pytest.approx(of(0, 4) if gather else halves, abs=1e-5)
 
 
 @pytest.mark.slow

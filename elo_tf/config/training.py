@@ -78,7 +78,9 @@ class TaskConfig(Checked):
         "colours are decoded, or copied from the first frames by attention [42]",
         choices=("decoder", "pointer"),
     )
-    gather: bool = setting(True, "embed: the videos of all replicas are negatives, not those of its own alone")
+    gather: bool = setting(
+        True, "embed: the videos of all replicas are negatives, not those of its own alone (clusters are always of all)"
+    )
     distillation: bool = setting(True, "have distillation terms at all (Table 2 compares with none)")
     distill_both_ways: bool = setting(False, "let the teachers of distillation follow the RGB tower too")
     pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)

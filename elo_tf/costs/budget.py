@@ -126,9 +126,12 @@ class Budget:
     @property
     def fixed_bytes(self) -> int:
         """Memory of a device that does not depend on the batch."""
-        # Of a step in parts, there is the sum of the gradients beside those of the part.
-        gradients = self.step.gradient_bytes * (2 if self.parts > 1 else 1)
-        return self.step.weight_bytes + gradients + self.slot_bytes + self.step.cast_bytes
+        return self.step.weight_bytes + self.gradient_bytes + self.slot_bytes + self.step.cast_bytes
+
+    @property
+    def gradient_bytes(self) -> int:
+        """Memory of the gradients: of a step in parts those of the part, and the sum of all."""
+        return self.step.gradient_bytes * (2 if self.parts > 1 else 1)
 
     @property
     def bytes_a_clip(self) -> float:

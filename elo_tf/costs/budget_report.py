@@ -76,7 +76,7 @@ def _memory(plan: Plan, budget: Budget) -> List[str]:
     step = budget.step
     rows = [
         ("weights, statistics, memories", _size(step.weight_bytes), "counted"),
-        ("gradients", _size(step.gradient_bytes), "counted"),
+        ("gradients", _size(budget.gradient_bytes), "counted"),
         (f"optimiser ({plan.train.optimizer})", _size(budget.slot_bytes), "counted"),
         ("weights in the compute type", _size(step.cast_bytes), "estimated"),
         ("clips", _size(step.clip_bytes), "counted"),

@@ -113,6 +113,25 @@ def test_a_weight_that_is_infinite_is_named(records, tmp_path):
     assert trainer.checkpoints.last == good and pathlib.Path(f"{good}.index").exists()
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_term_with_a_value_but_no_gradient_is_named(records, tmp_path, accumulate):
+    """At the step at which it arose, and the weights are as they were before."""
+    trainer = trainings.make(records, tmp_path, accumulate=accumulate, clip_norm=1.0)
+    shuffle = next(task for task in trainer.model.tasks if task.name == "rgb/shuffle")
+    loss = shuffle.loss
+    nothing = tf.Variable(0.0)  # A constant would be optimised away, and the fault with it.
+
+    def poisoned(features, clips, training):
+        seen = tf.add_n([tf.reduce_sum(each["embedding"]) for each in features.values()])
+        return loss(features, clips, training) + tf.sqrt(seen * nothing)  # 0, whose derivative is infinite times 0.
+
+    shuffle.loss = poisoned
+    with pytest.raises(DivergedError, match="^not finite: the gradient of rgb/shuffle at step 0$"):
+        trainer.advance(3)
+    for weight in trainings.weights(trainer):
+        assert np.isfinite(weight).all()
+
+
 def test_epochs_in_place_of_steps(one, records, tmp_path):
     count = one[0].reader.videos.count
     trainer = trainings.make(records, tmp_path, epochs=4.0)

@@ -5,6 +5,7 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
 """
 
 import dataclasses
+import math
 import pathlib
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -165,16 +166,34 @@ class Trainer:
         values, bad = values.numpy(), bad.numpy()
         seconds = time.perf_counter() - begun
         if (bad >= 0).any():
-            first = bad[bad >= 0].min()
+            first = int(bad[bad >= 0].min())
             names = [name for name, step in zip(self.model.objective.names, bad) if step == first]
-            raise DivergedError(f"not finite: {', '.join(names)} at step {first}")
+            raise DivergedError(f"not finite: {', '.join(names) or self._of_gradient(first)} at step {first}")
         losses = dict(zip(self.model.objective.names, values.tolist()))
         clips = count * self.settings.data.batch_size
         return Progress(self.done, losses, seconds, float(waited) / seconds, clips)
 
+    def _of_gradient(self, step: int) -> str:
+        """Whose gradient was not finite at a step, of which the weights are still about those of now."""
+        if self.strategy.num_replicas_in_sync > 1:
+            return "a gradient (whose, a training on one device would tell)"
+        clips = next(iter(self.reader.training(self.settings.run.seed, first=step)))
+        parts = self.settings.train.accumulate
+        cut = [tf.nest.map_structure(lambda values: tf.split(values, parts)[i], clips) for i in range(parts)]
+        objective = self.model.objective
+        names = [name for name, weight in zip(objective.names, objective.lambdas.numpy()) if weight > 0]
+        found = {
+            name
+            for each in cut
+            for name, norms in self._norms.measure(each, names).items()
+            if not all(map(math.isfinite, norms.values()))
+        }
+        return f"the gradient of {', '.join(sorted(found))}" if found else "a gradient of the heads"
+
     def _make_steps(self, batches, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Losses of the last step [G], seconds waited for clips, the step [G] at which each was first not finite."""
-        terms = len(self.model.objective.names)
+        """Losses of the last step and 0 for the gradient [G+1], seconds waited for clips, the step [G+1] at which each
+        was first not finite."""
+        terms = len(self.model.objective.names) + 1
 
         def body(index, waited, bad, _):
             before = tf.timestamp()
@@ -196,11 +215,12 @@ class Trainer:
         return values, waited, bad
 
     def _replica_step(self, clips, after) -> tf.Tensor:
+        """Losses [G] of this replica, and behind them NaN where the gradient of all replicas was not finite."""
         # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.
         with tf.control_dependencies([after]):
             clips = tf.nest.map_structure(tf.identity, clips)
-        losses = self._update(clips)
-        return tf.stack([losses[name] for name in self.model.objective.names])
+        losses, finite = self._update(clips)
+        return tf.stack([*(losses[name] for name in self.model.objective.names), tf.where(finite, 0.0, math.nan)])
 
     def run(self, show: Callable[[Progress], None], is_asked_to_stop: Callable[[], bool]) -> bool:
         """Trains until all steps are done or it is asked to stop; saves in either case.

@@ -1,6 +1,7 @@
 """How the gradients of a batch become one update: in parts, summed over replicas, clipped, then applied.
 
 clips of a replica [B,...] -> k parts -> gradients, averaged -> sum over replicas -> clip -> optimiser
+                                                                       └ not finite: 0 in their place
 """
 
 from typing import Dict, List, Tuple
@@ -28,17 +29,27 @@ class Update:
         self._clip_norm = clip_norm
         self._parts = parts
 
-    def __call__(self, clips: Clips) -> Losses:
-        """Updates all weights; returns the unweighted terms, means over the parts of this replica."""
+    def __call__(self, clips: Clips) -> Tuple[Losses, tf.Tensor]:
+        """Updates all weights.
+
+        Returns:
+          The unweighted terms, means over the parts of this replica; and whether the gradient was finite, which of a
+          scaled loss (mixed_float16) it need not be: the optimiser sees to that.
+        """
         losses, variables, gradients = self._gradients(clips)
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm, finite = tf.linalg.global_norm(gradients), tf.constant(True)
+        if not isinstance(self._model.optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+            # A term may have a value and no gradient. The weights must outlast it: whose it was is looked for in them.
+            finite = tf.math.is_finite(norm)
+            gradients = [tf.where(finite, gradient, 0.0) for gradient in gradients]
         if self._clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=tf.where(finite, norm, 0.0))
         pairs = list(zip(gradients, variables))
         self._model.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
-        return losses
+        return losses, finite
 
     def _gradients(self, clips: Clips) -> Tuple[Losses, List[tf.Variable], List[tf.Tensor]]:
         """Terms, variables and gradients of the whole batch of this replica."""

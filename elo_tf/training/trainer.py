@@ -178,13 +178,15 @@ class Trainer:
         if self.strategy.num_replicas_in_sync > 1:
             return "a gradient (whose, a training on one device would tell)"
         clips = next(iter(self.reader.training(self.settings.run.seed, first=step)))
-        parts = self.settings.train.accumulate
-        cut = [tf.nest.map_structure(lambda values: tf.split(values, parts)[i], clips) for i in range(parts)]
+        # As the step took them, a part at a time.
+        parts = tf.data.Dataset.from_tensor_slices(clips).batch(
+            self.settings.data.batch_size // self.settings.train.accumulate
+        )
         objective = self.model.objective
         names = [name for name, weight in zip(objective.names, objective.lambdas.numpy()) if weight > 0]
         found = {
             name
-            for each in cut
+            for each in parts
             for name, norms in self._norms.measure(each, names).items()
             if not all(map(math.isfinite, norms.values()))
         }

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from elo_tf.optimizer import make_slots
+from elo_tf.training.update import Update
 from tests.batches import random_clips
 from tests.conformance.models import TERMS, build, losses_of, whole_model
 
@@ -105,3 +107,17 @@ def test_two_replicas_equal_one(name):
 def test_survives_save_and_load(name, folder):
     before, after = restored_losses(folder)
     assert after[name] == before[name]
+
+
+@pytest.mark.slow
+def test_a_whole_step_of_all_terms_is_translated_to_xla():
+    """What a TPU asks for: static shapes, and kernels of XLA for the gradients and the update too.
+
+    It is not compiled to machine code, which takes ten minutes here; `test_trainer` does that with two terms.
+    """
+    model = build()
+    model.compile(optimizer=tf.keras.optimizers.legacy.SGD(0.01, momentum=0.9))
+    make_slots(model.optimizer, model.trainable_variables)
+    step = tf.function(Update(model), autograph=False, jit_compile=True)
+    text = step.experimental_get_compiler_ir(random_clips())(stage="hlo")
+    assert text.startswith("HloModule") and "[<=" not in text  # A dynamic dimension is written [<=4].

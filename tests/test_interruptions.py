@@ -190,8 +190,8 @@ def test_killed_again_and_again_ends_as_one_left_alone(unbroken, records, nurser
     print(f"\n{sum(places.values())} kills in {minutes:.1f} minutes, {starts} starts, {torn} lines torn")
     for name, count in places.most_common():
         print(f"{count:5} {name}")
-    # Where kills fall depends on how fast the machine is; that they fell while searches ran does not.
-    assert sum(places.values()) == KILLS
+    # Where they fall depends on how fast the machine is, but most of a search is behind its first line.
+    assert places["before the journal"] < KILLS / 2
 
 
 def sizes(run_dir):

@@ -11,7 +11,7 @@ import pytest
 
 from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
-from elo_tf.reporting import report
+from elo_tf.reporting import report, standings
 from elo_tf.reporting.exhibit import Exhibit
 from elo_tf.reporting.findings import ranking
 
@@ -46,6 +46,20 @@ def search(directory, rounds=3, failed=(), told=None):
                 value = None if reason else (0.3 if number == 1 else 0.4 + number / 100)
                 journal.tell(number, Result(9, 0, value, reason, None if reason else 0.05, 20, measured, 1.0))
     return Journal.read(str(directory / "journal.jsonl"))
+
+
+def rescore(directory, values):
+    """Finalists: candidate 1, and a favourite that was no candidate; `values` under two fresh seeds, None infeasible."""
+    with Journal.open(
+        str(directory / "journal.jsonl"), Journal.read(str(directory / "journal.jsonl")).header
+    ) as journal:
+        best = journal.generations()[0].lambdas[1]
+        numbers = journal.name_finalists([1, None], np.array([best, np.full(len(NAMES), 0.5)]), [8, 9])
+        for number, own in zip(numbers, values):
+            for seed, value in zip((8, 9), own):
+                reason = None if value else "collapsed"
+                journal.tell(number, Result(9, seed, value, reason, 0.05 if value else None, 20, {}, 1.0))
+    return Journal.read(path)
 
 
 def show(directory, lambdas):
@@ -220,3 +234,18 @@ def test_a_browser_decodes_all_pictures_and_nothing_is_wider_than_the_window(fin
 def test_a_browser_prints_the_page(finished, tmp_path):
     chromium(finished, tmp_path / "profile", f"--print-to-pdf={tmp_path / 'report.pdf'}")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_finalists_show_every_seed_their_mean_and_which_is_the_favourite(tmp_path):
+    search(tmp_path, rounds=1)
+    text = standings.finalists(rescore(tmp_path, [(0.31, 0.35), (0.5, None)]))
+    rows = [re.findall(r"<td[^>]*><span>(.*?)</span></td>", row) for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL)[1:]]
+    assert rows == [
+        ["1", "0.3100", "0.3500", "0.3300"],
+        ["4 (the strategy&#x27;s favourite)", "0.5000", "infeasible", "–"],
+    ]
+    assert "seed 8" in text and "seed 9" in text
+
+
+def test_a_search_without_finalists_has_no_such_section(tmp_path):
+    assert standings.finalists(search(tmp_path, rounds=1)) == ""

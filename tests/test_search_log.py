@@ -6,11 +6,14 @@ import pytest
 from elo_tf.candidates.trial import Trial
 from elo_tf.record.generation import Generation, Result
 from elo_tf.record.rungs import Rungs
+from elo_tf.reporting import search_log
 from elo_tf.reporting.event_file import EventFile
+from elo_tf.reporting.findings import Ranked
 from elo_tf.reporting.search_log import SearchLog
 from tests.test_training_log import scalars
 
 NAMES = ("rgb/shuffle", "rgb/reconstruct")
+RUNGS = Rungs.of(9, 1, 3.0)
 HPARAMS = "_hparams_/session_start_info"
 
 
@@ -45,3 +48,38 @@ def test_what_cannot_be_written_is_an_os_error_that_names_the_folder(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file/run"):
         EventFile(tmp_path / "file" / "run")
+
+
+def test_a_line_of_the_table_by_hand(tmp_path, capsys, monkeypatch):
+    """Three trainings in 60 s, of 12: the best .2 +- .01, one that ties with it, one infeasible."""
+    clock = iter([0.0, 60.0])
+    monkeypatch.setattr(search_log.time, "perf_counter", lambda: next(clock))
+    good, near = (Result(9, 0, value, None, 0.1, 100, {}, 1.0) for value in (0.2, 0.22))
+    dead = Result(9, 0, None, "collapsed", None, 2, {}, 1.0)
+    ranking = [Ranked(0, 0, np.zeros(2), good, True), Ranked(2, 0, np.zeros(2), near, True)]
+    with SearchLog(tmp_path, 4, 12, 0, seed=0, first_steps=9) as log:
+        for number, own in enumerate((good, dead, near)):
+            log.candidate(Trial(number, (0.5, 1.0), 9, 8), own, NAMES)
+        log.generation(Generation(0, (0, 1, 2), np.zeros([3, 2]), ((good,), (dead,), (near,)), RUNGS), ranking)
+    head, row = [line for line in capsys.readouterr().out.splitlines() if line.strip()][-2:]
+    cells = dict(zip(head.split(), row.split(maxsplit=8)))
+    assert cells == {
+        "generation": "1/4",
+        "best": "0.2000",
+        "s.e.": "0.0100",
+        "ties": "1",
+        "mean": "0.2100",
+        "s.d.": "0.0100",
+        "infeasible": "1",
+        "trainings/h": "180",
+        "left": "3 m",
+    }
+    assert scalars(tmp_path / "search")["search/infeasible"] == [(0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(-1, "0 s"), (42.4, "42 s"), (150, "2 m"), (3900, "1 h 05 m"), (86400, "24 h 00 m"), (200_000, "2 d 7 h")],
+)
+def test_durations(seconds, text):
+    assert search_log._duration(seconds) == text

@@ -1,6 +1,8 @@
 """The candidates of a search by their fitness, as sections of the report: the best of all, and the finalists."""
 
-from typing import Mapping, Optional, Sequence
+from typing import List, Mapping, Optional, Sequence
+
+import numpy as np
 
 from elo_tf.fitness.score import CHOICES, SCORES
 from elo_tf.record.generation import Result
@@ -62,18 +64,26 @@ def finalists(journal: Journal) -> str:
     named = journal.finalists()
     if not named:
         return ""
+    asked = {candidate for generation in journal.generations() for candidate in generation.candidates}
     rows = []
-    for candidate, runs in zip(named.candidates, named.runs):
-        rows.append([candidate, *map(_value, runs)])
+    for candidate, runs, mean in zip(named.candidates, named.runs, _means(named.runs)):
+        name = str(candidate) if candidate in asked else f"{candidate} (the strategy's favourite)"
+        rows.append([name, *map(_value, runs), mean])
     return page.section(
         "Finalists",
-        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds)], rows),
+        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds), "mean"], rows),
         page.paragraph(
             "The best candidates, and the strategy's favourite, trained again with other orders of the clips and other "
             "starts of k-means. The lowest mean wins. Bad: seeds differ by more than candidates do, or all are worse "
             "than they were in the search, since the best of many is also the luckiest."
         ),
     )
+
+
+def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
+    """Of each finalist, once it is known."""
+    known = [all(result and result.value is not None for result in own) for own in runs]
+    return [f"{np.mean([each.value for each in own]):.4f}" if whole else "–" for own, whole in zip(runs, known)]
 
 
 def _value(result: Optional[Result]) -> str:

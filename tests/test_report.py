@@ -239,7 +239,9 @@ def test_a_browser_prints_the_page(finished, tmp_path):
 def test_finalists_show_every_seed_their_mean_and_which_is_the_favourite(tmp_path):
     search(tmp_path, rounds=1)
     text = standings.finalists(rescore(tmp_path, [(0.31, 0.35), (0.5, None)]))
-    rows = [re.findall(r"<td[^>]*><span>(.*?)</span></td>", row) for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL)[1:]]
+    rows = [
+        re.findall(r"<td[^>]*><span>(.*?)</span></td>", row) for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL)[1:]
+    ]
     assert rows == [
         ["1", "0.3100", "0.3500", "0.3300"],
         ["4 (the strategy&#x27;s favourite)", "0.5000", "infeasible", "–"],

@@ -49,10 +49,9 @@ def search(directory, rounds=3, failed=(), told=None):
 
 
 def rescore(directory, values):
-    """Finalists: candidate 1, and a favourite that was no candidate; `values` under two fresh seeds, None infeasible."""
-    with Journal.open(
-        str(directory / "journal.jsonl"), Journal.read(str(directory / "journal.jsonl")).header
-    ) as journal:
+    """Finalists: candidate 1, and a favourite that was none; `values` under two fresh seeds, None infeasible."""
+    path = str(directory / "journal.jsonl")
+    with Journal.open(path, Journal.read(path).header) as journal:
         best = journal.generations()[0].lambdas[1]
         numbers = journal.name_finalists([1, None], np.array([best, np.full(len(NAMES), 0.5)]), [8, 9])
         for number, own in zip(numbers, values):

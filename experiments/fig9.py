@@ -54,7 +54,7 @@ class Fig9Config(Checked):
     losses: int = setting(100, "losses of a world", low=4)
     repeats: int = setting(8, "losses that are trained under other seeds too", low=0)
     repeat_seeds: int = setting(2, "how many other seeds", low=0)
-    summary: bool = setting(False, "write fig9_summary.md over all worlds that have results; trains nothing")
+    summary: bool = setting(False, "write fig9_summary.md and all tables anew from the results; train nothing")
 
 
 def draw_losses(terms: int, count: int, seed: int) -> List[Tuple[str, Tuple[float, ...]]]:
@@ -135,7 +135,7 @@ def publish(world: World, folder: pathlib.Path, about: Dict[str, str]) -> str:
 
 
 def summarise(folder: pathlib.Path) -> str:
-    """Writes the table over all worlds that have results.
+    """Writes the table over all worlds that have results, and theirs anew.
 
     Raises:
       InputError: there are none.
@@ -143,7 +143,12 @@ def summarise(folder: pathlib.Path) -> str:
     paths = sorted(folder.glob("fig9_*.json"))
     if not paths:
         raise InputError(f"--results={folder} has no fig9_<world>.json; run a part first")
-    text = fig9_tables.summarise([World.from_json(json.loads(path.read_text())) for path in paths])
+    worlds, facts = [], {field.name for field in dataclasses.fields(World)}
+    for path in paths:
+        content = json.loads(path.read_text())
+        worlds.append(World.from_json(content))
+        publish(worlds[-1], folder, {name: value for name, value in content.items() if name not in facts})
+    text = fig9_tables.summarise(worlds)
     storage.write_text(folder / "fig9_summary.md", f"# Fig. 9 over worlds\n\n{text}")
     return text
 

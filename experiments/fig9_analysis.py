@@ -74,6 +74,11 @@ class World:
         return [each for each in self.candidates if each.seed == seed and all(name in each.measured for name in names)]
 
     @property
+    def agrees_with(self) -> str:
+        """The modality that the agreement of the journal, and so its gate, is with; empty where it has no variants."""
+        return next(iter(self.families.get("agreement with", [""]))).partition("agreement ")[2].partition(" ")[0]
+
+    @property
     def chance(self) -> float:
         """1-layer accuracy above which a tower knows something: the untrained tower's and two standard errors."""
         accuracy = self.untrained["true/linear"]
@@ -121,9 +126,9 @@ def _with_ends(statistic: Callable, candidates: Sequence[Candidate], score: str,
     return (statistic(*pairs), *rank_statistics.interval(statistic, *pairs))
 
 
-def picked(candidates: Sequence[Candidate], score: str, truth: str) -> float:
-    """Mean truth of the best of `PICKED_OF` by a score; what is infeasible is picked last."""
-    values = [-math.inf if each.reason else each.goodness(score) for each in candidates]
+def picked(candidates: Sequence[Candidate], score: str, truth: str, gated: bool) -> float:
+    """Mean truth of the best of `PICKED_OF` by a score; behind the gate, what is infeasible is picked last."""
+    values = [-math.inf if gated and each.reason else each.goodness(score) for each in candidates]
     scores = np.nan_to_num(values, nan=-math.inf, neginf=-math.inf)
     return rank_statistics.best_of(PICKED_OF, scores, np.array([each.measured[truth] for each in candidates]))
 
@@ -157,12 +162,13 @@ def gates(world: World) -> List[Dict[str, float]]:
             for name, of in (("above chance", True), ("others", False)):
                 row[f"{name} kept"] = sum(keep for keep, knows in zip(keeps, knowing) if knows == of)
                 row[name] = sum(knows == of for knows in knowing)
-            row["picked"] = picked(kept, "zipf_scale_free", "true/linear")
+            row["picked"] = picked(kept, "zipf_scale_free", "true/linear", gated=True)
             rows.append(row)
     return rows
 
 
 def mean_rho(found: Sequence[World], name: str) -> float:
-    """Mean over worlds of Spearman's rho of a score with 1-layer accuracy."""
-    values = [rank_statistics.spearman(*_pairs(world.first, name, "true/linear")) for world in found]
+    """Mean of Spearman's rho of a score with 1-layer accuracy, over the worlds in which it was measured; else NaN."""
+    pairs = [_pairs(world.first, name, "true/linear") for world in found]
+    values = [rank_statistics.spearman(*each) for each in pairs if len(each[0])]
     return float(np.mean(values)) if values else math.nan

@@ -1,7 +1,7 @@
 """The tables of Fig. 9 as Markdown."""
 
 import math
-from typing import List, Sequence
+from typing import Dict, List, Sequence
 
 import numpy as np
 
@@ -28,6 +28,7 @@ def write(world: World) -> str:
     lines = [
         f"{len(world.candidates)} trainings; of the first of the seeds {', '.join(map(str, seeds))}: "
         + ", ".join(f"{len(own)} {name}" for name, own in groups.items())
+        + (f". Agreement and the gate are of {world.agrees_with}" if world.agrees_with else "")
         + f". Untrained tower: {_number(world.untrained['true/kmeans'])} / {_number(world.untrained['true/linear'])}; "
         f"above chance is a 1-layer accuracy over {_number(world.chance)}. Signs are such that a good fitness "
         f"correlates positively; intervals are {rank_statistics.LEVEL:.0%}, over losses.",
@@ -58,10 +59,19 @@ def _cells(candidates: Sequence[Candidate], score: str) -> List[str]:
 
 
 def _picks(world: World) -> List[str]:
-    rows = [[name, *(_number(picked(world.first, name, truth)) for truth in TRUTHS)] for name in FITNESSES]
-    best = [[f"oracle, {name}", *(_number(picked(world.first, name, truth)) for truth in TRUTHS)] for name in TRUTHS]
-    mean = [_number(np.mean([each.measured[truth] for each in world.first])) for truth in TRUTHS]
-    return _table(["picked by", *TRUTHS], [["chance: mean of all", *mean], *rows, *best])
+    groups = world.groups()
+    means = [
+        _number(np.mean([each.measured[truth] for each in groups[name]]) if groups[name] else math.nan)
+        for name in ("all", "passed the gate")
+        for truth in TRUTHS
+    ]
+    rows = [
+        [name, *(_number(picked(world.first, score, truth, gated)) for gated in (False, True) for truth in TRUTHS)]
+        for name, score in [(name, name) for name in FITNESSES] + [(f"oracle, {name}", name) for name in TRUTHS]
+    ]
+    gate = f"behind the gate by {world.agrees_with}" if world.agrees_with else "behind the gate"
+    head = ["picked by", *TRUTHS, *(f"{truth}, {gate}" for truth in TRUTHS)]
+    return _table(head, [["chance: mean of them", *means], *rows])
 
 
 def _noises(world: World) -> List[str]:
@@ -80,6 +90,7 @@ def _variants(world: World) -> List[str]:
         "rho, 1-layer",
         "rho, 1-layer, above chance",
         "best of 16",
+        "behind the gate",
         "reliability",
     ]
     rows = []
@@ -90,7 +101,7 @@ def _variants(world: World) -> List[str]:
                 family, name + (" (the search's own)" if place == 0 else ""),
                 *(_with_interval(spearman(world.first, name, truth)) for truth in TRUTHS),
                 _with_interval(spearman(world.groups()["above chance"], name, "true/linear")),
-                _number(picked(world.first, name, "true/linear")),
+                *(_number(picked(world.first, name, "true/linear", gated)) for gated in (False, True)),
                 _number(found["reliability"]) if found else "",
             ])  # fmt: skip
     return _table(head, rows)
@@ -102,14 +113,28 @@ def summarise(found: Sequence[World]) -> str:
     lines = [f"{part}: {', '.join(world.name for world in own) or 'no world yet'}" for part, own in parts.items()]
     lines += ["", "Mean over the worlds of Spearman's rho with 1-layer accuracy.", ""]
     rows = []
-    for family, names in (found[0].families if found else {}).items():
+    families: Dict[str, List[str]] = {}
+    for world in found:  # Worlds of other settings have variants of their own.
+        for family, names in world.families.items():
+            own = families.setdefault(family, [])
+            own += [name for name in names if name not in own]
+    for family, names in families.items():
         means = {part: [mean_rho(own, name) for name in names] for part, own in parts.items()}
         chosen = int(np.nanargmax(means["choose"])) if np.isfinite(means["choose"]).any() else None
         for place, name in enumerate(names):
-            marks = [mark for mark, given in (("own", place == 0), ("chosen", place == chosen)) if given]
+            is_own = any(world.families.get(family, [""])[0] == name for world in found)
+            marks = [mark for mark, given in (("own", is_own), ("chosen", place == chosen)) if given]
             rows.append([family, name, *(_number(means[part][place]) for part in parts), ", ".join(marks)])
     lines += _table(["varied", "variant", "choose", "report", ""], rows)
-    rows = [[name, *(_number(mean_rho(own, name)) for own in parts.values())] for name in FITNESSES]
+    rows = []
+    for name in FITNESSES:
+        # Agreement with sound and with flow are two fitnesses.
+        for modality in sorted({world.agrees_with for world in found}) if name.startswith("agreement") else [None]:
+            means = [
+                mean_rho([world for world in own if modality in (None, world.agrees_with)], name)
+                for own in parts.values()
+            ]
+            rows.append([f"{name} with {modality}" if modality else name, *map(_number, means)])
     return "\n".join([*lines, "", *_table(["fitness in the journal", *parts], rows)]) + "\n"
 
 

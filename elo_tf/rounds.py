@@ -174,7 +174,7 @@ class Search:
             raise InputError(
                 f"{len(reasons)} of {len(generation.candidates)} candidates of generation {generation.index} failed, "
                 f"more than --max_failures={self.evolution.max_failures:g} allows; the first: {reasons[0]}. Mend the "
-                "cause, or raise the limit, and give the same command again"
+                "cause and give the same command again: the search goes on with the next generation"
             )
 
     def _wanted_finalists(self) -> Optional[_Wanted]:

@@ -131,6 +131,7 @@ class Crew:
         """Members that are gone while they had nothing to do are members no longer, and cost no trial an attempt."""
         for member in [each for each in self._members if each.ready and each.task is None]:
             if member.worker.is_lost():
+                member.worker.kill()
                 self._members.remove(member)
 
     def _fill(self, count: int) -> None:

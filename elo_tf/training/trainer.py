@@ -92,9 +92,8 @@ class Trainer:
                 f"--jit_compile on {strategy.num_replicas_in_sync} devices: XLA cannot compile terms that look at the "
                 "videos of all devices; leave it out (TPUs compile in any case)"
             )
-        train.clips_at_a_time(
-            settings.data.batch_size, strategy.num_replicas_in_sync
-        )  # Refuses what cannot be dealt out.
+        # For what it refuses.
+        train.clips_at_a_time(settings.data.batch_size, strategy.num_replicas_in_sync)
         with strategy.scope(), reading(run.records):
             self.model = EloModel(terms.tasks, sizes, settings.model.backbone, penalty(train))
             self.reader = Reader.open(run.records, "train", self.model.needs, settings.data)

@@ -5,7 +5,7 @@ Best so far is the best by the search's own fitness; the truth (`measured_search
 
 import dataclasses
 import math
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -107,6 +107,16 @@ def order(journal: Journal) -> float:
     pairs = [(-each.result.value, truth_of(each.result.diagnostics)) for each in ranked]
     known = [(value, truth[-1]) for value, truth in pairs if truth]
     return rank_statistics.spearman(*np.array(known).T) if known else math.nan
+
+
+def measured(journal: Journal) -> Dict[Tuple[float, ...], Mapping[str, float]]:
+    """λ -> diagnostics, of all losses of the search that were trained in full and measured, infeasible ones too."""
+    full = [
+        (lambdas, result)
+        for generation in journal.generations()
+        for lambdas, result in zip(generation.lambdas, generation.full_results)
+    ]
+    return {tuple(lambdas): each.diagnostics for lambdas, each in full if each and truth_of(each.diagnostics)}
 
 
 def all_truths(journal: Journal) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Table 4: budgets, courses and winners of journals worked by hand, the table and the figure made of them."""
 
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -72,6 +73,25 @@ def test_short_trainings_cost_but_are_not_the_best(tmp_path):
     np.testing.assert_array_equal(course.steps, [3, 6, 9, 18])
     np.testing.assert_allclose(course.best[:, 0], [np.nan, np.nan, np.nan, 0.5])
     np.testing.assert_allclose(courses.all_truths(journal), [[0.25, 0.5]])
+
+
+def test_what_a_fitness_is_worth_over_all_searches_of_a_seed(tmp_path):
+    """Losses that two searches share count once; short trainings do not; the signs are those of a good fitness."""
+
+    def told(zipf, weak, linear, steps=9):
+        own = result(0.5, linear, steps)
+        return dataclasses.replace(own, diagnostics={**own.diagnostics, "zipf": zipf, "weak": weak})
+
+    full = [told(0.1, 0.2, 0.4), told(0.2, 0.4, 0.3), told(0.3, 0.6, 0.2)]
+    plain = journal_of(tmp_path / "a", [full])
+    rungs = journal_of(
+        tmp_path / "b", [[(told(9, 9, 0.9, 3), None), (told(9, 9, 0.9, 3), told(0.4, 0.8, 0.1))]], rungs=2
+    )
+    own = {("cma_es", "zipf"): {0: plain}, ("grid", "zipf"): {0: plain}, ("cma_es_rungs", "zipf"): {0: rungs}}
+    head, _, *rows = table4._worth(own)[:7]
+    assert head == "| rho with 1-layer | seed 0, 4 losses |"
+    assert rows[0] == "| zipf | 1.00 [1.00, 1.00] |" and rows[1] == "| zipf_scale_free | – |"
+    assert rows[4].startswith("| weak | -1.00 [-1.00, -1.00]")
 
 
 def test_the_winner_is_worth_what_fresh_seeds_say(tmp_path):

@@ -84,9 +84,8 @@ def test_what_a_fitness_is_worth_over_all_searches_of_a_seed(tmp_path):
 
     full = [told(0.1, 0.2, 0.4), told(0.2, 0.4, 0.3), told(0.3, 0.6, 0.2)]
     plain = journal_of(tmp_path / "a", [full])
-    rungs = journal_of(
-        tmp_path / "b", [[(told(9, 9, 0.9, 3), None), (told(9, 9, 0.9, 3), told(0.4, 0.8, 0.1))]], rungs=2
-    )
+    short = told(9, 9, 0.9, steps=3)
+    rungs = journal_of(tmp_path / "b", [[(short, told(0.4, 0.8, 0.1)), (short, None)]], rungs=2)
     own = {("cma_es", "zipf"): {0: plain}, ("grid", "zipf"): {0: plain}, ("cma_es_rungs", "zipf"): {0: rungs}}
     head, _, *rows = table4._worth(own)[:7]
     assert head == "| rho with 1-layer | seed 0, 4 losses |"

@@ -35,7 +35,7 @@ def write(world: World) -> str:
     ]
     for name, own in groups.items():
         lines += ["", f"## Correlation, {name} ({len(own)} losses): Pearson r; Spearman rho", ""]
-        lines += _table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in FITNESSES])
+        lines += table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in FITNESSES])
     lines += ["", f"## Best of {PICKED_OF} losses by each fitness", "", *_picks(world)]
     lines += ["", "## The same losses under other seeds", "", *_noises(world)]
     lines += ["", "## Variants of the fitness", "", *_variants(world)]
@@ -46,12 +46,12 @@ def write(world: World) -> str:
         + [_number(row["picked"])]
         for row in gates(world)
     ]
-    return "\n".join([*lines, "", "## Gate thresholds", "", *_table(head, rows)]) + "\n"
+    return "\n".join([*lines, "", "## Gate thresholds", "", *table(head, rows)]) + "\n"
 
 
 def _cells(candidates: Sequence[Candidate], score: str) -> List[str]:
     return [
-        "; ".join(_with_interval(statistic(candidates, score, target)) for statistic in (pearson, spearman))
+        "; ".join(with_interval(statistic(candidates, score, target)) for statistic in (pearson, spearman))
         if score != target
         else ""
         for target in TARGETS
@@ -71,7 +71,7 @@ def _picks(world: World) -> List[str]:
     ]
     gate = f"behind the gate by {world.agrees_with}" if world.agrees_with else "behind the gate"
     head = ["picked by", *TRUTHS, *(f"{truth}, {gate}" for truth in TRUTHS)]
-    return _table(head, [["chance: mean of them", *means], *rows])
+    return table(head, [["chance: mean of them", *means], *rows])
 
 
 def _noises(world: World) -> List[str]:
@@ -79,7 +79,7 @@ def _noises(world: World) -> List[str]:
     for name in (*FITNESSES, *TRUTHS):
         found = noise(world, name)
         rows.append([name, *(_number(found[part]) if found else "" for part in ("within", "between", "reliability"))])
-    return _table(["", "s.d. between seeds", "s.d. between losses", "reliability"], rows)
+    return table(["", "s.d. between seeds", "s.d. between losses", "reliability"], rows)
 
 
 def _variants(world: World) -> List[str]:
@@ -99,12 +99,12 @@ def _variants(world: World) -> List[str]:
             found = noise(world, name)
             rows.append([
                 family, name + (" (the search's own)" if place == 0 else ""),
-                *(_with_interval(spearman(world.first, name, truth)) for truth in TRUTHS),
-                _with_interval(spearman(world.groups()["above chance"], name, "true/linear")),
+                *(with_interval(spearman(world.first, name, truth)) for truth in TRUTHS),
+                with_interval(spearman(world.groups()["above chance"], name, "true/linear")),
                 *(_number(picked(world.first, name, "true/linear", gated)) for gated in (False, True)),
                 _number(found["reliability"]) if found else "",
             ])  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def summarise(found: Sequence[World]) -> str:
@@ -125,7 +125,7 @@ def summarise(found: Sequence[World]) -> str:
             is_own = any(world.families.get(family, [""])[0] == name for world in found)
             marks = [mark for mark, given in (("own", is_own), ("chosen", place == chosen)) if given]
             rows.append([family, name, *(_number(means[part][place]) for part in parts), ", ".join(marks)])
-    lines += _table(["varied", "variant", "choose", "report", ""], rows)
+    lines += table(["varied", "variant", "choose", "report", ""], rows)
     rows = []
     for name in FITNESSES:
         # Agreement with sound and with flow are two fitnesses.
@@ -135,10 +135,11 @@ def summarise(found: Sequence[World]) -> str:
                 for own in parts.values()
             ]
             rows.append([f"{name} with {modality}" if modality else name, *map(_number, means)])
-    return "\n".join([*lines, "", *_table(["fitness in the journal", *parts], rows)]) + "\n"
+    return "\n".join([*lines, "", *table(["fitness in the journal", *parts], rows)]) + "\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> List[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> List[str]:
+    """Lines of Markdown."""
     lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
     return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
 
@@ -147,7 +148,7 @@ def _number(value: float) -> str:
     return "–" if not math.isfinite(value) else f"{value:.3f}".replace("0.", ".", 1)
 
 
-def _with_interval(values: Sequence[float]) -> str:
+def with_interval(values: Sequence[float]) -> str:
     """`.87 [.78, .93]`."""
     shown = ["–" if not math.isfinite(value) else f"{value:.2f}".replace("0.", ".", 1) for value in values]
     return f"{shown[0]} [{shown[1]}, {shown[2]}]" if math.isfinite(values[0]) else shown[0]

@@ -37,7 +37,7 @@ from elo_tf.record.journal import Journal
 from elo_tf.record.rungs import Rungs
 from elo_tf.reporting import figures
 from elo_tf.reporting.report import UNTRAINED
-from experiments import courses, measured_search, rank_statistics, search_flags, table4_plots
+from experiments import courses, fig9_tables, measured_search, rank_statistics, search_flags, table4_plots
 from experiments.fig9_analysis import FITNESSES as SIGNS
 from experiments.measured_search import TRUTHS
 from experiments.search_flags import MeasuredConfig
@@ -166,17 +166,18 @@ def _worth(journals: Journals) -> List[str]:
             losses.setdefault(seed, {}).update(courses.measured(journal))
     seeds = sorted(losses)
     head = ["rho with 1-layer", *(f"seed {seed}, {len(losses[seed])} losses" for seed in seeds)]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    rows = []
     for name, sign in SIGNS.items():
         cells = []
         for seed in seeds:
             known = [each for each in losses[seed].values() if name in each]
             pairs = np.array([[sign * each[name], each[TRUTHS[-1]]] for each in known]).reshape(-1, 2).T
-            rho, *ends = rank_statistics.spearman(*pairs), *rank_statistics.interval(rank_statistics.spearman, *pairs)
-            cells.append(f"{rho:.2f} [{ends[0]:.2f}, {ends[1]:.2f}]" if math.isfinite(rho) else "–")
-        lines.append(f"| {' | '.join([name, *cells])} |")
+            spearman = rank_statistics.spearman
+            cells.append(fig9_tables.with_interval([spearman(*pairs), *rank_statistics.interval(spearman, *pairs)]))
+        rows.append([name, *cells])
     note = f"A good fitness has rho > 0; intervals are {rank_statistics.LEVEL:.0%}, over losses. Searches visit good"
-    return [*lines, "", f"{note} ones more often, so that `fig9`, which draws them, is the fairer judge."]
+    note += " ones more often, so that `fig9`, which draws them, is the fairer judge."
+    return [*fig9_tables.table(head, rows), "", note]
 
 
 def _baselines(journals: Journals) -> List[str]:

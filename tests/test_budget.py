@@ -246,18 +246,15 @@ def test_a_training_is_priced_as_it_would_run(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_training_of_the_paper_in_full():
-    command = [sys.executable, "-m", "elo_tf.train", f"--flagfile={FLAGFILES / 'paper_final.flags'}", "--dry_run"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+@pytest.mark.parametrize(
+    "command, backbone, more", [("search", "r18", ()), ("train", "r50", ("100% of that",))], ids=["search", "final"]
+)
+def test_the_paper_in_full(command, backbone, more):
+    file = FLAGFILES / f"paper_{'final' if command == 'train' else command}.flags"
+    done = subprocess.run(
+        [sys.executable, "-m", f"elo_tf.{command}", f"--flagfile={file}", "--dry_run"],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert re.search(rf"^rgb tower +{expected_weights('r50') / 1e6:.2f} M ", done.stdout, re.MULTILINE)
-    assert "checked: every term is one number" in done.stdout and "100% of that" in done.stdout
-
-
-@pytest.mark.slow
-def test_the_search_of_the_paper_in_full():
-    command = [sys.executable, "-m", "elo_tf.search", f"--flagfile={FLAGFILES / 'paper_search.flags'}", "--dry_run"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert re.search(rf"^rgb tower +{expected_weights('r18') / 1e6:.2f} M ", done.stdout, re.MULTILINE)
-    assert "checked: every term is one number" in done.stdout
+    assert re.search(rf"^rgb tower +{expected_weights(backbone) / 1e6:.2f} M ", done.stdout, re.MULTILINE)
+    assert all(part in done.stdout for part in ("checked: every term is one number", *more))

@@ -238,7 +238,7 @@ class Reader:
             for modality in ("rgb", "flow", "audio"):
                 if (segment, modality) not in self.needs:
                     continue
-                frames = self.videos.frames(video, modality, start, count)
+                frames = self._stored(video, modality, start, count)
                 if modality != "audio":
                     frames = getattr(augmentation, modality)(frames)
                 clip.setdefault(segment, {})[modality] = frames
@@ -250,6 +250,15 @@ class Reader:
             "label": video["label"],
             "video": video["index"],
         }
+
+    def _stored(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
+        """[count,...] frames as stored, but that the last field of flow, which shows the motion towards the frame after
+        them, repeats the one before it: towers must not see the future. A single frame keeps its field.
+        """
+        if modality != "flow" or count == 1:
+            return self.videos.frames(video, modality, start, count)
+        fields = self.videos.frames(video, modality, start, count - 1)
+        return tf.concat([fields, fields[-1:]], axis=0)
 
     def _finish(self, clips: Clips) -> Clips:
         """What is done a batch at a time: the spectrograms."""

@@ -71,9 +71,12 @@ def reverse(clip: tf.Tensor, modality: str, noise: tf.Tensor) -> tf.Tensor:
     """The clip backwards (Sec. 3.3, [31]).
 
     Flow is what the reversed video would give: between frames t+1 and t it is, to first order, minus the flow between
-    t and t+1, so the fields are reversed and negated; as in the records the last field repeats the one before it.
+    t and t+1, so the fields are reversed and negated; as in every clip the last field repeats the one before it.
+    Of sound, the spectra [T,S,M,1] within a frame are reversed too.
     """
     del noise
+    if modality == "audio":
+        return clip[:, ::-1, ::-1]
     if modality != "flow":
         return clip[:, ::-1]
     fields = -clip[:, -2::-1]  # [B, T-1, H, W, 2]

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -57,6 +58,29 @@ def test_segments_are_contiguous_and_apart(records):
             assert other[0] > future[-1] or other[-1] < now[0]
             earlier += other[-1] < now[0]
     assert 15 < earlier < 65  # Of 80: the other moment comes before as often as after.
+
+
+LOSSLESS = ("-c:v", "ffv1")
+
+
+@pytest.mark.parametrize("resident_gb", [4.0, 0.0])
+def test_flow_of_a_clip_shows_nothing_of_the_frame_after_it(tmp_path, resident_gb):
+    # Two videos that part at frame 9, the first after the window of six frames in the middle of twelve.
+    ground = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, [24, 60, 3], np.uint8), (5, 5), 0)
+    for name, places in (("on", range(12)), ("back", [*range(9), 4, 3, 2])):
+        frames = np.stack([ground[:, 3 * place : 3 * place + 24] for place in places])
+        videos.write(tmp_path / "videos" / f"{name}.mkv", frames, options=LOSSLESS)
+    convert(tmp_path / "videos", tmp_path / "records", IngestConfig(size=24, holdout_fraction=0.0), LocalEngine(1))
+    config = dataclasses.replace(PLAIN, frames=6, crop_size=24, resident_gb=resident_gb)
+    reader = Reader.open(str(tmp_path / "records"), "train", frozenset({("now", "flow")}), config)
+    stored = [reader.videos.frames(video, "flow", 3, 6).numpy() for video in reader.videos.in_order()]
+    (on, back), (clips,) = stored, reader.windows(1)
+    np.testing.assert_array_equal(on[:-1], back[:-1])
+    assert np.abs(on[-1].astype(float) - back[-1])[..., 0].mean() > 10  # It would have shown, in units of 20/127 pixels.
+    on, back = clips["now"]["flow"].numpy()
+    np.testing.assert_array_equal(on, back)
+    np.testing.assert_array_equal(on[-1], on[-2])
+    assert np.abs(on[-2] - on[-3]).max() > 0
 
 
 def test_all_places_are_visited(records):

@@ -25,12 +25,13 @@ from tests.warm_search import Nursery
 KILLS = int(os.environ.get("ELO_TF_KILLS", "20"))
 # Every so many starts is the command as a user gives it, and its kill leaves the workers to themselves.
 COLD_EVERY = 10
+# Of all that a journal has to keep: rungs, finalists, units of the terms, and a term with a memory of its own.
 FLAGS = (
     "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb --steps=4 --optimizer=adam --learning_rate=0.001 "
-    "--tasks=rgb/reconstruct,rgb/shuffle --clusters=2 --restarts=3 --scoring_clips=20 "
+    "--tasks=rgb/shuffle,rgb/deep_cluster --pseudo_labels=2 --memory_videos=64 --recluster_every=2 "
+    "--loss_units=gradient --rungs=2 --clusters=2 --restarts=3 --scoring_clips=20 "
     "--agreement_margin=-1 --generations=3 --population=4 --rescore=2 --rescore_seeds=2 --log_every=2"
 ).split()
-TRAININGS = 3 * 4 + 3 * 2
 # Of a search by one worker: what must not depend on interruptions in any record of a result.
 TIMES = ("seconds", "attempts")
 
@@ -139,15 +140,15 @@ def running(pid):
         return False
 
 
-def place(run_dir):
-    """Where a kill fell: after what."""
+def place(run_dir, trainings):
+    """Where a kill fell: after what; `trainings` are those of a whole search."""
     records = lines(run_dir)
     if not records:
         return "before the journal"
     last = records[-1]["record"]
     if last == "told" and any(line["record"] == "finalists" for line in records):
         told = sum(line["record"] == "told" for line in records)
-        if told == TRAININGS:
+        if told == trainings:
             finished = [name for name in ("clusters.npz", "figures", "report.html") if (run_dir / name).exists()]
             return f"after the last result, before {'the end' if len(finished) == 3 else 'the report'}"
         return "after a result of a finalist"
@@ -169,6 +170,7 @@ def tear(moments, run_dir):
 def test_killed_again_and_again_ends_as_one_left_alone(unbroken, records, nursery, tmp_path):
     moments = random.Random(11)
     places = collections.Counter()
+    trainings = sum(line["record"] == "told" for line in lines(unbroken))
     starts, torn, begun = 0, 0, time.monotonic()
     while sum(places.values()) < KILLS:
         run_dir = tmp_path / f"{starts}"
@@ -180,7 +182,7 @@ def test_killed_again_and_again_ends_as_one_left_alone(unbroken, records, nurser
             search = nursery.start(arguments, log) if starts % COLD_EVERY else Cold(arguments, log)
             if sum(places.values()) < KILLS and wait_for_a_moment(moments, search.pid, run_dir):
                 search.kill()
-                places[place(run_dir)] += 1
+                places[place(run_dir, trainings)] += 1
                 torn += moments.random() < 0.2 and tear(moments, run_dir)
                 continue
             assert search.wait() == 0, log.read_text()
@@ -212,9 +214,10 @@ def refused(search, log):
 @pytest.mark.slow
 def test_files_that_cannot_grow_stop_the_search_and_nothing_is_lost(unbroken, records, nursery, tmp_path):
     run_dir, log = tmp_path / "run", tmp_path / "log"
-    ends = sizes(unbroken)
+    ends, asked = sizes(unbroken), next(i for i, line in enumerate(lines(unbroken)) if line["record"] == "asked")
+    result = ends[asked + 1] - ends[asked]
     # Within the line of the first generation, within that of its third result, and within the pictures at the end.
-    for largest in (ends[1] + 40, ends[2] + 5 * (ends[3] - ends[2]) // 2, ends[-1] + 100):
+    for largest in (ends[asked - 1] + 40, ends[asked] + 5 * result // 2, ends[-1] + 100):
         message = refused(nursery.start(command(records, run_dir, 1), log, largest), log)
         assert "File too large" in message
         assert ("journal.jsonl" in message) == (largest < ends[-1])

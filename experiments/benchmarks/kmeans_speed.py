@@ -18,7 +18,7 @@ Obtained on 2 quiet cores: 1.86 s; 0.20 of scikit-learn's default, 1.40 of its L
 import dataclasses
 import time
 import warnings
-from typing import Callable
+from typing import Callable, Optional
 
 from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
 
@@ -52,6 +52,7 @@ def main() -> None:
     features = np.random.default_rng(0).normal(size=(_VIDEOS.value, _WIDTH.value)).astype(np.float32)
     rows = [
         _Row("elo_tf, k-means++ starts", _in_graph(features)),
+        _Row("elo_tf, random starts", _in_graph(features, _random_starts(features, _RESTARTS.value))),
         _Row("scikit-learn, random starts", _scikit_learn(features, "random")),
         _Row("TensorFlow, straightforward, random starts", _straightforward(features)),
         _Row("scikit-learn, k-means++ starts (default)", _scikit_learn(features, "k-means++")),
@@ -110,14 +111,15 @@ def _straightforward(features: np.ndarray) -> Callable[[], float]:
     return lambda: run(videos, starts).numpy().min()
 
 
-def _in_graph(features: np.ndarray) -> Callable[[], float]:
+def _in_graph(features: np.ndarray, centres: Optional[np.ndarray] = None) -> Callable[[], float]:
     @tf.function(autograph=False)
-    def run(features, seed):
-        return kmeans(features, _CLUSTERS.value, _RESTARTS.value, _ITERATIONS.value, seed).inertia
+    def run(features, **start):
+        return kmeans(features, _CLUSTERS.value, _RESTARTS.value, _ITERATIONS.value, **start).inertia
 
-    tensor, seed = tf.constant(features), tf.constant([0, 0])
-    run(tensor, seed)
-    return lambda: run(tensor, seed).numpy().min()
+    tensor = tf.constant(features)
+    start = {"seed": tf.constant([0, 0])} if centres is None else {"centres": tf.constant(centres)}
+    run(tensor, **start)
+    return lambda: run(tensor, **start).numpy().min()
 
 
 def _scikit_learn(features: np.ndarray, init: str) -> Callable[[], float]:

@@ -2,7 +2,7 @@
 
     python -m experiments.benchmarks.step_cost --backbone=tiny --crop_size=32 --batch_size=16
     python -m experiments.benchmarks.step_cost --backbone=r18 --crop_size=112 --batch_size=4 \\
-        --separate_graphs=per_task --rounds=5
+        --separate_graphs=per_task --rounds=2 --noparts
     either of them with --precision=mixed_bfloat16, for the other arithmetic
 
 Three ways to make a step, each forward, backward and one update by SGD with momentum, on clips of noise:
@@ -24,14 +24,15 @@ decay; the heads of a kind, forward from given features and backward to features
 gradients. What then is missing from `whole` is `rest`: grey frames, gates, sums of gradients. It can be negative,
 since parts that run at the same time in `whole` fill the cores better.
 
-Hardware: any; meant for 2 CPU cores (AVX-512). Expected: about five minutes for tiny, half an hour for r18.
+Hardware: any; meant for 2 CPU cores (AVX-512). Expected: about five minutes for tiny; for r18
+14 minutes and as many for its memory.
 Obtained, all 45 terms:
     tiny, B=16, 8x32x32, 10 rounds     whole / encode 1.24 (1.09 to 1.33), separate / whole 6.01 (5.44 to 7.12)
                                        encode .220 s, whole .270 s, separate 1.63 s; peak 1007, 1335 and 2547 MiB
     the same in mixed_bfloat16         whole / encode 1.17 (.97 to 1.21), separate / whole 6.51 (5.49 to 8.77)
                                        encode .404 s, whole .465 s: slower than float32, see below
-    r18, B=4, 8x112x112, 3 rounds      whole / encode 1.03 (.99 to 1.13), 23.3 s a step, with decoders that did more
-                                       work than today's; separate and memory not run
+    r18, B=4, 8x112x112, 2 rounds      whole / encode 1.14 (1.10 to 1.17), separate / whole 6.47 (6.05 to 6.90)
+                                       encode 20.4 s, whole 23.2 s, separate 149.5 s; MEMORY
 Of the tiny step, the heads of reconstruct, predict, transfer and colorize take 21 %, the update 6 %, every other kind
 1 to 2 % (timed alone; in the whole step parts overlap, by 19 %).
 

@@ -20,7 +20,7 @@ class Entry:
 
     Attributes:
       name, code, equation: See `elo_tf.tasks.Task`.
-      modalities: Those involved.
+      modalities: Those that the name has.
       views: What towers look at for it, such as `rgb plain`.
       head: Floating-point operations a clip of its own head, forward.
       alone: The same with the runs of the towers on its views, which it shares with other terms.

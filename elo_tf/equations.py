@@ -24,13 +24,21 @@ def average(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     Returns:
       A scalar whose mean over the replicas is the mean over the global batch; 0 where no example counts.
     """
+    return _average(values, weights, _count(weights))
+
+
+def _average(values: tf.Tensor, weights: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     weights = tf.cast(weights, tf.float32)
-    total = tf.reduce_sum(tf.where(weights > 0, values, 0.0) * weights)
-    count = tf.reduce_sum(weights)
+    return tf.math.divide_no_nan(tf.reduce_sum(tf.where(weights > 0, values, 0.0) * weights), count)
+
+
+def _count(weights: tf.Tensor) -> tf.Tensor:
+    """The sum of the weights, averaged over the replicas."""
+    count = tf.reduce_sum(tf.cast(weights, tf.float32))
     replica = tf.distribute.get_replica_context()
     if replica is not None and replica.num_replicas_in_sync > 1:
         count = replica.all_reduce(tf.distribute.ReduceOp.MEAN, count)
-    return tf.math.divide_no_nan(total, count)
+    return count
 
 
 def gather_replicas(tensor: tf.Tensor) -> tf.Tensor:
@@ -88,11 +96,13 @@ def balanced_cross_entropy(
       positive_weights, negative_weights: [B] weights of each (`average`).
 
     Returns:
-      A scalar, as `average` gives.
+      A scalar, as `average` gives; 0 where a class has no example that counts, in any replica: the other one alone
+      would only teach how often that happens.
     """
-    true = average(binary_cross_entropy(positives, True), positive_weights)
-    false = average(binary_cross_entropy(negatives, False), negative_weights)
-    return 0.5 * (true + false)
+    true_count, false_count = _count(positive_weights), _count(negative_weights)
+    true = _average(binary_cross_entropy(positives, True), positive_weights, true_count)
+    false = _average(binary_cross_entropy(negatives, False), negative_weights, false_count)
+    return tf.where((true_count > 0) & (false_count > 0), 0.5 * (true + false), 0.0)
 
 
 def contrastive(

@@ -1,12 +1,15 @@
 """All towers and tasks as one Keras model: `compute_losses` says what is optimised, `train_step` says how."""
 
+import math
 from typing import Dict, FrozenSet, List, Sequence, Tuple
 
 import tensorflow as tf
 
 from elo_tf import views
 from elo_tf.clips import MODALITIES, Clips, ClipSizes
+from elo_tf.equations import gather_replicas
 from elo_tf.networks.backbone import Backbone
+from elo_tf.networks.layers import sizes_of
 from elo_tf.objective import Objective
 from elo_tf.tasks import Features, Task
 
@@ -66,7 +69,7 @@ class EloModel(tf.keras.Model):
         Returns:
           (modality, view) -> endpoint -> tensor.
         """
-        features = {}
+        features, clips = {}, with_sound(clips)
         for modality, shown in self.views.items():
             made = [views.find(view).make(clips, modality) for view in shown]
             if not made:
@@ -146,4 +149,28 @@ def with_grey(clips: Clips) -> Clips:
         if "rgb" in clips.get(segment, {}):
             grey = tf.tensordot(clips[segment]["rgb"], tf.constant(LUMA), axes=1)[..., tf.newaxis]
             result[segment] = {**clips[segment], "grey": grey}
+    return result
+
+
+def with_sound(clips: Clips) -> Clips:
+    """The batch with the sound of others lent to clips without any, each in its turn; a wholly silent one as it is.
+
+    What is lent is masked wherever it would count. It keeps silence out of the statistics of batch normalisation, which
+    would otherwise change what sounding clips teach. Who lends to whom does not depend on how many replicas there are.
+    """
+    heard = [segment for segment in ("now", "other") if "audio" in clips.get(segment, {})]
+    if not heard:
+        return clips
+    own = clips["present"]["audio"] > 0  # [B]
+    everyone = gather_replicas(clips["present"]["audio"]) > 0  # [B x replicas]
+    replica = tf.distribute.get_replica_context()
+    places = tf.range(tf.size(own)) + (replica.replica_id_in_sync_group if replica else 0) * tf.size(own)
+    sounding = tf.argsort(tf.cast(~everyone, tf.int32), stable=True)
+    count = tf.maximum(tf.reduce_sum(tf.cast(everyone, tf.int32)), 1)
+    lender = tf.where(own, places, tf.gather(sounding, places % count))
+    result = dict(clips)
+    for segment in heard:
+        audio = clips[segment]["audio"]
+        rows = gather_replicas(tf.reshape(audio, [tf.size(own), math.prod(audio.shape[1:])]))
+        result[segment] = {**clips[segment], "audio": tf.reshape(tf.gather(rows, lender), sizes_of(audio))}
     return result

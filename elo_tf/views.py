@@ -11,7 +11,7 @@ from typing import Callable, Dict, Iterable, List
 
 import tensorflow as tf
 
-from elo_tf.clips import Clips
+from elo_tf.clips import NOISE, Clips
 from elo_tf.config import InputError
 
 
@@ -59,6 +59,8 @@ def check(name: str, frames: int) -> None:
     kind, _, moved = name.partition("-")
     if kind == "shuffled":
         _check_order(frames, int(moved or 0))
+        if frames > NOISE:
+            raise InputError(f"--frames={frames} are too many to shuffle; use {NOISE} or less, or no such task")
 
 
 def shuffle(clip: tf.Tensor, modality: str, noise: tf.Tensor, moved: int = 0) -> tf.Tensor:

@@ -76,7 +76,7 @@ def test_flow_of_a_clip_shows_nothing_of_the_frame_after_it(tmp_path, resident_g
     stored = [reader.videos.frames(video, "flow", 3, 6).numpy() for video in reader.videos.in_order()]
     (on, back), (clips,) = stored, reader.windows(1)
     np.testing.assert_array_equal(on[:-1], back[:-1])
-    assert np.abs(on[-1].astype(float) - back[-1])[..., 0].mean() > 10  # It would have shown, in units of 20/127 pixels.
+    assert np.abs(on[-1].astype(float) - back[-1])[..., 0].mean() > 10  # In units of 20/127 pixels.
     on, back = clips["now"]["flow"].numpy()
     np.testing.assert_array_equal(on, back)
     np.testing.assert_array_equal(on[-1], on[-2])

@@ -30,6 +30,15 @@ def test_gradient_is_finite_at_zero_distance(norm):
     np.testing.assert_array_equal(tape.gradient(value, point), np.zeros([2, 3]))
 
 
+def test_contrastive_has_a_finite_gradient_where_all_points_agree():
+    points = tf.ones([3, 4])
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        value = contrastive(points, points, points, ~tf.eye(3, dtype=tf.bool))
+    np.testing.assert_allclose(value, 1.4, atol=3e-3)
+    np.testing.assert_array_equal(tape.gradient(value, points), np.zeros([3, 4]))
+
+
 def test_half_precision_is_computed_in_single():
     big = tf.cast(tf.fill([1, 4096], 3.0), tf.bfloat16)
     assert distance(big, tf.zeros_like(big), "l2").numpy()[0] == pytest.approx(3 * 64, rel=1e-6)
@@ -58,16 +67,31 @@ def test_two_classes_weigh_the_same():
     assert zero.numpy() == pytest.approx(np.log(2), rel=1e-6)
 
 
+@pytest.mark.parametrize("positive, negative", [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)])
+def test_one_class_alone_teaches_nothing(positive, negative):
+    logits = tf.constant([0.5, -2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = balanced_cross_entropy(logits, logits[:1], tf.fill([2], positive), tf.fill([1], negative))
+    assert value.numpy() == 0 and not tape.gradient(value, logits).numpy().any()
+
+
 def test_contrastive_equals_numpy():
     random = np.random.default_rng(1)
     anchors, positives, negatives = (random.normal(size=[n, 4]).astype(np.float32) for n in (3, 3, 5))
     allowed = random.random([3, 5]) < 0.6
     allowed[:, 0] = True
-    expected = []
-    for anchor, positive, row in zip(anchors, positives, allowed):
-        push = [max(0, 3.0 - np.linalg.norm(anchor - other)) for other, counts in zip(negatives, row) if counts]
-        expected.append(np.linalg.norm(anchor - positive) + np.mean(push))
-    np.testing.assert_allclose(contrastive(anchors, positives, negatives, allowed, margin=3.0), expected, rtol=1e-4)
+    weights = np.array([1, 0, 1, 1, 0], np.float32)
+
+    def expected(allowed):
+        for anchor, positive, row in zip(anchors, positives, allowed):
+            push = [max(0, 3.0 - np.linalg.norm(anchor - other)) for other, counts in zip(negatives, row) if counts]
+            yield np.linalg.norm(anchor - positive) + np.mean(push)
+
+    values = contrastive(anchors, positives, negatives, allowed, margin=3.0)
+    np.testing.assert_allclose(values, list(expected(allowed)), rtol=1e-4)
+    values = contrastive(anchors, positives, negatives, allowed, margin=3.0, weights=weights)
+    np.testing.assert_allclose(values, list(expected(allowed & (weights > 0))), rtol=1e-4)
 
 
 def test_hinge_at_the_margin():

@@ -76,6 +76,12 @@ def test_nan_of_a_term_of_weight_zero_touches_nothing():
         assert np.isfinite(variable).all(), variable.name
 
 
+# Terms that teach each tower, of each kind but those that decode, which `tests/conformance` compares.
+WITHOUT_DECODERS = (
+    "rgb/shuffle", "rgb/*_*", "grey/shuffle", "flow/backward", "audio/backward", "*/embed", "*/align", "*/stage3",
+)  # fmt: skip
+
+
 @pytest.mark.slow
 def test_two_replicas_equal_one():
     clips = random_clips(batch=8, seed=3)
@@ -85,7 +91,7 @@ def test_two_replicas_equal_one():
     def two_steps(strategy):
         tf.keras.utils.set_random_seed(1)
         with strategy.scope():
-            model = make_model(["rgb*", "audio/distill/stage3"], ["rgb", "audio"], learning_rate=0.003)
+            model = make_model(WITHOUT_DECODERS, learning_rate=0.003)
             model.objective.assign(np.linspace(0.1, 1.0, len(model.tasks)))
         replicas = strategy.num_replicas_in_sync
 
@@ -108,4 +114,4 @@ def test_two_replicas_equal_one():
         for name, value in before.items():
             assert after[name] == pytest.approx(value, abs=1e-5), name
     for (name, before), after in zip(one[1], two[1]):
-        np.testing.assert_allclose(before, after[1], atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(before, after[1], rtol=1e-4, atol=1e-5, err_msg=name)

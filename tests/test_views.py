@@ -10,7 +10,7 @@ import tensorflow as tf
 from elo_tf.audio import log_mel
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.ingest.flow import FlowEstimator, dequantise
-from elo_tf.views import VIEWS, find, in_order, permutation, reverse, shuffle
+from elo_tf.views import VIEWS, check, find, in_order, permutation, reverse, shuffle
 from tests.batches import random_clips
 
 
@@ -56,6 +56,14 @@ def test_a_cycle_by_hand():
 def test_what_cannot_be_shuffled(frames, moved, message):
     with pytest.raises(InputError, match=message):
         permutation(tf.zeros([1, frames]), moved)
+
+
+def test_more_frames_than_a_clip_has_random_numbers_are_not_shuffled():
+    check("shuffled", 64)
+    check("plain", 65)
+    for view in ("shuffled", "shuffled-3"):
+        with pytest.raises(InputError, match="--frames=65 are too many to shuffle; use 64 or less"):
+            check(view, 65)
 
 
 def test_views_are_found_by_name():

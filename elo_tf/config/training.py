@@ -126,7 +126,8 @@ class FinalTrainConfig(TrainConfig):
 
     log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
     loss: str = setting(
-        "", "loss file, such as evolved_loss.json of a search; random:SEED draws weights for --tasks (Table 1)"
+        "",
+        "loss file, such as evolved_loss.json of a search; random:SEED draws weights for values of --tasks (Table 1)",
     )
     epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
     drop_below: float = setting(0.01, "terms whose lambda is less are left out of the graph", low=0, high=1)

@@ -28,7 +28,7 @@ def _canonical(task: Task):
 
 # Presets of the genome, as patterns; `paper` is besides them: all terms of the kinds that the paper names.
 PRESETS: Dict[str, Tuple[str, ...]] = {
-    # What teaches the RGB tower something within a thousand steps, without decoders.
+    # What is cheap: neither decoders nor memories.
     "fast": ("rgb/shuffle", "rgb/backward", "rgb-*/embed", "rgb-*/align", "*/distill/stage[34]"),
 }
 

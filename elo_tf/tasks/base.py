@@ -30,7 +30,7 @@ class Task(tf.keras.layers.Layer):
     Attributes:
       name: Stable name of the lambda, `modalities/kind[/detail]`, such as `rgb-flow/embed`.
       code: Short form for figures, such as `RF-E`.
-      modalities: Modalities involved; if the video lacks one, the term is masked.
+      modalities: Modalities that the name has; if the video lacks one, the term is masked.
       views: (modality, view) pairs that towers must have seen (`elo_tf.views`).
       endpoints: Endpoints of the towers that the loss reads.
       teaches: Modalities whose towers receive a gradient.

@@ -59,7 +59,7 @@ class Distill(Task):
 
 
 def _match(first: tf.Tensor, second: tf.Tensor) -> Tuple[tf.Tensor, tf.Tensor]:
-    """Maps [B,T,H,W,C] of the same size: where places do not correspond, as with sound, both are pooled over them."""
+    """Maps [B,T,H,W,C] that can be compared: where their places do not correspond, as with sound, means over them."""
     if first.shape[2:4] == second.shape[2:4]:
         return first, second
     return tuple(tf.reduce_mean(tf.cast(maps, tf.float32), axis=[2, 3]) for maps in (first, second))

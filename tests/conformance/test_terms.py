@@ -89,11 +89,39 @@ def test_missing_sound_masks_its_terms_and_no_other(name):
 
 @functools.lru_cache(maxsize=1)
 def _without_sound():
-    clips = random_clips()
-    clips["present"] = {**clips["present"], "audio": tf.zeros([4])}
-    for segment in SEGMENTS:
-        clips[segment] = {**clips[segment], "audio": tf.zeros_like(clips[segment]["audio"])}
+    clips = _silenced(random_clips(), [0, 1, 2, 3])
     return {name: value.numpy() for name, value in whole_model().compute_losses(clips, training=True).items()}
+
+
+def _silenced(clips, places, stand_in=0.0):
+    """The batch with clips at these places that have no sound, whatever stands in for it."""
+    sounds = np.isin(np.arange(len(clips["label"])), places, invert=True)
+    clips["present"] = {**clips["present"], "audio": tf.constant(sounds, tf.float32)}
+    for segment in SEGMENTS:
+        audio = clips[segment]["audio"].numpy()
+        audio[~sounds] = stand_in
+        clips[segment] = {**clips[segment], "audio": tf.constant(audio)}
+    return clips
+
+
+@pytest.mark.parametrize("name", [name for name in TERMS if "audio" in task_of(name).modalities])
+def test_of_a_partly_silent_batch_what_sounds_counts(name):
+    mixed, alone = _partly_silent(False), _partly_silent(False, sounding_only=True)
+    assert mixed[name] == pytest.approx(alone[name], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_what_stands_in_for_missing_sound_is_never_seen(name):
+    assert _partly_silent(True, stand_in=0.0)[name] == _partly_silent(True, stand_in=0.5)[name]
+
+
+@functools.cache
+def _partly_silent(training, stand_in=0.0, sounding_only=False):
+    """Losses of eight clips, the last four silent, or of the first four alone."""
+    clips = _silenced(random_clips(batch=8), [4, 5, 6, 7], stand_in)
+    if sounding_only:
+        clips = tf.nest.map_structure(lambda tensor: tensor[:4], clips)
+    return {name: value.numpy() for name, value in whole_model().compute_losses(clips, training).items()}
 
 
 def test_the_future_enters_no_tower():

@@ -1,8 +1,11 @@
-"""The forms of a term that flags choose keep the promises of the default: finite, of the right scale, who is taught."""
+"""The forms of a term that flags choose keep promises of the default: finite, of the right scale, who is taught, the
+same under XLA and, nearly, in half precision.
+"""
 
 import functools
 
 import pytest
+import tensorflow as tf
 
 from elo_tf.config import TaskConfig
 from elo_tf.gradients import GradientNorms
@@ -23,13 +26,20 @@ VARIANTS = {
 }
 
 
+def losses_of(variant, precision="float32", **options):
+    """Losses by name; as a graph, where it has options."""
+    model = build(*VARIANTS[variant][:2], precision=precision)
+    losses = functools.partial(model.compute_losses, training=True)
+    if options:
+        losses = tf.function(losses, autograph=False, **options)
+    return {name: value.numpy() for name, value in losses(random_clips()).items()}
+
+
 @functools.cache
 def measured(variant):
     """(tasks, losses by name, gradient norms by name and tower)."""
-    config, patterns, _ = VARIANTS[variant]
-    model = build(config, patterns)
-    losses = {name: value.numpy() for name, value in model.compute_losses(random_clips(), training=True).items()}
-    return model.tasks, losses, GradientNorms(model).measure(random_clips())
+    model = build(*VARIANTS[variant][:2])
+    return model.tasks, losses_of(variant), GradientNorms(model).measure(random_clips())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -45,3 +55,15 @@ def test_the_towers_that_it_says_are_taught(variant):
     for task in terms:
         taught = {modality for modality, norm in norms[task.name].items() if norm > 0}
         assert taught == set(task.teaches), task.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_xla_equals_eager(variant):
+    assert losses_of(variant, jit_compile=True) == pytest.approx(measured(variant)[1], rel=1e-3)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_half_precision_is_near(variant):
+    # As in `test_ways_to_run`; the square of a distance is off by twice as much.
+    assert losses_of(variant, precision="mixed_bfloat16") == pytest.approx(measured(variant)[1], rel=0.5, abs=0.1)

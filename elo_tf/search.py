@@ -75,8 +75,8 @@ def main() -> None:
     _check_paths(run)
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
-    for _, view in {pair for term in terms for pair in term.views}:
-        views.check(view, data.frames)
+    for modality, view in {pair for term in terms for pair in term.views}:
+        views.check(view, modality, data.frames)
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
     strategy = make_strategy(evolution, len(names), run.seed, vectors)

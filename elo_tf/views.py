@@ -45,12 +45,14 @@ def permutation(noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
 
 def _check_order(frames: int, moved: int) -> None:
     if frames < 3:
-        raise InputError(f"{frames} frames have no order but forward and backward; use --frames=3 or more")
+        raise InputError(
+            f"{frames} frames, or fields of flow, have no order but forward and backward; use a larger --frames"
+        )
     if moved == 1 or moved > frames:
-        raise InputError(f"--shuffle_frames={moved} of --frames={frames} cannot change places; use 0 or 2 to {frames}")
+        raise InputError(f"--shuffle_frames={moved} of {frames} frames cannot change places; use 0 or 2 to {frames}")
 
 
-def check(name: str, frames: int) -> None:
+def check(name: str, modality: str, frames: int) -> None:
     """Whether the view of a name can be made of clips of so many frames, known before any clip is.
 
     Raises:
@@ -58,14 +60,19 @@ def check(name: str, frames: int) -> None:
     """
     kind, _, moved = name.partition("-")
     if kind == "shuffled":
-        _check_order(frames, int(moved or 0))
+        _check_order(frames - (modality == "flow"), int(moved or 0))
         if frames > NOISE:
             raise InputError(f"--frames={frames} are too many to shuffle; use {NOISE} or less, or no such task")
 
 
 def shuffle(clip: tf.Tensor, modality: str, noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
-    """All T frames, or k of them, in a random order, never the original nor its reversal (Sec. 3.3; [26]: k = 3)."""
-    del modality
+    """All T frames, or k of them, in a random order, never the original nor its reversal (Sec. 3.3; [26]: k = 3).
+
+    Of flow, the T-1 fields that differ: the last one repeats the one before it in every clip, and would tell the order.
+    """
+    if modality == "flow":
+        fields = shuffle(clip[:, :-1], "", noise, moved)
+        return tf.concat([fields, fields[:, -1:]], axis=1)
     return tf.gather(clip, permutation(noise[:, : clip.shape[1]], moved), batch_dims=1)
 
 

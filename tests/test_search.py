@@ -205,7 +205,7 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--tasks=rgb/suffle"], "'rgb/suffle' matches no term"),
         (["--tasks=audio/*shuffle"], "leaves the RGB tower without any gradient: none of audio/shuffle teaches it"),
         (["--tasks=grey/colorize"], "'grey/colorize' matches no term; known with these modalities: paper, fast, rgb/"),
-        (["--tasks=rgb/shuffle", "--shuffle_frames=9"], "--shuffle_frames=9 of --frames=4 cannot change places"),
+        (["--tasks=rgb/shuffle", "--shuffle_frames=9"], "--shuffle_frames=9 of 4 frames cannot change places"),
         (["--strategy=annealing"], "'annealing' is unknown; choose from cma_es"),
         (["--strategy=fixed"], "--strategy=fixed with 0 --lambda_files; 'fixed' alone takes them"),
         (["--lambda_files=a.json,b.json"], "--strategy=cma_es with 2 --lambda_files; 'fixed' alone takes them"),

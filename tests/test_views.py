@@ -52,18 +52,33 @@ def test_a_cycle_by_hand():
     assert permutation(tf.constant([[0.2, 0.8, 0.1, 0.3, 0.9]]), 3).numpy().tolist() == [[3, 1, 0, 2, 4]]
 
 
-@pytest.mark.parametrize("frames, moved, message", [(2, 0, "--frames=3"), (8, 1, "=1 of"), (4, 5, "use 0 or 2 to 4")])
+@pytest.mark.parametrize(
+    "frames, moved, message", [(2, 0, "larger --frames"), (8, 1, "=1 of"), (4, 5, "use 0 or 2 to 4")]
+)
 def test_what_cannot_be_shuffled(frames, moved, message):
     with pytest.raises(InputError, match=message):
         permutation(tf.zeros([1, frames]), moved)
 
 
 def test_more_frames_than_a_clip_has_random_numbers_are_not_shuffled():
-    check("shuffled", 64)
-    check("plain", 65)
+    check("shuffled", "rgb", 64)
+    check("plain", "rgb", 65)
     for view in ("shuffled", "shuffled-3"):
         with pytest.raises(InputError, match="--frames=65 are too many to shuffle; use 64 or less"):
-            check(view, 65)
+            check(view, "rgb", 65)
+
+
+@pytest.mark.parametrize("moved", [0, 3])
+def test_shuffled_flow_repeats_its_last_field_as_flow_in_order_does(moved):
+    clips = random_clips(batch=64, frames=4)
+    flow = np.concatenate([clips["now"]["flow"][:, :3], clips["now"]["flow"][:, 2:3]], axis=1)
+    shuffled = shuffle(tf.constant(flow), "flow", clips["noise"], moved).numpy()
+    np.testing.assert_array_equal(shuffled[:, -1], shuffled[:, -2])
+    order = permutation(clips["noise"][:, :3], moved).numpy()
+    np.testing.assert_array_equal(shuffled[:, :-1], np.stack([clip[row] for clip, row in zip(flow, order)]))
+    check("shuffled", "flow", 4)
+    with pytest.raises(InputError, match="^2 frames, or fields of flow, have no order"):
+        check("shuffled", "flow", 3)
 
 
 def test_views_are_found_by_name():

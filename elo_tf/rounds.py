@@ -68,6 +68,7 @@ class Search:
         finalists = self.journal.finalists()
         return (
             self._rounds_left()
+            or self._too_many_failed()
             or self._lacks_finalists()
             or bool(finalists and finalists.due())
             or self._lacks_exhibit()
@@ -117,8 +118,10 @@ class Search:
             len(self.journal.results()), self._seed, self.journal.rungs.steps[0],
         )  # fmt: skip
         with log:
+            self._check_failures()
             while self._rounds_left():
                 self._run_generation(crew, log)
+                self._check_failures()
             if self._lacks_finalists():
                 self.journal.name_finalists(*self._wanted_finalists())
             self._run_finalists(crew, log)
@@ -149,7 +152,6 @@ class Search:
         self.strategy.tell(generation.lambdas, generation.fitness())
         log.generation(generation, ranking(self.journal.generations()))
         self._save()
-        self._check_failures(generation)
 
     def _run_trials(self, trials: Sequence[Trial], crew: Crew, log: SearchLog) -> None:
         for trial, result, warnings in crew.run(trials):
@@ -168,13 +170,22 @@ class Search:
         log = str(self.directory.absolute() / "tensorboard" / name) if recorded else None
         return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log)
 
-    def _check_failures(self, generation: Generation) -> None:
-        reasons = [result.reason for result in generation.results if result.failed]
-        if len(reasons) > self.evolution.max_failures * len(generation.candidates):
+    def _too_many_failed(self) -> bool:
+        """Whether more of the last generation failed than may, and no run of the command has ended with it yet."""
+        last = self.journal.last()
+        if not last or not last.complete or _failed(last) in self.journal.notes:
+            return False
+        return len(_reasons(last)) > self.evolution.max_failures * len(last.candidates)
+
+    def _check_failures(self) -> None:
+        if self._too_many_failed():
+            last = self.journal.last()
+            reasons = _reasons(last)
+            self.journal.note(_failed(last), len(reasons))
             raise InputError(
-                f"{len(reasons)} of {len(generation.candidates)} candidates of generation {generation.index} failed, "
-                f"more than --max_failures={self.evolution.max_failures:g} allows; the first: {reasons[0]}. Mend the "
-                "cause and give the same command again: the search goes on with the next generation"
+                f"{len(reasons)} of {len(last.candidates)} candidates of generation {last.index} failed, more than "
+                f"--max_failures={self.evolution.max_failures:g} allows; the first: {reasons[0]}. Mend the cause and "
+                "give the same command again: the search goes on with the next generation"
             )
 
     def _wanted_finalists(self) -> Optional[_Wanted]:
@@ -244,3 +255,13 @@ class Search:
         }
         path = self.directory / "evolved_loss.json"
         save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(UNITS))
+
+
+def _reasons(generation: Generation) -> List[str]:
+    """Why candidates of a generation failed."""
+    return [result.reason for result in generation.results if result.failed]
+
+
+def _failed(generation: Generation) -> str:
+    """Name of the journal's note that the command ended since too many of a generation failed."""
+    return f"too_many_failed/{generation.index}"

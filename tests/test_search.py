@@ -306,6 +306,12 @@ def test_too_many_failures_end_a_search_and_the_same_command_goes_on(records, tm
         lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
         assert [line["generation"] for line in lines if line["record"] == "asked"] == list(range(generation + 1))
     assert not (tmp_path / "evolved_loss.json").exists()
+    # A kill between the last result and the end of the command: the same end again, not the next generation.
+    written = (tmp_path / "journal.jsonl").read_bytes()
+    (tmp_path / "journal.jsonl").write_bytes(b"".join(written.splitlines(keepends=True)[:-1]))
+    code, _, errors = finish(start(records, tmp_path, *flags))
+    assert code == 2 and message in errors.splitlines()[-1]
+    assert (tmp_path / "journal.jsonl").read_bytes() == written
 
 
 def test_no_feasible_candidate_is_an_error_that_says_why(records, tmp_path):

@@ -9,10 +9,10 @@ Every term alone, on the `tiny` tower and the unlabelled part of a rendered worl
 registry of tasks (`make_rows`): a new task has its row by existing. A run is one (row, seed); what has ended is
 recorded in DIR and does not run again, and the table is written anew after each run. --rows=PATTERNS runs a part.
 
-Hardware: 2 cores (AVX-512); 5.5 hours of one core for all rows, three seeds each.
+Hardware: 2 cores (AVX-512); 6 hours of one core for 54 of the 56 rows, three seeds each, beside other work.
 Obtained (k-means / 1-layer, mean of three seeds): untrained .15 / .11, labels .34 / .43, rgb-flow/embed .27 / .44, flow
-distilled into stage 3 .26 / .30, rgb/shuffle .23 / .26, shuffled grey frames through distillation .22 / .28; decoders and
-align at the level of the untrained tower. experiments/README.md reads it.
+distilled into stage 3 .26 / .30, rgb/shuffle .23 / .26, grey/shuffle through distillation .22 / .28; decoders and align
+at the level of the untrained tower. experiments/README.md reads it.
 Needs scikit-learn, as the tests do.
 """
 

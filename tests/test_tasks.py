@@ -166,6 +166,7 @@ def test_a_dropped_in_file_is_all_that_a_term_needs(tmp_path):
     kept = "is_finite_and_of_order_one", "xla_equals_eager", "two_replicas_equal_one", "survives_save_and_load"
     for promise in kept:
         assert f"test_{promise}[rgb/length] PASSED" in tested
+    assert "[rgb/predict]" not in tested
     run("pytest", "-p", "no:cacheprovider", "tests/test_heads.py", "tests/test_tasks.py", "-m", "not slow")
     records = videos.noise_records(tmp_path)
     flags = (
@@ -178,6 +179,7 @@ def test_a_dropped_in_file_is_all_that_a_term_needs(tmp_path):
         "rgb/length",
         "rgb/shuffle",
     }
+    assert (tmp_path / "run" / "figures" / "best_loss.png").exists()
     assert "rgb/length (R-L)" in (tmp_path / "run" / "report.html").read_text()
     (tmp_path / "labels.py").write_text(LABELS)
     assert "R-L" in run("labels", str(tmp_path / "run" / "journal.jsonl")).split()

@@ -114,4 +114,4 @@ def test_two_replicas_equal_one():
         for name, value in before.items():
             assert after[name] == pytest.approx(value, abs=1e-5), name
     for (name, before), after in zip(one[1], two[1]):
-        np.testing.assert_allclose(before, after[1], rtol=1e-4, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(before, after[1], atol=1e-5, err_msg=name)

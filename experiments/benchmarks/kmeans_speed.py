@@ -11,8 +11,10 @@ scikit-learn's default, which starts by k-means++, and at most 1.2 of that of it
 table: how far the inertia is from scikit-learn's after Lloyd from one and the same start.
 
 Hardware: any; meant for 2 CPU cores. About one and a half minutes. Smoke size: the second command, a few seconds.
-Obtained on 2 quiet cores: 1.86 s; 0.20 of scikit-learn's default, 1.40 of its Lloyd from random starts (the target of
-1.2 is missed; k-means++ starts are a sixth of the time), 0.45 of the straightforward version.
+Obtained on 2 quiet cores: 1.86 s; 0.20 of scikit-learn's default, 1.35 of its Lloyd from random starts (1.40 in a run
+before; the target of 1.2 is missed), 0.47 of the straightforward version. From random starts too it takes 1.67 s, 1.21
+of scikit-learn's: the k-means++ starts are a tenth of the time, the rest is a matrix product and what TensorFlow needs
+beside it.
 """
 
 import dataclasses

@@ -32,8 +32,8 @@ Obtained, all 45 terms:
     the same in mixed_bfloat16         whole / encode 1.17 (.97 to 1.21), separate / whole 6.51 (5.49 to 8.77)
                                        encode .404 s, whole .465 s: slower than float32, see below
     r18, B=4, 8x112x112, 2 rounds      whole / encode 1.14 (1.10 to 1.17), separate / whole 6.47 (6.05 to 6.90)
-                                       encode 20.4 s, whole 23.2 s, separate 149.5 s; peak of encode
-                                       10376 MiB, of which 2141 before its graph
+                                       encode 20.4 s, whole 23.2 s, separate 149.5 s; peak 10376, 11685 and (a graph
+                                       for each task) 8337 MiB, of which 2145 before the first graph
 Of the tiny step, the heads of reconstruct, predict, transfer and colorize take 21 %, the update 6 %, every other kind
 1 to 2 % (timed alone; in the whole step parts overlap, by 19 %).
 

@@ -57,6 +57,21 @@ class RayEngine(Engine):
         ready, _ = self._ray.wait(list(owner), num_returns=1, timeout=timeout)
         return [owner[reference] for reference in ready]
 
+    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+        # All are asked at once: a machine that is silent is waited for once, however many workers it has.
+        asked = {worker.ask(): worker for worker in workers}
+        if not asked:  # Ray waits for one at least.
+            return []
+        heard, _ = self._ray.wait(list(asked), num_returns=len(asked), timeout=_REACHABLE_SECONDS)
+        return [asked[reference] for reference in heard if self._is_loss(reference)]
+
+    def _is_loss(self, reference: Any) -> bool:
+        try:
+            self._ray.get(reference)
+        except _losses(self._ray):
+            return True
+        return False
+
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
@@ -100,14 +115,9 @@ class RayWorker(Worker):
             raise error
         return result
 
-    def is_lost(self) -> bool:
-        try:
-            self._ray.get(self._actor.here.remote(), timeout=_REACHABLE_SECONDS)
-        except _losses(self._ray):
-            return True
-        except self._ray.exceptions.GetTimeoutError:
-            return False  # It is not known.
-        return False
+    def ask(self) -> Any:
+        """The reference of an answer that comes at once where the worker is there and owes none."""
+        return self._actor.here.remote()
 
     def kill(self) -> None:
         self._ray.kill(self._actor)

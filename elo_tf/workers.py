@@ -65,10 +65,6 @@ class Worker(abc.ABC):
         """
 
     @abc.abstractmethod
-    def is_lost(self) -> bool:
-        """Whether a worker that owes no answer is known to be gone."""
-
-    @abc.abstractmethod
     def kill(self) -> None:
         """Ends the process, whatever it does."""
 
@@ -94,6 +90,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
         """Those of the workers whose `receive` would not wait; empty after `timeout` seconds without any."""
+
+    @abc.abstractmethod
+    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+        """Those of the workers, which owe no answer, that are known to be gone."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -161,6 +161,9 @@ class LocalEngine(Engine):
         ready = connection.wait([worker.pipe for worker in workers], timeout)
         return [worker for worker in workers if worker.pipe in ready]
 
+    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+        return [worker for worker in workers if not worker.process.is_alive()]
+
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
@@ -197,9 +200,6 @@ class LocalWorker(Worker):
         if error is not None:
             raise error
         return answer
-
-    def is_lost(self) -> bool:
-        return not self.process.is_alive()
 
     def kill(self) -> None:
         self.process.kill()

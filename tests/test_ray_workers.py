@@ -53,9 +53,11 @@ def test_answers_errors_and_losses_are_those_of_local_workers(cluster):
         assert engine.wait([first], timeout=0.1) == []
         second.send(2)
         assert engine.wait([second], timeout=60) == [second] and second.receive() == 4.0
+        assert engine.lost([first, second]) == [] and engine.lost([]) == []
         second.send("end")
         with pytest.raises(workers.LostError):
             second.receive()
+        assert engine.lost([first, second]) == [second]
 
 
 def test_a_node_that_dies_costs_the_time_of_its_trial(cluster, tmp_path):

@@ -83,11 +83,14 @@ def test_bad_input_to_the_builder_is_told_first(engine):
 
 
 def test_a_worker_that_dies_is_lost_alone(engine):
-    first, second = start(engine), start(engine)
+    first, second, third = (start(engine) for _ in range(3))
+    assert engine.lost([first, second, third]) == [] and engine.lost([]) == []
     first.send("end")
     with pytest.raises(workers.LostError, match="exit status 7"):
         first.receive()
     os.kill(second.process.pid, signal.SIGKILL)
+    second.process.join()
+    assert engine.lost([second, third]) == [second]
     with pytest.raises(workers.LostError, match="exit status -9"):
         second.receive()
     second.send(1)  # Whoever has not noticed yet is not harmed.

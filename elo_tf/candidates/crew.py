@@ -129,10 +129,10 @@ class Crew:
 
     def _leave_lost(self) -> None:
         """Members that are gone while they had nothing to do are members no longer, and cost no trial an attempt."""
-        for member in [each for each in self._members if each.ready and each.task is None]:
-            if member.worker.is_lost():
-                member.worker.kill()
-                self._members.remove(member)
+        idle = {member.worker: member for member in self._members if member.ready and member.task is None}
+        for worker in self._engine.lost(list(idle)):
+            worker.kill()
+            self._members.remove(idle[worker])
 
     def _fill(self, count: int) -> None:
         while len(self._members) < count:

@@ -6,6 +6,7 @@ path.
 """
 
 import collections
+import os
 import socket
 from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, Type
 
@@ -45,11 +46,17 @@ class RayEngine(Engine):
                 f"the Ray cluster has {have.get('GPU', 0):g} GPUs; --gpus_per_candidate={gpus:g} is too much"
             )
         self.count = count or room
-        self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
+        try:
+            self._actor = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
+        except ValueError as error:
+            raise InputError(f"--gpus_per_candidate={gpus:g} is refused by Ray: {error}") from None
+        self._gpus = gpus
+        if have.get("GPU") and not gpus:
+            print(f"The {have['GPU']:g} GPUs of the Ray cluster are not used; see --gpus_per_candidate", flush=True)
         self._workers: List[RayWorker] = []
 
     def start(self, build: Callable[..., Handler], arguments: Tuple) -> "RayWorker":
-        self._workers.append(RayWorker(self._ray, self._actor.remote(build, arguments)))
+        self._workers.append(RayWorker(self._ray, self._actor.remote(build, arguments, self._gpus)))
         return self._workers[-1]
 
     def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
@@ -126,7 +133,9 @@ class RayWorker(Worker):
 class _Actor:
     """Answers as a local worker does."""
 
-    def __init__(self, build: Callable[..., Handler], arguments: Tuple):
+    def __init__(self, build: Callable[..., Handler], arguments: Tuple, gpus: float):
+        if not gpus:  # Ray leaves those of the machine visible, and all its workers would take the first.
+            os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         self._handler, self._error = answer(lambda given: build(*given), arguments)
 
     def here(self) -> None:

@@ -11,13 +11,13 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from elo_tf import failures
 from elo_tf.candidates.candidate_worker import About
 from elo_tf.candidates.crew import Crew
 from elo_tf.candidates.trial import Trial
 from elo_tf.config import EvolutionConfig, InputError, TaskConfig
 from elo_tf.evolution import base
 from elo_tf.objective import save_loss
-from elo_tf.record.generation import Generation
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import exhibit
 from elo_tf.reporting.findings import ranking, winner
@@ -68,7 +68,7 @@ class Search:
         finalists = self.journal.finalists()
         return (
             self._rounds_left()
-            or self._too_many_failed()
+            or failures.too_many(self.journal, self.evolution.max_failures)
             or self._lacks_finalists()
             or bool(finalists and finalists.due())
             or self._lacks_exhibit()
@@ -110,7 +110,7 @@ class Search:
         """Runs what is missing, after `begin`.
 
         Raises:
-          InputError: too many candidates of a generation failed.
+          InputError: too many candidates failed (`failures`).
         """
         self._agree_on_units(crew)
         log = SearchLog(
@@ -118,10 +118,10 @@ class Search:
             len(self.journal.results()), self._seed, self.journal.rungs.steps[0],
         )  # fmt: skip
         with log:
-            self._check_failures()
+            failures.check(self.journal, self.evolution.max_failures)
             while self._rounds_left():
                 self._run_generation(crew, log)
-                self._check_failures()
+                failures.check(self.journal, self.evolution.max_failures)
             if self._lacks_finalists():
                 self.journal.name_finalists(*self._wanted_finalists())
             self._run_finalists(crew, log)
@@ -169,24 +169,6 @@ class Search:
         name = f"{candidate:05d}" if steps == self.journal.rungs.steps[-1] else f"{candidate:05d}-{steps}"
         log = str(self.directory.absolute() / "tensorboard" / name) if recorded else None
         return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log)
-
-    def _too_many_failed(self) -> bool:
-        """Whether more of the last generation failed than may, and no run of the command has ended with it yet."""
-        last = self.journal.last()
-        if not last or not last.complete or _failed(last) in self.journal.notes:
-            return False
-        return len(_reasons(last)) > self.evolution.max_failures * len(last.candidates)
-
-    def _check_failures(self) -> None:
-        if self._too_many_failed():
-            last = self.journal.last()
-            reasons = _reasons(last)
-            self.journal.note(_failed(last), len(reasons))
-            raise InputError(
-                f"{len(reasons)} of {len(last.candidates)} candidates of generation {last.index} failed, more than "
-                f"--max_failures={self.evolution.max_failures:g} allows; the first: {reasons[0]}. Mend the cause and "
-                "give the same command again: the search goes on with the next generation"
-            )
 
     def _wanted_finalists(self) -> Optional[_Wanted]:
         """The best of the search and the strategy's favourite; None where nothing is to be trained again."""
@@ -245,6 +227,7 @@ class Search:
                 "value": won.value,
                 "error": won.error,
                 "seeds": len(won.results),
+                "confirmed": won.confirmed,
                 "restarts": won.results[0].restarts,
             },
             "candidate": won.candidate,
@@ -255,13 +238,3 @@ class Search:
         }
         path = self.directory / "evolved_loss.json"
         save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(UNITS))
-
-
-def _reasons(generation: Generation) -> List[str]:
-    """Why candidates of a generation failed."""
-    return [result.reason for result in generation.results if result.failed]
-
-
-def _failed(generation: Generation) -> str:
-    """Name of the journal's note that the command ended since too many of a generation failed."""
-    return f"too_many_failed/{generation.index}"

@@ -20,7 +20,7 @@ from absl import flags
 
 from elo_tf import command_line, config, tasks, views
 from elo_tf.candidates.candidate import Settings
-from elo_tf.candidates.candidate_worker import About, CandidateWorker
+from elo_tf.candidates.candidate_worker import About, CandidateWorker, leave_gpus
 from elo_tf.candidates.crew import Crew
 from elo_tf.clips import check_modalities
 from elo_tf.config import (
@@ -82,6 +82,7 @@ def main() -> None:
     strategy = make_strategy(evolution, len(names), run.seed, vectors)
     make_rungs(evolution, train.steps)
     header = make_header(run.seed, configs, names, manifest, vectors)
+    leave_gpus()
     engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
     # From here on there are files: flags that can be refused without a look at the videos have been.
     directory = _run_directory(run)
@@ -114,6 +115,8 @@ def _check_paths(run: RunConfig) -> None:
     for name in ("records", "run_dir"):
         if not getattr(run, name):
             raise InputError(f"--{name} is not given; see --help")
+    if "://" in run.run_dir:
+        raise InputError(f"--run_dir={run.run_dir} must be a folder of this machine, or one mounted on it")
     if not os.path.isdir(run.records) and "://" not in run.records:
         raise InputError(f"--records={run.records} is no folder; make records with python -m elo_tf.prepare")
 
@@ -142,6 +145,12 @@ def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, d
     scores = ("zipf", "zipf_scale_free", "agreement_adjusted", "weak")
     shown = [f"{name} {about.untrained[name]:.3f}" for name in scores if name in about.untrained]
     print(f"untrained tower: {', '.join(shown)}", flush=True)
+    if "agreement" not in about.untrained:
+        print(
+            "too few clips to score on have the modality of --agree_with: agreement is not measured, and not asked for "
+            "by the health gate",
+            flush=True,
+        )
 
 
 def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from elo_tf import storage, tasks
 from elo_tf.candidates.candidate import Settings
-from elo_tf.candidates.candidate_worker import About, CandidateWorker
+from elo_tf.candidates.candidate_worker import About, CandidateWorker, leave_gpus
 from elo_tf.candidates.crew import Crew
 from elo_tf.candidates.trial import Outcome, Trial
 from elo_tf.clips import check_modalities
@@ -143,6 +143,7 @@ def search(
     Returns:
       Its journal, to read.
     """
+    leave_gpus()
     directory.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"  # The libraries of a new process read it once, when they are loaded.
     names = term_names(settings)

@@ -6,6 +6,7 @@ import numpy as np
 
 DRAWS = 1000
 LEVEL = 0.9  # of the intervals
+_LEAST_LOSSES = 8  # for an estimate of reliability
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float:
@@ -74,7 +75,8 @@ def noise(groups: Sequence[Sequence[float]]) -> Dict[str, float]:
     Returns:
       `within`, the pooled standard deviation under other seeds; `between`, that of the means of the losses;
       `reliability`, the part of the variance of a single value that is not noise, (between^2 - within^2 / m) /
-      (the same + within^2) with m seeds a loss, at least 0. Empty for fewer than two losses.
+      (the same + within^2) with m seeds a loss, at least 0; NaN for fewer than eight losses, of which it says nothing.
+      Empty for fewer than two losses.
     """
     groups = [group for group in groups if len(group) > 1]
     if len(groups) < 2:
@@ -87,5 +89,5 @@ def noise(groups: Sequence[Sequence[float]]) -> Dict[str, float]:
     return {
         "within": float(np.sqrt(within)),
         "between": float(np.sqrt(between)),
-        "reliability": float(signal / total) if total else float("nan"),
+        "reliability": float(signal / total) if total and len(groups) >= _LEAST_LOSSES else float("nan"),
     }

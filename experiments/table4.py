@@ -26,14 +26,15 @@ import json
 import math
 import pathlib
 import tempfile
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from elo_tf import command_line, storage
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
 from elo_tf.evolution import base
-from elo_tf.record.journal import Journal
+from elo_tf.record.header import MAY_DIFFER
+from elo_tf.record.journal import Journal, check_same
 from elo_tf.record.rungs import Rungs
 from elo_tf.reporting import figures
 from elo_tf.reporting.report import UNTRAINED
@@ -106,15 +107,26 @@ def plan(searcher: str, config: Table4Config, steps: int, terms: int) -> Evoluti
     return dataclasses.replace(evolution, generations=rounds)
 
 
+# What may differ between the searches of one table: how they search, by what, and the seed.
+_VARIED = {*MAY_DIFFER, "fitness", "seed", *(field.name for field in dataclasses.fields(EvolutionConfig))}
+
+
 def read(world: pathlib.Path) -> Journals:
-    """All searches of a world that have results, finished or not."""
+    """All searches of a world that have results, finished or not.
+
+    Raises:
+      InputError: one of them has another genome, other steps or clips than the first: they are not to be compared.
+    """
     found: Journals = {}
+    first: Optional[Journal] = None
     for searcher in SEARCHERS:
         for fitness in FITNESSES:
             for path in sorted(world.glob(f"table4-{searcher}-{fitness}-*/journal.jsonl")):
                 seed = path.parent.name.rsplit("-", 1)[1]
                 journal = Journal.read(str(path))
                 if seed.isdecimal() and journal.results():
+                    first = first or journal
+                    check_same(str(path), first.header, journal.header, _VARIED)
                     found.setdefault((searcher, fitness), {})[int(seed)] = journal
     return found
 

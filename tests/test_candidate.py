@@ -1,6 +1,7 @@
 """Candidates: the same loss gives the same fitness, nothing leaks from one to the next, divergence is named."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -9,10 +10,23 @@ import tensorflow as tf
 from elo_tf.candidates import candidate_worker
 from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.candidates.candidate_worker import CandidateWorker
+from elo_tf.candidates.scoring import TowerScorer
 from elo_tf.candidates.trial import Trial
-from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
-from elo_tf.ingest.records import identity
+from elo_tf.config import (
+    DataConfig,
+    FitnessConfig,
+    IngestConfig,
+    InputError,
+    ModelConfig,
+    RunConfig,
+    TaskConfig,
+    TrainConfig,
+)  # fmt: skip
+from elo_tf.data import Reader
+from elo_tf.ingest.convert import convert
+from elo_tf.ingest.records import Manifest, identity
 from elo_tf.training_log import TrainingLog
+from elo_tf.workers import LocalEngine
 from tests import labelled, videos
 
 
@@ -174,12 +188,55 @@ def test_workers_of_a_machine_take_its_gpus_in_turn(monkeypatch, place, taken):
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda device, on: done.append((device, on)))
     candidate_worker._take_gpu(place)
     assert done == [("GPU", taken), (taken, True)]
+    candidate_worker.leave_gpus()
+    assert done[2:] == [("GPU", [])]
 
 
-def test_reference_ignores_videos_without_sound(runner):
-    assert runner.scoring.reference.shape == (3, len(runner.embed()))
-    assert (runner.scoring.reference >= 0).all()
+def test_reference_ignores_videos_without_sound(settings, tmp_path):
+    records = str(videos.noise_records(tmp_path, silent=range(0, 16, 2)))
+    runner = CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records)))
+    reader = Reader.open(records, "holdout", frozenset({("now", "rgb")}), settings.data)
+    ids = {identity(line["id"])[0]: line["id"] for line in reader.manifest.usable}
+    clips = np.concatenate([batch["video"].numpy() for batch in reader.scoring(settings.fitness.scoring_clips)])
+    silent = np.array([int(ids[number].split(".")[0]) % 2 == 0 for number in clips])
+    assert silent.any() and not silent.all()
+    np.testing.assert_array_equal(runner.scoring.reference < 0, np.tile(silent, [3, 1]))
     assert "agreement" in runner.untrained.diagnostics
+
+
+def test_without_sound_there_is_no_agreement(settings, tmp_path):
+    records = str(videos.noise_records(tmp_path, silent=range(16)))
+    runner = CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records)))
+    assert runner.scoring.reference is None and "agreement" not in runner.untrained.diagnostics
+    by_agreement = dataclasses.replace(settings.fitness, fitness="agreement")
+    with pytest.raises(InputError, match="--fitness=agreement needs enough scoring clips with audio"):
+        CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records), fitness=by_agreement))
+
+
+def test_videos_without_a_label_are_not_judged(settings, tmp_path):
+    labelled.make_records(tmp_path)
+    before = sorted((tmp_path / "videos" / "red").iterdir())
+    for number, path in enumerate(before):
+        shutil.copy(path, tmp_path / "videos" / f"{number}.mp4")
+    config = IngestConfig(size=32, labels="folders", holdout_fraction=0.5)
+    convert(tmp_path / "videos", tmp_path / "more", config, LocalEngine(1))
+    names = [str(tmp_path / name) for name in ("records", "more")]
+    fitness = [dataclasses.replace(settings.fitness, labelled=name, labelled_clips=8) for name in names]
+    first, second = (TowerScorer(settings.run, settings.data, each).labelled for each in fitness)
+    assert len(Manifest.load(names[1]).usable) == len(Manifest.load(names[0]).usable) + len(before)
+    assert second.videos.count == first.videos.count
+
+
+def test_a_damaged_shard_is_bad_input(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(candidate_worker, "_fix_arithmetic", lambda threads: None)  # Too late in this process.
+    folder = tmp_path / "damaged"
+    shutil.copytree(settings.run.records, folder)
+    shard = next(path for path in folder.rglob("*") if "tfrecord" in path.name)
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(InputError, match=f"{folder} cannot be read .*--validate"):
+        CandidateWorker(dataclasses.replace(settings, run=RunConfig(records=str(folder))))
 
 
 def test_fewer_videos_than_clusters(settings):

@@ -22,6 +22,11 @@ class Handler:
         self.folder = pathlib.Path(folder)
         if (self.folder / "stillborn").exists():
             os._exit(3)
+        for name in ("short of memory", "short of memory once"):
+            if (self.folder / name).exists():
+                if name.endswith("once"):
+                    (self.folder / name).unlink()
+                raise MemoryError("no room for a tower")
 
     def __call__(self, message):
         method, arguments = message
@@ -116,10 +121,29 @@ def test_a_full_disk_ends_it(crew):
 def test_workers_that_die_at_their_start_end_it(tmp_path):
     (tmp_path / "stillborn").touch()
     with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=1) as crew:
-        with pytest.raises(InputError, match=r"3 workers died while they started \(exit status 3\).*--workers"):
+        with pytest.raises(
+            InputError, match=r"3 workers died while they started \(worker lost \(exit status 3\)\).*--workers"
+        ):
             results(crew, PLAIN)
         with pytest.raises(InputError, match="workers died"):
             crew.call("pid")
+
+
+def test_a_worker_that_cannot_be_built_is_built_again_some_times(tmp_path):
+    (tmp_path / "short of memory once").touch()
+    with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=0) as crew:
+        assert results(crew, PLAIN)[0].value == 5
+    (tmp_path / "short of memory").touch()
+    with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=9) as crew:
+        with pytest.raises(InputError, match=r"3 workers died .* \(MemoryError: no room for a tower\).*--workers"):
+            results(crew, PLAIN)
+
+
+def test_that_no_worker_is_ready_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("elo_tf.candidates.crew._PATIENCE_SECONDS", 0.01)
+    with Crew(LocalEngine(1), Handler, (str(tmp_path),), retries=0) as crew:
+        results(crew, PLAIN)
+    assert "No worker is ready after 0.01 s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

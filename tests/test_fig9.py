@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def test_noise_finds_the_deviations_that_were_drawn():
     assert found["within"] == pytest.approx(1.0, rel=0.05)
     assert found["between"] == pytest.approx(np.sqrt(4 + 1 / 3), rel=0.05)
     assert found["reliability"] == pytest.approx(0.8, abs=0.02)
+    assert math.isnan(rank_statistics.noise([[1.0, 2.0]] * 7)["reliability"])  # Too few losses to say.
     assert rank_statistics.noise([[1.0, 2.0], [3.0]]) == {}
 
 

@@ -100,9 +100,23 @@ def test_fresh_seeds_name_the_winner(journal):
             assert winner(journal).candidate == 1  # Until all are told.
             journal.tell(number, result(value, 0.1, seed=seed, reason=None if value else "dead"))
     won = winner(journal)
-    assert (won.candidate, won.values) == (2, (0.25, 0.35)) and won.value == pytest.approx(0.3)
+    assert (won.candidate, won.values, won.confirmed) == (2, (0.25, 0.35), True) and won.value == pytest.approx(0.3)
     assert won.error == pytest.approx(np.std([0.25, 0.35], ddof=1) / np.sqrt(2))
     assert dict(summary(journal, CODES))["winner"] == "candidate 2, 0.3000 +- 0.0500 s.e. over 2 fresh seeds"
+
+
+def test_a_winner_that_no_fresh_seed_confirms_is_named_as_such(journal):
+    for number, value in zip(journal.ask(np.full([2, 2], 0.5)), (0.4, 0.1)):
+        journal.tell(number, result(value, 0.1))
+    assert winner(journal).confirmed is None
+    journal.name_finalists([1], np.full([1, 2], 0.5), [11, 12])
+    for seed, value in ((11, 0.2), (12, None)):
+        journal.tell(1, result(value, 0.1, seed=seed, reason=None if value else "dead"))
+    assert winner(journal).confirmed is False
+    line = (
+        "candidate 1, 0.1000 +- 0.0500 s.e. over 4 restarts of k-means; no finalist was feasible under every fresh seed"
+    )
+    assert dict(summary(journal, CODES))["winner"] == line
 
 
 def test_short_trainings_are_not_ranked(tmp_path):

@@ -119,6 +119,36 @@ def test_videos_to_evolved_loss_by_the_commands_on_a_cluster_that_loses_a_node(c
     assert found(tmp_path / "there")[1:3] == found(tmp_path / "here")[1:3]
 
 
+def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray does not look whether they are there.
+    machine = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 2, "include_dashboard": False}
+    )
+
+    def seen(gpus):
+        with workers.parse("ray", machine.address, gpus) as engine:
+            crew = [engine.start(Arithmetic, (6,)) for _ in range(min(engine.count, 4))]
+            for worker in crew:
+                worker.receive()
+                worker.send("gpus")
+            return engine.count, sorted(worker.receive() for worker in crew)
+
+    try:
+        assert seen(1) == (2, ["0", "1"]) and seen(0.5) == (4, ["0", "0", "1", "1"])
+        assert "GPUs" not in capsys.readouterr().out
+        assert seen(0) == (4, ["-1"] * 4)
+        assert "The 2 GPUs of the Ray cluster are not used; see --gpus_per_candidate" in capsys.readouterr().out
+        with pytest.raises(InputError, match="--gpus_per_candidate=3 is too much"):
+            seen(3)
+        with pytest.raises(InputError, match="--gpus_per_candidate=1e-05 is refused by Ray"):
+            seen(0.00001)
+    finally:
+        ray.shutdown()
+        machine.shutdown()
+
+
 def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):
     # Ray ends the newest worker of a machine whose memory is fuller than this.
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")

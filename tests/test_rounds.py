@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from elo_tf.config import EvolutionConfig, FitnessConfig, TaskConfig, TrainConfig
+from elo_tf.candidates.trial import failure
+from elo_tf.config import EvolutionConfig, FitnessConfig, InputError, TaskConfig, TrainConfig
 from elo_tf.record.generation import Result
 from elo_tf.record.header import MAY_DIFFER
 from elo_tf.record.journal import Journal
@@ -22,13 +23,16 @@ NAMES = ("rgb/shuffle", "rgb/predict")
 class ArithmeticCrew:
     """Values fall from candidate to candidate, and are worse under fresh seeds; `lost` attempts at an exhibit fail."""
 
-    def __init__(self, lost=0, attempts=1):
+    def __init__(self, lost=0, attempts=1, fails=()):
         self.ran, self.exhibited = [], []
-        self._lost, self._attempts = lost, attempts
+        self._lost, self._attempts, self._fails = lost, attempts, fails
 
     def run(self, trials):
         for trial in trials:
             self.ran.append((trial.candidate, trial.seed))
+            if trial.candidate in self._fails:
+                yield trial, failure(trial, "worker lost", 1.0, 1), ()
+                continue
             value = 1 / (1 + trial.candidate) + 10 * (trial.seed > 0)
             yield trial, Result(trial.steps, trial.seed, value, None, 0.1, 4, {}, 1.0, self._attempts), ()
 
@@ -43,7 +47,8 @@ class ArithmeticCrew:
 
 def search(directory, crew, strategy="random", **settings):
     """Runs what is left of a search; returns its journal."""
-    evolution = EvolutionConfig(strategy=strategy, population=4, **settings)
+    directory.mkdir(exist_ok=True)
+    evolution = EvolutionConfig(strategy=strategy, **{"population": 4, **settings})
     configs = TaskConfig(), FitnessConfig(), TrainConfig(steps=9), evolution
     flat = {name: value for own in configs for name, value in dataclasses.asdict(own).items()}
     header = {"seed": 0, "names": NAMES, "settings": flat}
@@ -99,3 +104,18 @@ def test_clusters_of_a_training_that_came_to_nothing_are_not_saved(tmp_path, cap
     search(tmp_path, crew, generations=1, rescore=0)
     assert len(crew.exhibited) == 2 and not (tmp_path / exhibit.FILE).exists()
     assert "the report shows no clusters" in capsys.readouterr().out
+
+
+def test_rounds_of_one_child_are_judged_by_the_last_ten(tmp_path):
+    settings = {"population": 1, "generations": 40, "rescore": 0}
+    search(tmp_path / "few", ArithmeticCrew(fails={0, 7, *range(20, 27)}), "tournament", **settings)
+    crew = ArithmeticCrew(fails=range(20, 40))
+    # Of the candidates 18 to 27 the last eight failed: .8 of ten, and .7 of ten before.
+    with pytest.raises(
+        InputError, match="^8 of 10 candidates of generations 18 to 27 failed, more than --max_failures"
+    ):
+        search(tmp_path / "many", crew, "tournament", **settings)
+    assert crew.ran[-1] == (27, 0)
+    # What is asked anew is judged anew.
+    with pytest.raises(InputError, match="^3 of 3 candidates of generations 28 to 30 failed"):
+        search(tmp_path / "many", crew, "tournament", **settings)

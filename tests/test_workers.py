@@ -28,6 +28,8 @@ class Arithmetic:
             return os.getpid()
         if message == "place":
             return workers.place()
+        if message == "gpus":
+            return os.environ.get("CUDA_VISIBLE_DEVICES")
         if message == "end":
             os._exit(7)
         if message == "full":

@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 import wave
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Container, Optional, Sequence
 
 import imageio_ffmpeg
 import numpy as np
@@ -73,12 +73,12 @@ def quadrants(height: int, width: int) -> np.ndarray:
     return frame
 
 
-def noise_records(folder: Path, count: int = 16) -> Path:
-    """Records of `count` small videos of noise with sound, 12 frames each, four in ten of them held out."""
+def noise_records(folder: Path, count: int = 16, silent: Container[int] = ()) -> Path:
+    """Records of `count` small videos of noise, 12 frames each, four in ten held out; all but the silent have sound."""
     random = np.random.default_rng(0)
     for index in range(count):
         frames = random.integers(0, 255, [12, 6, 6, 3], np.uint8).repeat(4, axis=1).repeat(4, axis=2)
         sound = random.integers(-9000, 9000, 12 * 1280).astype(np.int16)
-        write(folder / "videos" / f"{index}.mp4", frames, sound=sound)
+        write(folder / "videos" / f"{index}.mp4", frames, sound=None if index in silent else sound)
     convert(folder / "videos", folder / "records", IngestConfig(size=24, holdout_fraction=0.4), LocalEngine(2))
     return folder / "records"

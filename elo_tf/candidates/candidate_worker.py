@@ -10,6 +10,7 @@ import tensorflow as tf
 from elo_tf import workers
 from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.candidates.trial import Outcome, Trial
+from elo_tf.data import reading
 from elo_tf.reporting.exhibit import Exhibit
 from elo_tf.training_log import TrainingLog
 
@@ -42,14 +43,17 @@ class CandidateWorker:
     def __init__(self, settings: Settings):
         _fix_arithmetic(settings.run.threads)
         _take_gpu(workers.place())
-        self._runner = CandidateRunner(settings)
+        self._records = " or ".join(filter(None, (settings.run.records, settings.fitness.labelled)))
+        with reading(self._records):
+            self._runner = CandidateRunner(settings)
         # The graphs stay until the end: looking through them for garbage costs half a second each time.
         gc.freeze()
 
     def __call__(self, message: Tuple[str, Tuple]) -> Any:
         method, arguments = message
         methods = {method.__name__: method for method in (self.about, self.measure_units, self.run, self.exhibit)}
-        return methods[method](*arguments)
+        with reading(self._records):
+            return methods[method](*arguments)
 
     def about(self) -> About:
         """The facts of the search."""
@@ -96,10 +100,15 @@ def _fix_arithmetic(threads: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def leave_gpus() -> None:
+    """Hides all GPUs from this process: those of a search are for its workers, and TensorFlow would fill them."""
+    tf.config.set_visible_devices([], "GPU")
+
+
 def _take_gpu(place: int) -> None:
     """Leaves one GPU visible, if there are any: workers of a machine take them in turn.
 
-    On Ray only those are there that it has given to this worker.
+    On Ray only those are there that it has given to this worker: none, unless `--gpus_per_candidate` says so.
     """
     devices = tf.config.list_physical_devices("GPU")
     if devices:

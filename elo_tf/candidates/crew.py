@@ -22,6 +22,9 @@ from elo_tf.workers import Engine, Handler, HandlerError, LostError, Worker
 # Workers that may be lost one after the other before they are ready.
 _MAX_FALSE_STARTS = 3
 
+# After so long without any worker that is ready, and again each time, the user is told.
+_PATIENCE_SECONDS = 120.0
+
 
 @dataclasses.dataclass
 class _Task:
@@ -150,25 +153,26 @@ class Crew:
         awaited: Dict[Worker, _Member] = {
             member.worker: member for member in self._members if member.task or not member.ready
         }
-        return [awaited[worker] for worker in self._engine.wait(list(awaited))]
+        while not (heard := self._engine.wait(list(awaited), _PATIENCE_SECONDS)):
+            if not any(member.ready for member in self._members):
+                print(
+                    f"No worker is ready after {_PATIENCE_SECONDS:g} s; waiting: is there room for one in the cluster?",
+                    flush=True,
+                )
+        return [awaited[worker] for worker in heard]
 
     def _start(self, member: _Member) -> None:
         """Takes the first answer of a worker."""
-        try:
-            member.worker.receive()
-        except HandlerError as error:
-            self._show_trace(error)
-            raise
-        except LostError as lost:
-            self._members.remove(member)
-            self._false_starts += 1
-            if self._false_starts >= _MAX_FALSE_STARTS:
-                raise InputError(
-                    f"{_MAX_FALSE_STARTS} workers died while they started ({lost}); is there memory for "
-                    f"{self._engine.count} of them? Use fewer --workers"
-                ) from None
-        else:
+        _, reason = self._receive(member)
+        if reason is None:
             member.ready, self._false_starts = True, 0
+            return
+        self._false_starts += 1
+        if self._false_starts >= _MAX_FALSE_STARTS:
+            raise InputError(
+                f"{_MAX_FALSE_STARTS} workers died while they started ({reason}); is there memory for "
+                f"{self._engine.count} of them? Use fewer --workers"
+            )
 
     def _collect(self, member: _Member) -> Tuple[_Task, Optional[Result], Tuple[str, ...]]:
         """What came of a member's task; no result where it is to be tried again."""
@@ -193,9 +197,10 @@ class Crew:
             reason = f"worker lost ({lost})"
         except HandlerError as error:
             # Out of memory, or a defect: the state of this worker is not to be trusted.
-            member.worker.kill()
             self._show_trace(error)
             reason = str(error)
+        # Also one that is lost: a cluster that has no contact with it now may have it again, with the place it takes.
+        member.worker.kill()
         self._members.remove(member)
         return None, reason
 

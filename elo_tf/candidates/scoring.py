@@ -14,7 +14,7 @@ from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
 from elo_tf.data import Reader
 from elo_tf.fitness.descriptors import describe
 from elo_tf.fitness.score import Fitness, Labelled, Scorer
-from elo_tf.ingest.records import identity
+from elo_tf.ingest.records import Manifest, identity
 from elo_tf.reporting.exhibit import Exhibit, make
 
 # Clips [B,T,H,W,3] -> embeddings [B,D].
@@ -116,12 +116,15 @@ class TowerScorer:
 
 
 def _open_labelled(data: DataConfig, fitness: FitnessConfig) -> Optional[Reader]:
-    """The training part of the labelled videos: the other part is a test set, which no search may see."""
+    """The labelled videos of the training part: the other part is a test set, which no search may see."""
     if not fitness.labelled:
         if fitness.fitness == "weak":
             raise InputError("--fitness=weak needs labelled videos; name their records with --labelled")
         return None
-    reader = Reader.open(fitness.labelled, "train", frozenset({("now", "rgb")}), data)
-    if len(reader.manifest.labels) < 2:
+    manifest = Manifest.load(fitness.labelled)
+    if len(manifest.labels) < 2:
         raise InputError(f"--labelled={fitness.labelled} has fewer than two labels; convert it with --labels=folders")
-    return reader
+    places = {label: place for place, label in enumerate(manifest.labels)}
+    usable = [line for line in manifest.usable if line["split"] == "train" and line["label"] in places]
+    classes = {line["id"]: places[line["label"]] for line in usable}
+    return Reader.open(fitness.labelled, "train", frozenset({("now", "rgb")}), data, classes)

@@ -21,7 +21,10 @@ class FitnessConfig(Checked):
     restarts: int = setting(20, "R, k-means runs averaged (Sec. 3.2.2: 20)", low=1)
     kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
-    labelled: str = setting("", "records of labelled videos for the weak fitness, of which the training part is used")
+    labelled: str = setting(
+        "", "records of labelled videos for the weak fitness, which uses their training part: for a benchmark with an "
+        "official test list, of its training videos alone",
+    )  # fmt: skip
     labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
     agree_with: str = setting(
@@ -54,4 +57,6 @@ class EvolutionConfig(Checked):
     rescore_seeds: int = setting(3, "fresh seeds for each of them", low=1)
     gpus_per_candidate: float = setting(0.0, "GPUs that a worker of Ray takes; may be a fraction", low=0)
     retries: int = setting(1, "further attempts at a candidate that diverged, ran out of memory or was lost", low=0)
-    max_failures: float = setting(0.75, "part of a generation that may fail before the search ends", low=0, high=1)
+    max_failures: float = setting(
+        0.75, "part of the last generations (10 candidates or more) that may fail before the search ends", low=0, high=1
+    )

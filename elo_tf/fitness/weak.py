@@ -22,8 +22,13 @@ def accuracy(assignment: np.ndarray, labels: np.ndarray, videos: np.ndarray) -> 
 
     Returns:
       [R] float64 in [0,1]; chance is the part of the most frequent label.
+
+    Raises:
+      ValueError: a label is negative, as that of a clip without one is.
     """
     assignment, labels = np.asarray(assignment), np.asarray(labels)
+    if (labels < 0).any():
+        raise ValueError("clips without a label cannot be judged")
     _, order = np.unique(videos, return_inverse=True)
     half = order % 2 == 0
     return np.array([(_right(own, labels, half) + _right(own, labels, ~half)) / len(labels) for own in assignment])

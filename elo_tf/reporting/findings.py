@@ -46,11 +46,13 @@ class Winner:
       candidate: Its number.
       lambdas: [G].
       results: Under each fresh seed, or of its only training; each with a value.
+      confirmed: Whether it was feasible under every fresh seed; None where no loss was trained again.
     """
 
     candidate: int
     lambdas: np.ndarray
     results: Tuple[Result, ...]
+    confirmed: Optional[bool] = None
 
     @property
     def values(self) -> Tuple[float, ...]:
@@ -75,7 +77,8 @@ class Winner:
         """Its value with the standard error, and what that is over."""
         count, restarts = len(self.results), self.results[0].restarts
         over = f"{count} fresh seeds" if count > 1 else f"{restarts} restarts of k-means"
-        return f"{with_error(self.value, self.error)} s.e. over {over}"
+        doubt = "; no finalist was feasible under every fresh seed" if self.confirmed is False else ""
+        return f"{with_error(self.value, self.error)} s.e. over {over}{doubt}"
 
 
 def with_error(value: float, error: Optional[float]) -> str:
@@ -123,11 +126,15 @@ def winner(journal: Journal) -> Optional[Winner]:
     None where no candidate is feasible.
     """
     finalists = journal.finalists()
-    if finalists and not finalists.due() and np.isfinite(finalists.means()).any():
+    trained_again = bool(finalists) and not finalists.due()
+    if trained_again and np.isfinite(finalists.means()).any():
         place = int(np.argmin(finalists.means()))
-        return Winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place])
+        return Winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place], confirmed=True)
     ranked = ranking(journal.generations())
-    return Winner(ranked[0].candidate, ranked[0].lambdas, (ranked[0].result,)) if ranked else None
+    if not ranked:
+        return None
+    best = ranked[0]
+    return Winner(best.candidate, best.lambdas, (best.result,), confirmed=False if trained_again else None)
 
 
 def reasons(results: Sequence[Optional[Result]]) -> List[Tuple[str, int, str]]:

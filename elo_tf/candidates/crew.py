@@ -156,7 +156,8 @@ class Crew:
         while not (heard := self._engine.wait(list(awaited), _PATIENCE_SECONDS)):
             if not any(member.ready for member in self._members):
                 print(
-                    f"No worker is ready after {_PATIENCE_SECONDS:g} s; waiting: is there room for one in the cluster?",
+                    f"No worker is ready after {_PATIENCE_SECONDS:g} s: they are still being built, or a cluster has "
+                    "no room for them; waiting ...",
                     flush=True,
                 )
         return [awaited[worker] for worker in heard]

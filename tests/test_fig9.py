@@ -279,5 +279,5 @@ def test_the_experiment_runs_at_its_smoke_size():
     command = [sys.executable, "-m", "experiments.fig9", "--smoke"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "(sum over 6 trainings)" in done.stdout  # Four losses, two of them twice.
+    assert "\n6 trainings; of the first" in done.stdout  # Four losses, two of them twice.
     assert "## Variants of the fitness" in done.stdout and "zipf standardise_l2 within" in done.stdout

@@ -17,8 +17,7 @@ _LEAST = 3
 
 def too_many(journal: Journal, share: float) -> bool:
     """Whether more than a share of the last candidates failed, and no run of the command has ended with that yet."""
-    judged = _judged(journal)
-    return bool(judged) and judged[-1].complete and len(_reasons(judged)) > share * max(_size(judged), _LEAST)
+    return bool(_failing(journal, share))
 
 
 def check(journal: Journal, share: float) -> None:
@@ -31,9 +30,9 @@ def check(journal: Journal, share: float) -> None:
     Raises:
       InputError: too many failed.
     """
-    if not too_many(journal, share):
+    judged = _failing(journal, share)
+    if not judged:
         return
-    judged = _judged(journal)
     reasons, first, last = _reasons(judged), judged[0].index, judged[-1].index
     where = f"generation {last}" if first == last else f"generations {first} to {last}"
     journal.note(_note(judged[-1]), len(reasons))
@@ -44,14 +43,15 @@ def check(journal: Journal, share: float) -> None:
     )
 
 
-def _judged(journal: Journal) -> List[Generation]:
-    """The generations that count, in order."""
+def _failing(journal: Journal, share: float) -> List[Generation]:
+    """The generations that count, in order, where too many of them failed; else none."""
     judged: List[Generation] = []
     for generation in reversed(journal.generations()):
         if _note(generation) in journal.notes or _size(judged) >= _JUDGED:
             break
         judged.insert(0, generation)
-    return judged
+    is_over = judged and judged[-1].complete
+    return judged if is_over and len(_reasons(judged)) > share * max(_size(judged), _LEAST) else []
 
 
 def _size(generations: Sequence[Generation]) -> int:

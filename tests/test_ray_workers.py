@@ -1,5 +1,6 @@
 """Workers on a real Ray cluster of two nodes on this machine: the same answers, and what a lost node costs."""
 
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -25,17 +26,26 @@ pytestmark = pytest.mark.slow
 ROOT = str(pathlib.Path(__file__).parents[1])
 
 
+@contextlib.contextmanager
+def one_node(monkeypatch, **resources):
+    """A cluster of one node, with these resources whether they are there or not."""
+    monkeypatch.setenv("PYTHONPATH", ROOT)  # The processes of the cluster import the tests' handlers.
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **resources})
+    try:
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
 @pytest.fixture
 def cluster(monkeypatch):
     """Two nodes of one core each."""
-    monkeypatch.setenv("PYTHONPATH", ROOT)  # The processes of the cluster import the tests' handlers.
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()
+    with one_node(monkeypatch, num_cpus=1) as cluster:
+        cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        yield cluster
 
 
 def test_answers_errors_and_losses_are_those_of_local_workers(cluster):
@@ -120,14 +130,7 @@ def test_videos_to_evolved_loss_by_the_commands_on_a_cluster_that_loses_a_node(c
 
 
 def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
-    monkeypatch.setenv("PYTHONPATH", ROOT)
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    # Ray does not look whether they are there.
-    machine = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 2, "include_dashboard": False}
-    )
-
-    def seen(gpus):
+    def seen(machine, gpus):
         with workers.parse("ray", machine.address, gpus) as engine:
             crew = [engine.start(Arithmetic, (6,)) for _ in range(min(engine.count, 4))]
             for worker in crew:
@@ -135,37 +138,27 @@ def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
                 worker.send("gpus")
             return engine.count, sorted(worker.receive() for worker in crew)
 
-    try:
-        assert seen(1) == (2, ["0", "1"]) and seen(0.5) == (4, ["0", "0", "1", "1"])
+    with one_node(monkeypatch, num_cpus=4, num_gpus=2) as machine:
+        assert seen(machine, 1) == (2, ["0", "1"]) and seen(machine, 0.5) == (4, ["0", "0", "1", "1"])
         assert "GPUs" not in capsys.readouterr().out
-        assert seen(0) == (4, ["-1"] * 4)
+        assert seen(machine, 0) == (4, ["-1"] * 4)
         assert "The 2 GPUs of the Ray cluster are not used; see --gpus_per_candidate" in capsys.readouterr().out
         with pytest.raises(InputError, match="--gpus_per_candidate=3 is too much"):
-            seen(3)
+            seen(machine, 3)
         with pytest.raises(InputError, match="--gpus_per_candidate=1e-05 is refused by Ray"):
-            seen(0.00001)
-    finally:
-        ray.shutdown()
-        machine.shutdown()
+            seen(machine, 0.00001)
 
 
 def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):
     # Ray ends the newest worker of a machine whose memory is fuller than this.
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
-    monkeypatch.setenv("PYTHONPATH", ROOT)
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    small = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        with workers.parse("ray", small.address) as engine:
-            worker = engine.start(Arithmetic, (6,))
-            with pytest.raises(workers.LostError, match="OutOfMemoryError"):
-                worker.receive()
-                worker.send("sleep")
-                worker.receive()
-    finally:
-        ray.shutdown()
-        small.shutdown()
+    with one_node(monkeypatch, num_cpus=1) as small, workers.parse("ray", small.address) as engine:
+        worker = engine.start(Arithmetic, (6,))
+        with pytest.raises(workers.LostError, match="OutOfMemoryError"):
+            worker.receive()
+            worker.send("sleep")
+            worker.receive()
 
 
 def test_no_cluster_is_one_clear_line():

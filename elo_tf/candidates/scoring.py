@@ -124,7 +124,5 @@ def _open_labelled(data: DataConfig, fitness: FitnessConfig) -> Optional[Reader]
     manifest = Manifest.load(fitness.labelled)
     if len(manifest.labels) < 2:
         raise InputError(f"--labelled={fitness.labelled} has fewer than two labels; convert it with --labels=folders")
-    places = {label: place for place, label in enumerate(manifest.labels)}
-    usable = [line for line in manifest.usable if line["split"] == "train" and line["label"] in places]
-    classes = {line["id"]: places[line["label"]] for line in usable}
-    return Reader.open(fitness.labelled, "train", frozenset({("now", "rgb")}), data, classes)
+    needs = frozenset({("now", "rgb")})
+    return Reader.open(fitness.labelled, "train", needs, data, manifest.classes("train"))

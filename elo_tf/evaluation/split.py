@@ -88,17 +88,8 @@ class Split:
 
 def of_folders(manifest: Manifest) -> Split:
     """The two parts that `prepare` made: training and held-out videos that have a label."""
-    classes = tuple(manifest.labels)
-    places = {name: place for place, name in enumerate(classes)}
-    parts = {
-        part: tuple(
-            LabelledVideo(line["id"], places[line["label"]])
-            for line in manifest.usable
-            if line["split"] == part and line["label"]
-        )
-        for part in ("train", "holdout")
-    }
-    return Split("holdout", classes, parts["train"], parts["holdout"])
+    parts = (tuple(LabelledVideo(*each) for each in manifest.classes(part).items()) for part in ("train", "holdout"))
+    return Split("holdout", tuple(manifest.labels), *parts)
 
 
 def digest(split: Split) -> str:

@@ -178,6 +178,12 @@ class Manifest:
         """The labels in sorted order; a label's place is its class."""
         return sorted({video["label"] for video in self.usable} - {""})
 
+    def classes(self, split: str) -> Dict[str, int]:
+        """Id -> class of the usable videos of a split that have a label."""
+        places = {label: place for place, label in enumerate(self.labels)}
+        labelled = (video for video in self.usable if video["split"] == split and video["label"])
+        return {video["id"]: places[video["label"]] for video in labelled}
+
     @property
     def counts(self) -> Dict[str, int]:
         """Videos: `train`, `holdout`, `refused`, and `sound`, those of the first two that have it."""

@@ -104,11 +104,10 @@ class World:
         return cls(**{**fields, "candidates": tuple(candidates)})
 
 
-def _pairs(candidates: Sequence[Candidate], score: str, target: str) -> Tuple[np.ndarray, np.ndarray]:
-    """Both numbers of the candidates that have them."""
-    pairs = np.array([[each.goodness(score), each.goodness(target)] for each in candidates]).reshape(-1, 2)
-    pairs = pairs[np.isfinite(pairs).all(axis=1)]
-    return pairs[:, 0], pairs[:, 1]
+def _columns(candidates: Sequence[Candidate], *names: str) -> Tuple[np.ndarray, ...]:
+    """These numbers of the candidates that have all of them, [n] each."""
+    rows = np.array([[each.goodness(name) for name in names] for each in candidates]).reshape(-1, len(names))
+    return tuple(rows[np.isfinite(rows).all(axis=1)].T)
 
 
 def pearson(candidates: Sequence[Candidate], score: str, target: str) -> Tuple[float, float, float]:
@@ -121,9 +120,14 @@ def spearman(candidates: Sequence[Candidate], score: str, target: str) -> Tuple[
     return _with_ends(rank_statistics.spearman, candidates, score, target)
 
 
-def _with_ends(statistic: Callable, candidates: Sequence[Candidate], score: str, target: str):
-    pairs = _pairs(candidates, score, target)
-    return (statistic(*pairs), *rank_statistics.interval(statistic, *pairs))
+def partial_spearman(candidates: Sequence[Candidate], score: str, target: str, held: str) -> Tuple[float, float, float]:
+    """Spearman's rho between a score and what it is held against among losses of equal `held`, and its interval."""
+    return _with_ends(rank_statistics.partial_spearman, candidates, score, target, held)
+
+
+def _with_ends(statistic: Callable, candidates: Sequence[Candidate], *names: str) -> Tuple[float, float, float]:
+    columns = _columns(candidates, *names)
+    return (statistic(*columns), *rank_statistics.interval(statistic, *columns))
 
 
 def picked(candidates: Sequence[Candidate], score: str, truth: str, gated: bool) -> float:
@@ -169,6 +173,6 @@ def gates(world: World) -> List[Dict[str, float]]:
 
 def mean_rho(found: Sequence[World], name: str) -> float:
     """Mean of Spearman's rho of a score with 1-layer accuracy, over the worlds in which it was measured; else NaN."""
-    pairs = [_pairs(world.first, name, "true/linear") for world in found]
+    pairs = [_columns(world.first, name, "true/linear") for world in found]
     values = [rank_statistics.spearman(*each) for each in pairs if len(each[0])]
     return float(np.mean(values)) if values else math.nan

@@ -15,6 +15,7 @@ from experiments.fig9_analysis import (
     gates,
     mean_rho,
     noise,
+    partial_spearman,
     pearson,
     picked,
     spearman,
@@ -36,6 +37,7 @@ def write(world: World) -> str:
     for name, own in groups.items():
         lines += ["", f"## Correlation, {name} ({len(own)} losses): Pearson r; Spearman rho", ""]
         lines += table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in FITNESSES])
+    lines += ["", "## What the scores read besides: the effective rank of the features", "", *_ranks(world)]
     lines += ["", f"## Best of {PICKED_OF} losses by each fitness", "", *_picks(world)]
     lines += ["", "## The same losses under other seeds", "", *_noises(world)]
     lines += ["", "## Variants of the fitness", "", *_variants(world)]
@@ -56,6 +58,19 @@ def _cells(candidates: Sequence[Candidate], score: str) -> List[str]:
         else ""
         for target in TARGETS
     ]
+
+
+def _ranks(world: World) -> List[str]:
+    """How far a score only tells features of few dimensions from those of many, of which the search knows anyway."""
+    rank, truth = "effective_rank", "true/linear"
+    head = ["fitness", "rho, effective rank", "rho, 1-layer", "rho, 1-layer, at equal effective rank"]
+    rows = [
+        [name]
+        + [with_interval(spearman(world.first, name, target)) for target in (rank, truth)]
+        + [with_interval(partial_spearman(world.first, name, truth, rank))]
+        for name in FITNESSES
+    ]
+    return table(head, rows)
 
 
 def _picks(world: World) -> List[str]:

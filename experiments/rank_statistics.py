@@ -28,17 +28,26 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     return pearson(ranks(first), ranks(second))
 
 
-def interval(
-    statistic: Callable[[np.ndarray, np.ndarray], float], first: np.ndarray, second: np.ndarray, seed: int = 0
-) -> Tuple[float, float]:
-    """Percentile interval of a statistic of pairs at `LEVEL`, by resampling the pairs with replacement.
+def partial_spearman(first: np.ndarray, second: np.ndarray, held: np.ndarray) -> float:
+    """Spearman's rho of two at equal values of a third: the partial correlation of their ranks.
+
+    (r12 - r13 r23) / sqrt((1 - r13^2) (1 - r23^2)); NaN where a correlation does not exist or the third is one of them.
+    """
+    both, one, other = spearman(first, second), spearman(first, held), spearman(second, held)
+    rest = (1 - one**2) * (1 - other**2)
+    return float((both - one * other) / np.sqrt(rest)) if rest > 1e-12 else float("nan")
+
+
+def interval(statistic: Callable[..., float], *columns: np.ndarray, seed: int = 0) -> Tuple[float, float]:
+    """Percentile interval of a statistic of tuples, such as pairs, at `LEVEL`, by resampling them with replacement.
 
     Draws in which the statistic does not exist are left out; both ends are NaN where no draw has it.
     """
     generator = np.random.default_rng(seed)
-    first, second = np.asarray(first), np.asarray(second)
-    drawn = generator.integers(len(first), size=(DRAWS, len(first))) if len(first) else np.zeros([1, 0], int)
-    values = np.array([statistic(first[own], second[own]) for own in drawn])
+    columns = tuple(map(np.asarray, columns))
+    count = len(columns[0])
+    drawn = generator.integers(count, size=(DRAWS, count)) if count else np.zeros([1, 0], int)
+    values = np.array([statistic(*(column[own] for column in columns)) for own in drawn])
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")

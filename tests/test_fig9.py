@@ -54,6 +54,19 @@ def test_no_correlation_with_a_constant():
     assert np.isnan(rank_statistics.interval(rank_statistics.pearson, np.ones(5), np.arange(5))).all()
 
 
+def test_the_partial_correlation_is_that_of_what_the_third_leaves_of_the_ranks():
+    random = np.random.default_rng(3)
+    held = random.standard_normal(50)
+    first, second = (held + random.standard_normal(50) for _ in range(2))
+    columns = [stats.rankdata(values) for values in (first, second, held)]
+    left = [np.polyval(np.polyfit(columns[2], own, 1), columns[2]) - own for own in columns[:2]]
+    expected = stats.pearsonr(*left)[0]
+    assert rank_statistics.partial_spearman(first, second, held) == pytest.approx(expected)
+    assert expected < 0.6 * rank_statistics.spearman(first, second)  # Most of it was the third.
+    assert math.isnan(rank_statistics.partial_spearman(first, second, first))
+    assert math.isnan(rank_statistics.partial_spearman(first[:2], second[:2], held[:2]))
+
+
 def test_an_interval_covers_as_often_as_it_says():
     # True r of x and x + noise of the same size: sqrt(1/2).
     inside = 0
@@ -174,6 +187,7 @@ def synthetic(part="choose", count=60, error=0.0, name="main:0"):
                 "true/linear": own,
                 "feature_deviation": 0.5,
             }
+            measured["effective_rank"] = 30 + 10 * measured["zipf"] + number % 5
             variants = {"base": -measured["zipf_scale_free"], "other": own, "worse": random.random()}
             kind = ("single", "uniform", "sparse")[number % 3] if number else "ones"
             reason = "learned nothing: agreement" if own < 0.12 else None
@@ -194,6 +208,20 @@ def test_what_is_the_truth_correlates_fully():
         best = fig9_analysis.picked(world.first, "agreement", "true/linear", gated)
         assert best == fig9_analysis.picked(world.first, "true/linear", "true/linear", gated)
         assert best > fig9_analysis.picked(world.first, "zipf", "true/linear", gated)
+
+
+def test_tables_tell_a_score_of_the_rank_from_one_of_the_truth():
+    lines = fig9_tables.write(synthetic()).splitlines()
+    first = lines.index("## What the scores read besides: the effective rank of the features") + 4
+    rows = {
+        line.split("|")[1].strip(): [float(cell.split()[0]) for cell in line.split("|")[2:5]]
+        for line in lines[first : first + 5]
+    }
+    assert set(rows) == set(fig9_analysis.FITNESSES)
+    assert (
+        rows["zipf"][0] < -0.8 and abs(rows["zipf"][1]) < 0.3
+    )  # Less of it is better, and goes with fewer dimensions.
+    assert abs(rows["agreement"][0]) < 0.3 and rows["agreement"][1:] == [1, 1]
 
 
 def test_a_gate_that_stops_the_best_does_not_hide_how_good_they_are():

@@ -33,14 +33,16 @@ def make_strategy(evolution: EvolutionConfig, dimensions: int, seed: int, vector
         raise InputError(f"--strategy={evolution.strategy}: {error}") from None
 
 
-def make_rungs(evolution: EvolutionConfig, steps: int) -> Rungs:
-    """How long candidates are trained, up to a full length of `steps`.
+def make_rungs(evolution: EvolutionConfig, steps: int, population: int) -> Rungs:
+    """How long the candidates of a round of `population` are trained, up to a full length of `steps`.
 
     Raises:
-      InputError: there are no such rungs.
+      InputError: there are no such rungs, or as many candidates would go on from one as take part in it.
     """
     try:
-        return Rungs.of(steps, evolution.rungs, evolution.reduction)
+        rungs = Rungs.of(steps, evolution.rungs, evolution.reduction)
+        rungs.check(population)
+        return rungs
     except ValueError as error:
         raise InputError(f"--rungs={evolution.rungs}: {error}") from None
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
 
 from elo_tf.candidates.trial import failure
 from elo_tf.config import EvolutionConfig, FitnessConfig, InputError, TaskConfig, TrainConfig
+from elo_tf.evolution.base import strategies
 from elo_tf.record.generation import Result
 from elo_tf.record.header import MAY_DIFFER
 from elo_tf.record.journal import Journal
@@ -15,22 +17,25 @@ from elo_tf.reporting import exhibit
 from elo_tf.reporting.exhibit import Exhibit
 from elo_tf.reporting.findings import winner
 from elo_tf.rounds import Search
-from elo_tf.strategy import make_strategy
+from elo_tf.strategy import make_rungs, make_strategy
 
 NAMES = ("rgb/shuffle", "rgb/predict")
 
 
 class ArithmeticCrew:
-    """Values fall from candidate to candidate, and are worse under fresh seeds; `lost` attempts at an exhibit fail."""
+    """Values fall from candidate to candidate, and are worse under fresh seeds; `lost` attempts at an exhibit fail.
 
-    def __init__(self, lost=0, attempts=1, fails=()):
+    Candidates in `fails` are lost, and so are all trainings of `longest` steps or more.
+    """
+
+    def __init__(self, lost=0, attempts=1, fails=(), longest=math.inf):
         self.ran, self.exhibited = [], []
-        self._lost, self._attempts, self._fails = lost, attempts, fails
+        self._lost, self._attempts, self._fails, self._longest = lost, attempts, fails, longest
 
     def run(self, trials):
         for trial in trials:
             self.ran.append((trial.candidate, trial.seed))
-            if trial.candidate in self._fails:
+            if trial.candidate in self._fails or trial.steps >= self._longest:
                 yield trial, failure(trial, "worker lost", 1.0, 1), ()
                 continue
             value = 1 / (1 + trial.candidate) + 10 * (trial.seed > 0)
@@ -45,15 +50,15 @@ class ArithmeticCrew:
         return Exhibit(np.float32(trial.lambdas), np.ones(1), np.zeros(1), np.ones(1), pictures, names)
 
 
-def search(directory, crew, strategy="random", **settings):
+def search(directory, crew, strategy="random", names=NAMES, **settings):
     """Runs what is left of a search; returns its journal."""
     directory.mkdir(exist_ok=True)
     evolution = EvolutionConfig(strategy=strategy, **{"population": 4, **settings})
     configs = TaskConfig(), FitnessConfig(), TrainConfig(steps=9), evolution
     flat = {name: value for own in configs for name, value in dataclasses.asdict(own).items()}
-    header = {"seed": 0, "names": NAMES, "settings": flat}
+    header = {"seed": 0, "names": names, "settings": flat}
     with Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
-        run = Search(journal, evolution, directory, make_strategy(evolution, len(NAMES), 0))
+        run = Search(journal, evolution, directory, make_strategy(evolution, len(names), 0))
         if run.is_left():
             run.run(crew)
     return journal
@@ -106,16 +111,45 @@ def test_clusters_of_a_training_that_came_to_nothing_are_not_saved(tmp_path, cap
     assert "the report shows no clusters" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("strategy", sorted({*strategies()} - {"fixed"}))
+def test_a_search_that_goes_on_from_its_journal_asks_for_what_an_unbroken_one_does(tmp_path, strategy):
+    settings = {"rescore": 0, "pool": 8, "tournament_size": 3, "names": tuple("abcde")}
+    whole = search(tmp_path / "whole", ArithmeticCrew(fails={2, 9}), strategy, generations=6, **settings)
+    for generations in (1, 4, 6):
+        crew = ArithmeticCrew(fails={2, 9})
+        parts = search(tmp_path / "parts", crew, strategy, generations=generations, **settings)
+    assert [candidate for candidate, _ in crew.ran] == list(range(16, 24))
+    for one, other in zip(whole.generations(), parts.generations()):
+        np.testing.assert_array_equal(one.lambdas, other.lambdas)
+    assert len(parts.generations()) == 6 and parts.results() == whole.results()
+
+
 def test_rounds_of_one_child_are_judged_by_the_last_ten(tmp_path):
     settings = {"population": 1, "generations": 40, "rescore": 0}
     search(tmp_path / "few", ArithmeticCrew(fails={0, 7, *range(20, 27)}), "tournament", **settings)
     crew = ArithmeticCrew(fails=range(20, 40))
     # Of the candidates 18 to 27 the last eight failed: .8 of ten, and .7 of ten before.
     with pytest.raises(
-        InputError, match="^8 of 10 candidates of generations 18 to 27 failed, more than --max_failures"
+        InputError, match="^8 of 10 trainings of 9 steps in generations 18 to 27 failed, more than --max_failures"
     ):
         search(tmp_path / "many", crew, "tournament", **settings)
     assert crew.ran[-1] == (27, 0)
     # What is asked anew is judged anew.
-    with pytest.raises(InputError, match="^3 of 3 candidates of generations 28 to 30 failed"):
+    with pytest.raises(InputError, match="^3 of 3 trainings of 9 steps in generations 28 to 30 failed"):
         search(tmp_path / "many", crew, "tournament", **settings)
+
+
+def test_trainings_in_full_that_all_fail_end_a_search_whose_short_ones_do_not(tmp_path):
+    settings = {"population": 6, "rungs": 2, "generations": 9, "rescore": 0}
+    message = "^4 of 4 trainings of 9 steps in generations 0 to 1 failed"
+    with pytest.raises(InputError, match=message):
+        search(tmp_path, ArithmeticCrew(longest=9), **settings)
+    search(tmp_path / "mended", ArithmeticCrew(longest=10), **settings)
+
+
+@pytest.mark.parametrize("population, rungs", [(1, 2), (3, 3), (2, 4)])
+def test_rungs_from_which_none_is_left_out_are_refused(population, rungs):
+    with pytest.raises(InputError, match=f"--rungs={rungs}: of {population} candidates .* larger --population"):
+        make_rungs(EvolutionConfig(rungs=rungs), 900, population)
+    assert make_rungs(EvolutionConfig(rungs=rungs), 900, 3**rungs).steps[-1] == 900
+    assert make_rungs(EvolutionConfig(), 900, 1).steps == (900,)

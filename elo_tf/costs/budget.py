@@ -216,7 +216,7 @@ def count_search(plan: Plan, names: Tuple[str, ...]) -> Search:
     """
     evolution, steps = plan.evolution, plan.train.steps
     strategy = make_strategy(evolution, len(names), 0, fixed_vectors(evolution, names, plan.task.loss_units))
-    rungs = make_rungs(evolution, steps)
+    rungs = make_rungs(evolution, steps, strategy.population)
     limit = strategy.limit / strategy.population
     rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)
     fresh = (evolution.rescore + 1) * evolution.rescore_seeds if evolution.rescore else 0

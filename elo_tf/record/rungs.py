@@ -43,6 +43,15 @@ class Rungs:
             )
         return cls(lengths, reduction)
 
+    def check(self, candidates: int) -> None:
+        """Raises `ValueError` where from some rung none of so many candidates would be left out."""
+        rooms = [self._room(rung, candidates) for rung in range(len(self.steps))]
+        if len(set(rooms)) < len(rooms):
+            raise ValueError(
+                f"of {candidates} candidates {rooms} would take part in the rungs, so that one leaves none out; give "
+                "fewer rungs or a larger --population"
+            )
+
     def trainings(self, candidates: int) -> int:
         """How many trainings a generation takes if enough of its candidates are feasible."""
         return sum(self._room(rung, candidates) for rung in range(len(self.steps)))

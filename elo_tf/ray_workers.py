@@ -8,7 +8,7 @@ path.
 import collections
 import os
 import socket
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from elo_tf.config import InputError
 from elo_tf.workers import Engine, Handler, LostError, Worker, answer
@@ -21,11 +21,11 @@ class RayEngine(Engine):
 
     Args:
       address: Of the cluster; `auto` is the one that this machine belongs to.
-      count: Workers at a time; 0 is as many as the cluster has room for now.
+      count: Workers at a time, for which there may be room later; 0 is as many as the cluster has room for now.
       gpus: That each worker takes; may be a fraction.
 
     Raises:
-      InputError: Ray is not installed, or there is no cluster at this address, or none with such GPUs.
+      InputError: Ray is not installed, there is no cluster at this address, or no room in it for a worker.
     """
 
     def __init__(self, address: str, count: int, gpus: float):
@@ -39,11 +39,14 @@ class RayEngine(Engine):
             ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
         except (OSError, ValueError, RuntimeError) as error:  # The last of another version of Ray or Python there.
             raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
-        have = ray.cluster_resources()
-        room = int(have.get("GPU", 0) / gpus) if gpus else int(have.get("CPU", 0))
-        if not room:
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        devices = sum(machine.get("GPU", 0) for machine in machines)
+        room = sum(_room(machine, gpus) for machine in machines)
+        if not room and not count:
+            wanted = f"a core and --gpus_per_candidate={gpus:g}" if gpus else "a core"
             raise InputError(
-                f"the Ray cluster has {have.get('GPU', 0):g} GPUs; --gpus_per_candidate={gpus:g} is too much"
+                f"no machine of the Ray cluster has {wanted} for a worker (there are {devices:g} GPUs); if such are "
+                "still to come, say how many workers with --workers=ray:N"
             )
         self.count = count or room
         try:
@@ -51,8 +54,8 @@ class RayEngine(Engine):
         except ValueError as error:
             raise InputError(f"--gpus_per_candidate={gpus:g} is refused by Ray: {error}") from None
         self._gpus = gpus
-        if have.get("GPU") and not gpus:
-            print(f"The {have['GPU']:g} GPUs of the Ray cluster are not used; see --gpus_per_candidate", flush=True)
+        if devices and not gpus:
+            print(f"The {devices:g} GPUs of the Ray cluster are not used; see --gpus_per_candidate", flush=True)
         self._workers: List[RayWorker] = []
 
     def start(self, build: Callable[..., Handler], arguments: Tuple) -> "RayWorker":
@@ -83,6 +86,14 @@ class RayEngine(Engine):
         for worker in self._workers:
             worker.kill()
         self._workers = []
+
+
+def _room(machine: Mapping[str, float], gpus: float) -> int:
+    """How many workers of one core and so many GPUs a machine takes; a fraction is of one GPU, as Ray gives it."""
+    cores, devices = int(machine.get("CPU", 0)), machine.get("GPU", 0)
+    if not gpus:
+        return cores
+    return min(cores, int(devices // gpus) if gpus >= 1 else int(devices) * int(1 / gpus + 1e-6))
 
 
 def _check_reachable(address: str) -> None:

@@ -22,11 +22,25 @@ class Handler:
         self.folder = pathlib.Path(folder)
         if (self.folder / "stillborn").exists():
             os._exit(3)
+        if (self.folder / "room").exists() and not self._takes_room():
+            with open(self.folder / "deaths", "a") as file:
+                file.write("x")
+            os._exit(3)
         for name in ("short of memory", "short of memory once"):
             if (self.folder / name).exists():
                 if name.endswith("once"):
                     (self.folder / name).unlink()
                 raise MemoryError("no room for a tower")
+
+    def _takes_room(self):
+        """Whether there was room for this one too, of as many as the file says."""
+        for number in range(int((self.folder / "room").read_text())):
+            try:
+                (self.folder / f"place {number}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return True
+        return False
 
     def __call__(self, message):
         method, arguments = message
@@ -52,6 +66,10 @@ class Handler:
             return Outcome(Fitness(None, "not finite: rgb/shuffle at step 3", None, 2, {}), True, {}, {})
         if kind == 0.4:
             raise OSError(28, "No space left on device")
+        if kind == 0.6:
+            while not (self.folder / "deaths").exists() or (self.folder / "deaths").stat().st_size < times:
+                time.sleep(0.05)
+            time.sleep(1.0)  # Until the crew knows of them.
         time.sleep(0.01)
         value = trial.candidate / 7 + trial.steps + trial.order_seed
         return Outcome(
@@ -137,6 +155,21 @@ def test_a_worker_that_cannot_be_built_is_built_again_some_times(tmp_path):
     with Crew(LocalEngine(2), Handler, (str(tmp_path),), retries=9) as crew:
         with pytest.raises(InputError, match=r"3 workers died .* \(MemoryError: no room for a tower\).*--workers"):
             results(crew, PLAIN)
+
+
+def test_those_that_could_start_go_on_without_those_that_cannot(tmp_path, capsys):
+    (tmp_path / "room").write_text("2")
+    with Crew(LocalEngine(3), Handler, (str(tmp_path),), retries=0) as crew:
+        found = results(crew, *[(0.6, 3)] * 3)
+        assert [found[number].value for number in range(3)] == [number / 7 + 5 for number in range(3)]
+        assert crew.size == 2
+        assert len(results(crew, *[PLAIN] * 5)) == 5
+    said = capsys.readouterr().out
+    assert (
+        "3 workers died while they started (worker lost (exit status 3)); is there memory for 3? Going on with 2"
+        in said
+    )
+    assert (tmp_path / "deaths").stat().st_size == 3
 
 
 def test_that_no_worker_is_ready_is_said(tmp_path, monkeypatch, capsys):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from elo_tf import workers
+from elo_tf import ray_workers, workers
 from elo_tf.candidates.crew import Crew
 from elo_tf.candidates.trial import Trial
 from elo_tf.config import IngestConfig, InputError
@@ -125,7 +125,7 @@ def test_videos_to_evolved_loss_by_the_commands_on_a_cluster_that_loses_a_node(c
         assert process.poll() is None
         cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
     assert process.returncode == 0
-    # Every result, whichever machine it came from; the header says which workers there were.
+    # Every result, whichever machine it came from.
     assert found(tmp_path / "there")[1:3] == found(tmp_path / "here")[1:3]
 
 
@@ -143,10 +143,36 @@ def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
         assert "GPUs" not in capsys.readouterr().out
         assert seen(machine, 0) == (4, ["-1"] * 4)
         assert "The 2 GPUs of the Ray cluster are not used; see --gpus_per_candidate" in capsys.readouterr().out
-        with pytest.raises(InputError, match="--gpus_per_candidate=3 is too much"):
+        with pytest.raises(InputError, match=r"no machine .* a core and --gpus_per_candidate=3 .*there are 2 GPUs"):
             seen(machine, 3)
         with pytest.raises(InputError, match="--gpus_per_candidate=1e-05 is refused by Ray"):
             seen(machine, 0.00001)
+
+
+@pytest.mark.parametrize(
+    "machine, gpus, workers_there",
+    [
+        ({"CPU": 4.0}, 0, 4),
+        ({"CPU": 4.0, "GPU": 2.0}, 0.4, 4),  # Two on each GPU: no worker has parts of two.
+        ({"CPU": 9.0, "GPU": 2.0}, 1 / 3, 6),
+        ({"CPU": 3.0, "GPU": 2.0}, 0.5, 3),  # Each takes a core.
+        ({"CPU": 9.0, "GPU": 5.0}, 2, 2),
+        ({"GPU": 2.0}, 1, 0),
+        ({}, 0, 0),
+    ],
+)
+def test_room_on_a_machine(machine, gpus, workers_there):
+    assert ray_workers._room(machine, gpus) == workers_there
+
+
+def test_a_cluster_without_cores_names_what_is_missing(monkeypatch):
+    with one_node(monkeypatch, num_cpus=0) as machine:
+        with pytest.raises(
+            InputError, match=r"no machine of the Ray cluster has a core for a worker .*--workers=ray:N"
+        ):
+            workers.parse("ray", machine.address, 0)
+        with workers.parse("ray:2", machine.address, 0) as engine:
+            assert engine.count == 2
 
 
 def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):

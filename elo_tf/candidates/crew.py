@@ -19,7 +19,7 @@ from elo_tf.config import InputError
 from elo_tf.record.generation import Result
 from elo_tf.workers import Engine, Handler, HandlerError, LostError, Worker
 
-# Workers that may be lost one after the other before they are ready.
+# Workers that may be lost one after the other before they are ready; then it is taken that no more can be had.
 _MAX_FALSE_STARTS = 3
 
 # After so long without any worker that is ready, and again each time, the user is told.
@@ -66,6 +66,7 @@ class Crew:
         self._build = build
         self._arguments = arguments
         self._retries = retries
+        self._size = engine.count
         self._members: List[_Member] = []
         self._false_starts = 0
         # Of errors in workers that were shown.
@@ -80,7 +81,7 @@ class Crew:
     @property
     def size(self) -> int:
         """Workers at a time."""
-        return self._engine.count
+        return self._size
 
     def call(self, method: str, *arguments: Any) -> Any:
         """What a method of the handler answers, in any worker; not to be used while trials run.
@@ -110,14 +111,14 @@ class Crew:
         """Runs trials side by side; yields each with its result and warnings as it ends.
 
         Raises:
-          InputError: workers keep dying before they are ready, or the input is bad.
+          InputError: workers keep dying before any is ready, or the input is bad.
           OSError: a worker cannot read or write.
         """
         todo = collections.deque(_Task(trial) for trial in trials)
         left = len(todo)
         while left:
             self._leave_lost()
-            self._fill(min(self._engine.count, left))
+            self._fill(min(self._size, left))
             self._deal(todo)
             for member in self._answering():
                 if not member.ready:
@@ -169,11 +170,14 @@ class Crew:
             member.ready, self._false_starts = True, 0
             return
         self._false_starts += 1
-        if self._false_starts >= _MAX_FALSE_STARTS:
-            raise InputError(
-                f"{_MAX_FALSE_STARTS} workers died while they started ({reason}); is there memory for "
-                f"{self._engine.count} of them? Use fewer --workers"
-            )
+        if self._false_starts < _MAX_FALSE_STARTS:
+            return
+        died = f"{_MAX_FALSE_STARTS} workers died while they started ({reason}); is there memory for {self._size}?"
+        if not any(other.ready for other in self._members):
+            raise InputError(f"{died} Use fewer --workers")
+        # Those that are there can end the search, and are not to lose what they are at.
+        self._size, self._false_starts = len(self._members), 0
+        print(f"{died} Going on with {self._size}", flush=True)
 
     def _collect(self, member: _Member) -> Tuple[_Task, Optional[Result], Tuple[str, ...]]:
         """What came of a member's task; no result where it is to be tried again."""

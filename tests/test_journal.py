@@ -74,6 +74,19 @@ def test_everything_comes_back_exactly(path):
     assert journal.notes == {"untrained_agreement": 0.25}
 
 
+def test_a_search_that_asked_for_nothing_may_begin_anew_with_other_settings(path):
+    with Journal.open(path, HEADER) as journal:
+        journal.note("untrained", {"zipf": 0.25})
+    other = {**HEADER, "seed": HEADER["seed"] + 1}
+    with Journal.open(path, other) as journal:
+        assert journal.notes == {} and journal.header["seed"] == other["seed"]
+        journal.note("untrained", {"zipf": 0.5})
+        journal.ask(vectors())
+    with pytest.raises(InputError, match="seed: was"):
+        Journal.open(path, HEADER)
+    assert Journal.read(path).notes == {"untrained": {"zipf": 0.5}}
+
+
 def test_fitness_of_a_generation_is_what_a_strategy_is_told(path):
     begin(path)
     first, second = Journal.read(path).generations()
@@ -355,7 +368,7 @@ def test_other_videos_or_labels_under_the_same_path_are_refused(path, tmp_path):
         return make_header(0, configs, HEADER["names"], Manifest.load(str(tmp_path / "records")), None)
 
     with Journal.open(path, header("jump"), MAY_DIFFER) as journal:
-        journal.note("untrained", {})
+        journal.ask(vectors())
     Journal.open(path, header("jump"), MAY_DIFFER).close()
     with pytest.raises(InputError, match="labelled_hash: was [0-9a-f]{16}, now [0-9a-f]{16}"):
         Journal.open(path, header("fall"), MAY_DIFFER)

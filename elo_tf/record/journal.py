@@ -4,7 +4,7 @@ One JSON object a line. A generation is one line, so that it is recorded whole o
 any of its candidates runs:
 
     {"record": "header", "version": 2, "seed": 0, "settings": {...}, "names": [...], "schema": "...", "packages": {...}}
-    {"record": "note", "name": "untrained_agreement", "value": 0.25}
+    {"record": "note", "name": "untrained", "value": {"zipf": 0.25, ...}}
     {"record": "asked", "generation": 0, "candidates": [0, 1], "lambdas": [[0.5, 0.1], [0.2, 0.9]]}
     {"record": "told", "candidate": 1, "steps": 6000, "seed": 0, "value": 0.31, "reason": null, "deviation": 0.01, ...}
     {"record": "finalists", "candidates": [1, 2], "lambdas": [[0.2, 0.9], [0.3, 0.3]], "seeds": [1001, 1002]}
@@ -46,7 +46,7 @@ class Journal:
     def open(cls, path: str, header: Mapping[str, Any], may_differ: Iterable[str] = ()) -> "Journal":
         """Begins a journal, or goes on with one; no other process can open it until it is closed.
 
-        A journal that holds nothing but its header is begun anew.
+        One of other settings that has asked for nothing yet is begun anew.
 
         Args:
           path: The file; its directory exists.
@@ -66,20 +66,30 @@ class Journal:
                 descriptor, f"{path} is in use by another search; wait for its end or use another run directory"
             )
             journal._load(cut=True)
-            if journal.header and not journal.last() and not journal.notes:
-                # Nothing came of it yet: what stopped that search at its start is perhaps mended by other settings.
-                os.ftruncate(descriptor, 0)
-                journal._history = History()
             if journal.header:
-                # Through JSON and back, so that a tuple equals the list that it has become in the file.
-                check_same(path, journal.header, json.loads(json.dumps(header)), set(may_differ))
-            else:
+                journal._check(header, may_differ)
+            if not journal.header:
                 journal._write({"record": "header", "version": VERSION, **header})
                 _synchronise_directory(path)
         except BaseException:
             journal.close()
             raise
         return journal
+
+    def _check(self, header: Mapping[str, Any], may_differ: Iterable[str]) -> None:
+        """Raises `InputError` where the journal was begun otherwise; empties it where it has asked for nothing yet.
+
+        What is noted by then can be measured again, and what stopped that search at its start is perhaps mended by
+        other settings.
+        """
+        try:
+            # Through JSON and back, so that a tuple equals the list that it has become in the file.
+            check_same(self.path, self.header, json.loads(json.dumps(header)), set(may_differ))
+        except InputError:
+            if self.last():
+                raise
+            os.ftruncate(self._descriptor, 0)
+            self._history = History()
 
     @classmethod
     def read(cls, path: str) -> "Journal":

@@ -241,11 +241,19 @@ def test_finalists_show_every_seed_their_mean_and_which_is_the_favourite(tmp_pat
     rows = [
         re.findall(r"<td[^>]*><span>(.*?)</span></td>", row) for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL)[1:]
     ]
+    # By hand: a standard deviation of .04 / sqrt 2, and two seeds.
     assert rows == [
-        ["1", "0.3100", "0.3500", "0.3300"],
+        ["1", "0.3100", "0.3500", "0.3300 ± 0.0200"],
         ["4 (the strategy&#x27;s favourite)", "0.5000", "infeasible", "–"],
     ]
     assert "seed 8" in text and "seed 9" in text
+
+
+@pytest.mark.parametrize("other, mark", [((0.33, 0.36), "0.3450 ± 0.0150 (tie)"), ((0.60, 0.61), "0.6050 ± 0.0050")])
+def test_finalists_that_cannot_be_told_from_the_best_are_ties(tmp_path, other, mark):
+    search(tmp_path, rounds=1)
+    text = standings.finalists(rescore(tmp_path, [(0.31, 0.35), other]))
+    assert "0.3300 ± 0.0200<" in text and f"{mark}<" in text
 
 
 def test_a_search_without_finalists_has_no_such_section(tmp_path):

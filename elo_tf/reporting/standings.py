@@ -1,5 +1,6 @@
 """The candidates of a search by their fitness, as sections of the report: the best of all, and the finalists."""
 
+import math
 from typing import List, Mapping, Optional, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from elo_tf.fitness.score import CHOICES, SCORES
 from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import page
-from elo_tf.reporting.findings import Ranked, heaviest, with_error
+from elo_tf.reporting.findings import TIE_ERRORS, Ranked, heaviest, with_error
 from elo_tf.reporting.quantity import agreed_with, quantity_of
 
 # Rows of the table of the best candidates.
@@ -71,19 +72,34 @@ def finalists(journal: Journal) -> str:
         rows.append([name, *map(_value, runs), mean])
     return page.section(
         "Finalists",
-        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds), "mean"], rows),
+        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds), "mean ± s.e."], rows),
         page.paragraph(
             "The best candidates, and the strategy's favourite, trained again with other orders of the clips and other "
-            "starts of k-means. The lowest mean wins. Bad: seeds differ by more than candidates do, or all are worse "
-            "than they were in the search, since the best of many is also the luckiest."
+            "starts of k-means. The lowest mean wins; a tie is less than two standard errors of the difference behind "
+            "it, and it is not known whether it is worse. Bad: seeds differ by more than candidates do, or all are "
+            "worse than they were in the search, since the best of many is also the luckiest."
         ),
     )
 
 
 def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
-    """Of each finalist, once it is known."""
-    known = [all(result and result.value is not None for result in own) for own in runs]
-    return [f"{np.mean([each.value for each in own]):.4f}" if whole else "–" for own, whole in zip(runs, known)]
+    """Of each finalist, once it is known: mean and standard error over the seeds, and whether it ties with the best."""
+    found = {}
+    for place, own in enumerate(runs):
+        values = [result.value for result in own if result and result.value is not None]
+        if len(values) == len(own):
+            error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+            found[place] = float(np.mean(values)), error
+    best = min(found, key=lambda place: found[place][0], default=None)
+    texts = []
+    for place in range(len(runs)):
+        if place not in found:
+            texts.append("–")
+            continue
+        (mean, error), (lowest, least) = found[place], found[best]
+        tie = place != best and None not in (error, least) and mean - lowest < TIE_ERRORS * math.hypot(error, least)
+        texts.append(with_error(mean, error).replace("+-", "±") + (" (tie)" if tie else ""))
+    return texts
 
 
 def _value(result: Optional[Result]) -> str:

@@ -177,7 +177,7 @@ def test_flat_fitness_neither_stops_nor_breaks_the_search(name, value):
 def test_goes_on_after_rounds_without_a_feasible_vector(name):
     strategy = create(name)
     rounds(strategy, 3, lambda vectors: np.full(len(vectors), math.inf))
-    np.testing.assert_allclose(strategy.mean(), 0.5, atol=0.5)
+    assert ((strategy.mean() >= 0) & (strategy.mean() <= 1)).all()
     record = rounds(strategy, 10, lambda vectors: vectors.sum(axis=1))
     assert strategy.mean().sum() <= np.median(asked(record).sum(axis=1))
 

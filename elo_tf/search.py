@@ -80,7 +80,7 @@ def main() -> None:
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
     strategy = make_strategy(evolution, len(names), run.seed, vectors)
-    make_rungs(evolution, train.steps)
+    make_rungs(evolution, train.steps, strategy.population)
     header = make_header(run.seed, configs, names, manifest, vectors)
     leave_gpus()
     engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
@@ -147,8 +147,8 @@ def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, d
     print(f"untrained tower: {', '.join(shown)}", flush=True)
     if "agreement" not in about.untrained:
         print(
-            "too few clips to score on have the modality of --agree_with: agreement is not measured, and not asked for "
-            "by the health gate",
+            "too few clips to score on have the modality of --agree_with, or all are alike in it: agreement is not "
+            "measured, and not asked for by the health gate",
             flush=True,
         )
 
@@ -169,8 +169,9 @@ def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> 
         candidates = sum(len(generation.candidates) for generation in journal.generations())
         reason = next(result.reason for result in journal.results() if result.value is None)
         raise InputError(
-            f"none of {candidates} candidates was feasible, so there is no evolved loss; first reason: {reason}; "
-            "try more --steps or another --learning_rate"
+            f"none of {candidates} candidates was feasible, so there is no evolved loss; first reason: {reason}; try "
+            "other --steps, another --learning_rate or, where the health gate refuses all, another --agree_with, "
+            "--agreement_margin or --min_deviation, each with a new --run_dir"
         )
     print(findings(journal, codes, directory))
 

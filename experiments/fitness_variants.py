@@ -3,8 +3,8 @@
     embeddings/<candidate>-<steps>-<seed>.npy -> normalise -> k-means -+-> p(c) -> KL to Zipf (- the same of a null)
     embeddings/reference.npz -> descriptors ----------------> k-means -+-> mutual information
 
-One setting is varied at a time, from the scale-free score and from agreement with the sound. Scores are such that more
-is better. A null has the features' covariance (`gaussian`) or their values in each dimension (`permuted`), and no
+One setting is varied at a time, from the scale-free score and from agreement with `--agree_with`. Scores are such that
+more is better. A null has the features' covariance (`gaussian`) or their values in each dimension (`permuted`), and no
 clusters: the difference is what clusters alone add.
 """
 

@@ -95,7 +95,7 @@ def measure(config: PlantedConfig, counts: Sequence[int], signals: Sequence[floa
     """Scores of all kinds of features, for each K of `counts`."""
     rows = []
     for clusters in counts:
-        scorer = Scorer(FitnessConfig(clusters=clusters, restarts=config.restarts))
+        scorer = Scorer(FitnessConfig(fitness="zipf", clusters=clusters, restarts=config.restarts))
 
         def score(features, classes, seed, scorer=scorer):
             return scorer.score(features, seed, classes).diagnostics

@@ -64,7 +64,7 @@ class Table4Config(Checked):
 
     worlds: Tuple[str, ...] = setting(("second:31:0",), "worlds to search on, LIST:SEED:NUISANCE")
     searchers: Tuple[str, ...] = setting(tuple(SEARCHERS), "which searchers")
-    fitnesses: Tuple[str, ...] = setting(FITNESSES[:1], f"what each of them searches by: {', '.join(FITNESSES)}")
+    fitnesses: Tuple[str, ...] = setting(("agreement",), f"what each of them searches by: {', '.join(FITNESSES)}")
     seeds: int = setting(3, "searches of each kind", low=1)
     budget: int = setting(66, "candidates whose training in full takes the steps that a search may use", low=4)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)

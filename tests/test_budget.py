@@ -186,12 +186,20 @@ def test_the_flags_of_the_paper_are_the_papers():
     assert (search[ModelConfig].backbone, final[ModelConfig].backbone) == ("r18", "r50")
     assert search[TrainConfig].learning_rate == final[FinalTrainConfig].learning_rate == 0.1
     assert search[TrainConfig].steps == 10_000 and search[EvolutionConfig].generations == 250
-    assert search[FitnessConfig].restarts == 20
+    assert (search[FitnessConfig].fitness, search[FitnessConfig].restarts) == ("zipf", 20)
+    assert search[FitnessConfig].clusters == search[TaskConfig].pseudo_labels == 400
     # 100 epochs of 2 million clips.
     assert final[FinalTrainConfig].steps * final[DataConfig].batch_size == 200e6
     # The evolved loss fits: the terms of both are the same, and so are the settings that make them.
     assert search[TaskConfig] == final[TaskConfig]
     assert search[ModelConfig].tasks == final[ModelConfig].tasks
+
+
+@pytest.mark.parametrize("path", sorted(FLAGFILES.glob("*.flags")), ids=lambda path: path.name)
+def test_a_flag_file_sets_each_flag_once(path):
+    # Of several the last would count, without a word.
+    names = [line.partition("=")[0] for line in path.read_text().splitlines() if line.startswith("--")]
+    assert names and len(set(names)) == len(names)
 
 
 @pytest.mark.slow

@@ -118,6 +118,29 @@ def _poisoned_reset(runner):
     return poisoned_reset
 
 
+def test_a_last_step_that_breaks_the_weights_is_a_divergence(runner, monkeypatch):
+    train = runner._train
+
+    def then_break(*arguments):
+        trained = train(*arguments)
+        for weights in runner.model.trainable_variables:
+            weights.assign(np.full(weights.shape, np.nan))
+        return trained
+
+    monkeypatch.setattr(runner, "_train", then_break)
+    outcome = runner.run([0.5, 0.5, 0.5])
+    assert outcome.diverged and outcome.fitness.reason.startswith("not finite: the features of")
+    monkeypatch.undo()
+    assert not runner.run([0.5, 0.5, 0.5]).diverged
+
+
+def test_terms_without_a_gradient_are_refused_when_units_are_measured(runner, monkeypatch):
+    for unit in (0.0, np.nan):
+        monkeypatch.setattr(runner._gradient_norms, "units", lambda _, unit=unit: dict.fromkeys(runner.names, unit))
+        with pytest.raises(InputError, match="rgb/reconstruct has no gradient to be measured in"):
+            runner.measure_units()
+
+
 def test_a_loss_that_leaves_rgb_alone_is_infeasible(runner):
     # All terms of this runner teach RGB, so that only nothing leaves it alone.
     outcome = runner.run([0.0, 0.0, 0.0])
@@ -206,11 +229,27 @@ def test_reference_ignores_videos_without_sound(settings, tmp_path):
 
 def test_without_sound_there_is_no_agreement(settings, tmp_path):
     records = str(videos.noise_records(tmp_path, silent=range(16)))
-    runner = CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records)))
+    by_zipf = dataclasses.replace(settings.fitness, fitness="zipf")
+    runner = CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records), fitness=by_zipf))
     assert runner.scoring.reference is None and "agreement" not in runner.untrained.diagnostics
-    by_agreement = dataclasses.replace(settings.fitness, fitness="agreement")
-    with pytest.raises(InputError, match="--fitness=agreement needs enough scoring clips with audio"):
-        CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records), fitness=by_agreement))
+    assert settings.fitness.fitness == "agreement"
+    message = "--fitness=agreement needs at least 4 scoring clips with audio, .*; give --agree_with=flow or another"
+    with pytest.raises(InputError, match=message):
+        CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records)))
+
+
+def test_clips_that_can_tell_nothing_are_no_reference(settings, tmp_path):
+    # Three clips for two clusters: two of them have nothing to agree about.
+    few = dataclasses.replace(settings.fitness, fitness="zipf", scoring_clips=3)
+    assert TowerScorer(settings.run, settings.data, few).reference is None
+    assert TowerScorer(settings.run, settings.data, dataclasses.replace(few, scoring_clips=4)).reference is not None
+    # Nothing moves in any of these.
+    for number in range(12):
+        videos.plain(tmp_path / "videos" / f"{number}.mp4", frames=12, grey=20 * number)
+    convert(tmp_path / "videos", tmp_path / "records", IngestConfig(size=32, holdout_fraction=0.5), LocalEngine(1))
+    still = RunConfig(records=str(tmp_path / "records"))
+    by_flow = dataclasses.replace(settings.fitness, agree_with="flow")
+    assert TowerScorer(still, settings.data, by_flow).reference is None
 
 
 def test_videos_without_a_label_are_not_judged(settings, tmp_path):

@@ -13,7 +13,7 @@ from elo_tf.kmeans import kmeans
 from elo_tf.reporting.quantity import QUANTITIES
 
 VIDEOS, WIDTH = 240, 12
-CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=8)
+CONFIG = FitnessConfig(fitness="zipf_scale_free", clusters=8, restarts=3, kmeans_iterations=8)
 
 
 def world():
@@ -95,6 +95,22 @@ def test_features_too_large_for_float32_distances_give_no_number(scorer, referen
     assert np.isfinite(list(fitness.diagnostics.values())).all()
 
 
+def test_what_is_not_finite_is_broken_and_what_is_bad_is_not(scorer):
+    assert scorer.score(np.full_like(FEATURES, np.inf), 1).broken
+    assert not scorer.score(np.ones_like(FEATURES), 1).broken
+
+
+def test_too_few_labelled_clips_are_named(scorer):
+    labelled = Labelled(DESCRIPTORS[:7], np.arange(7) % 2, np.arange(7))
+    with pytest.raises(InputError, match="--labelled has 7 clips for --clusters=8; label more"):
+        scorer.score(FEATURES, 1, labelled=labelled)
+
+
+def test_fewer_clips_to_score_than_clusters_are_refused():
+    with pytest.raises(InputError, match="--scoring_clips=49 cannot form --clusters=50"):
+        FitnessConfig(clusters=50, scoring_clips=49)
+
+
 def test_fewer_videos_than_clusters_names_both(scorer):
     with pytest.raises(InputError, match="7 videos cannot form --clusters=8"):
         scorer.score(FEATURES[:7], 1)
@@ -114,7 +130,7 @@ def test_one_trace_for_all_candidates_of_a_search():
 
 
 def test_the_deviation_of_a_single_restart_is_unknown():
-    fitness = Scorer(FitnessConfig(clusters=8, restarts=1, kmeans_iterations=8)).score(FEATURES, 1)
+    fitness = Scorer(FitnessConfig(fitness="zipf", clusters=8, restarts=1, kmeans_iterations=8)).score(FEATURES, 1)
     assert fitness.value is not None and fitness.deviation is None and fitness.restarts == 1
     assert "zipf" in fitness.diagnostics and "zipf_deviation" not in fitness.diagnostics
 

@@ -269,8 +269,9 @@ def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path)
 
 
 def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):
-    code, _, errors = finish(start(records, tmp_path, "--clusters=40"))
+    code, _, errors = finish(start(records, tmp_path, "--clusters=40", "--scoring_clips=400"))
     assert code == 2 and len(errors.splitlines()) == 1 and "--clusters=40 is more than the" in errors
+    assert (tmp_path / "journal.jsonl").exists()
     code, _, errors = finish(start(records, tmp_path, "--generations=1", "--population=3", "--steps=1"))
     assert code == 0, errors
 
@@ -300,9 +301,7 @@ def test_too_many_failures_end_a_search_and_the_same_command_goes_on(records, tm
     flags = ["--population=3", "--learning_rate=1e30", "--warmup_steps=0", "--retries=0", "--rescore=0"]
     for generation in (0, 1):
         code, _, errors = finish(start(records, tmp_path, *flags))
-        message = (
-            f"3 of 3 candidates of generation {generation} failed, more than --max_failures=0.75 allows; the first:"
-        )
+        message = f"3 of 3 trainings of 4 steps in generation {generation} failed, more than --max_failures=0.75 allows"
         assert code == 2 and message in errors.splitlines()[-1] and "not finite" in errors.splitlines()[-1], errors
         lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
         assert [line["generation"] for line in lines if line["record"] == "asked"] == list(range(generation + 1))

@@ -126,9 +126,15 @@ class CandidateRunner:
         self._first_bad.assign(tf.fill([len(self.names)], -1))
 
     def measure_units(self) -> Dict[str, float]:
-        """The unit of each term at the initial weights, by name (`--loss_units=gradient`)."""
+        """The unit of each term at the initial weights, by name (`--loss_units=gradient`).
+
+        Raises:
+          InputError: a term has no gradient on these videos.
+        """
         self._reset()
-        return self._gradient_norms.units(self._batches.take(UNIT_BATCHES))
+        units = self._gradient_norms.units(self._batches.take(UNIT_BATCHES))
+        self.assign_units(units)  # Refuses what cannot be a unit before anything is noted of it.
+        return units
 
     def assign_units(self, units: Mapping[str, float]) -> None:
         """Sets what each term is divided by; see `Objective.assign_units`."""
@@ -168,6 +174,7 @@ class CandidateRunner:
         if reason is None:
             untrained = self.untrained.diagnostics.get("agreement_adjusted")
             fitness = self.scoring.score(self._embedding, seed, untrained)
+            diverged = fitness.broken
         else:
             fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})
         seconds["scoring"] = time.perf_counter() - begun

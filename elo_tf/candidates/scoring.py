@@ -13,7 +13,7 @@ from elo_tf.clips import MODALITIES, Clips
 from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
 from elo_tf.data import Reader
 from elo_tf.fitness.descriptors import describe
-from elo_tf.fitness.score import Fitness, Labelled, Scorer
+from elo_tf.fitness.score import CLIPS_A_CLUSTER, Fitness, Labelled, Scorer
 from elo_tf.ingest.records import Manifest, identity
 from elo_tf.reporting.exhibit import Exhibit, make
 
@@ -101,15 +101,18 @@ class TowerScorer:
     def _cluster_descriptors(self, seed: int) -> Optional[np.ndarray]:
         """Clusters of the scoring clips by plain descriptors of another modality: [R,N], -1 where it is missing.
 
-        None where fewer clips than clusters have that modality: agreement is then neither measured nor asked for.
+        None where too few clips have that modality, or all are alike in it: agreement is then neither measured nor
+        asked for by the health gate.
         """
         modality = self._config.agree_with
         batches = [(clips["now"][modality], clips["present"][modality]) for clips in self._batches]
         present = np.concatenate([mask.numpy() for _, mask in batches]) > 0
-        if present.sum() < self._config.clusters:
+        if present.sum() < self._config.clusters * CLIPS_A_CLUSTER:
             return None
         descriptors = describe(modality, np.concatenate([clips.numpy() for clips, _ in batches])[present])
         assignment = self._scorer.cluster(descriptors, seed)
+        if (assignment == assignment[:, :1]).all():  # Flow of videos in which nothing moves.
+            return None
         reference = np.full([len(assignment), len(present)], -1, np.int32)
         reference[:, present] = assignment
         return reference

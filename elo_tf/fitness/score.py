@@ -27,6 +27,7 @@ class Fitness:
       deviation: Standard deviation over the restarts; None where it is infeasible, and for a single restart.
       restarts: R, k-means runs behind the value.
       diagnostics: Everything that was measured, also of an infeasible candidate; finite floats.
+      broken: Whether features are not finite, as the last step of a training can leave them.
     """
 
     value: Optional[float]
@@ -34,7 +35,11 @@ class Fitness:
     deviation: Optional[float]
     restarts: int
     diagnostics: Dict[str, float]
+    broken: bool = False
 
+
+# Of another modality, for agreement with it: where each clip is a cluster, any clustering agrees as well as any other.
+CLIPS_A_CLUSTER = 2
 
 # Diagnostics that are means over the restarts.
 SCORES = ("zipf", "zipf_scale_free", "agreement", "agreement_adjusted", "weak")
@@ -42,6 +47,7 @@ SCORES = ("zipf", "zipf_scale_free", "agreement", "agreement_adjusted", "weak")
 CHOICES = {
     "zipf": ("zipf", False),
     "zipf_scale_free": ("zipf_scale_free", False),
+    # Adjusted for chance: what chance gives of the plain form depends on the sizes of the clusters.
     "agreement": ("agreement_adjusted", True),
     "weak": ("weak", True),
 }
@@ -56,12 +62,11 @@ class Labelled(NamedTuple):
 
 
 class _Measured(NamedTuple):
-    """Per restart: the two scores [R] float32 and the two clusterings [R,N] int32."""
+    """Per restart: the two scores [R] float32, and the clusters of the normalised features [R,N] int32."""
 
     zipf: tf.Tensor
     zipf_scale_free: tf.Tensor
-    literal: tf.Tensor
-    normalised: tf.Tensor
+    assignment: tf.Tensor
 
 
 class Scorer:
@@ -102,13 +107,19 @@ class Scorer:
         check_clusters(len(features), self._config.clusters)
         if not np.isfinite(features).all():
             count = np.count_nonzero(~np.isfinite(features).all(axis=1))
-            return self._infeasible(f"not finite: the features of {count} of {len(features)} videos", {})
+            reason = f"not finite: the features of {count} of {len(features)} videos"
+            return dataclasses.replace(self._infeasible(reason, {}), broken=True)
         measured = _Measured(*(part.numpy() for part in self._measure(features, _pair(seed))))
         scores = {"zipf": measured.zipf, "zipf_scale_free": measured.zipf_scale_free}
         if reference is not None:
-            scores["agreement"] = agreement.normalised_mutual_information(measured.normalised, reference)
-            scores["agreement_adjusted"] = agreement.adjusted_mutual_information(measured.normalised, reference)
+            scores["agreement"] = agreement.normalised_mutual_information(measured.assignment, reference)
+            scores["agreement_adjusted"] = agreement.adjusted_mutual_information(measured.assignment, reference)
         if labelled is not None:
+            if len(labelled.features) < self._config.clusters:
+                raise InputError(
+                    f"--labelled has {len(labelled.features)} clips for --clusters={self._config.clusters}; label more "
+                    "videos, give more --labelled_clips, or use fewer clusters"
+                )
             clusters = self.cluster(labelled.features, seed)
             scores["weak"] = weak.accuracy(clusters, labelled.labels, labelled.videos)
         diagnostics = _diagnostics(features, scores)
@@ -122,10 +133,18 @@ class Scorer:
             return self._infeasible(reason, diagnostics)
         name, more_is_better = CHOICES[self._config.fitness]
         if name not in diagnostics:
-            missing = "--labelled" if name == "weak" else f"enough scoring clips with {self._config.agree_with}"
+            missing = "--labelled" if name == "weak" else self._missing_modality()
             raise InputError(f"--fitness={self._config.fitness} needs {missing}")
         value = 1.0 - diagnostics[name] if more_is_better else diagnostics[name]
         return Fitness(value, None, diagnostics.get(f"{name}_deviation"), self._config.restarts, diagnostics)
+
+    def _missing_modality(self) -> str:
+        modality = self._config.agree_with
+        other = "audio" if modality == "flow" else "flow"
+        return (
+            f"at least {self._config.clusters * CLIPS_A_CLUSTER} scoring clips with {modality}, not all alike; give "
+            f"--agree_with={other} or another --fitness"
+        )
 
     def cluster(self, descriptors: np.ndarray, seed: int) -> np.ndarray:
         """Clusters of normalised features: of another modality's descriptors, to be given to `score`.
@@ -160,7 +179,6 @@ class Scorer:
         return _Measured(
             zipf.divergence(literal_mass, config.zipf_exponent),
             zipf.divergence(free_mass, config.zipf_exponent),
-            literal.assignment,
             free.assignment,
         )
 

@@ -8,7 +8,9 @@
 Two variants. *Literal*: the features as they are and 2σ² = 1, so that a rescaling of the features moves the score.
 *Scale-free*: `normalise` the features and take 2σ² = mean squared distance within the clusters.
 
-Known hole: a collapsed encoder is far from the worst, since its uniform p scores 0.56 at K = 50; see `health`.
+Known holes: a collapsed encoder is far from the worst, since its uniform p scores 0.56 at K = 50; see `health`. And
+both variants see how few dimensions features have and how tight their clusters are before they see sizes: classes that
+are all equally frequent score as well as those of Zipf's law (experiments/planted_clusters.py).
 """
 
 import tensorflow as tf

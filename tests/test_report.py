@@ -48,14 +48,14 @@ def search(directory, rounds=3, failed=(), told=None):
     return Journal.read(str(directory / "journal.jsonl"))
 
 
-def rescore(directory, values):
-    """Finalists: candidate 1, and a favourite that was none; `values` under two fresh seeds, None infeasible."""
+def rescore(directory, values, seeds=(8, 9)):
+    """Finalists: candidate 1, and a favourite that was none; `values` under these fresh seeds, None infeasible."""
     path = str(directory / "journal.jsonl")
     with Journal.open(path, Journal.read(path).header) as journal:
         best = journal.generations()[0].lambdas[1]
-        numbers = journal.name_finalists([1, None], np.array([best, np.full(len(NAMES), 0.5)]), [8, 9])
+        numbers = journal.name_finalists([1, None], np.array([best, np.full(len(NAMES), 0.5)]), list(seeds))
         for number, own in zip(numbers, values):
-            for seed, value in zip((8, 9), own):
+            for seed, value in zip(seeds, own):
                 reason = None if value else "collapsed"
                 journal.tell(number, Result(9, seed, value, reason, 0.05 if value else None, 20, {}, 1.0))
     return Journal.read(path)
@@ -254,6 +254,12 @@ def test_finalists_that_cannot_be_told_from_the_best_are_ties(tmp_path, other, m
     search(tmp_path, rounds=1)
     text = standings.finalists(rescore(tmp_path, [(0.31, 0.35), other]))
     assert "0.3300 ± 0.0200<" in text and f"{mark}<" in text
+
+
+def test_a_single_fresh_seed_tells_no_ties(tmp_path):
+    search(tmp_path, rounds=1)
+    text = standings.finalists(rescore(tmp_path, [(0.31,), (0.3101,)], seeds=(8,)))
+    assert text.count("0.3100<") == text.count("0.3101<") == 2 and "(tie)" not in text
 
 
 def test_a_search_without_finalists_has_no_such_section(tmp_path):

@@ -31,9 +31,9 @@ def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -
             curve,
             "Share of the clips in each cluster by rank, with Zipf's law for comparison, both axes logarithmic.",
             "How many clips each cluster has, the biggest first, mean and standard deviation over the restarts of "
-            "k-means. Good: close to the dashed line. Bad: level, as of features that tell nothing apart, or "
-            "a steep fall, where one cluster has nearly all. The score counts a clip partly for several clusters, "
-            "so that it need not be exactly what is seen here.",
+            "k-means. The Zipf scores want them close to the dashed line. Bad: level, as of features that tell nothing "
+            "apart, or a steep fall, where one cluster has nearly all. The score counts a clip partly for several "
+            "clusters, so that it need not be exactly what is seen here.",
         ),
         page.paragraph(
             "Below, the clips nearest the centres of the biggest clusters, four frames each. Good: the clips of a "

@@ -83,7 +83,10 @@ def finalists(journal: Journal) -> str:
 
 
 def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
-    """Of each finalist, once it is known: mean and standard error over the seeds, and whether it ties with the best."""
+    """Of each finalist, once it is known: mean and standard error over the seeds, and whether it ties with the best.
+
+    A single seed has no standard error, and then none is known to tie.
+    """
     found = {}
     for place, own in enumerate(runs):
         values = [result.value for result in own if result and result.value is not None]
@@ -98,7 +101,8 @@ def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
             continue
         (mean, error), (lowest, least) = found[place], found[best]
         tie = place != best and None not in (error, least) and mean - lowest < TIE_ERRORS * math.hypot(error, least)
-        texts.append(with_error(mean, error).replace("+-", "±") + (" (tie)" if tie else ""))
+        shown = f"{mean:.4f}" if error is None else with_error(mean, error).replace("+-", "±")
+        texts.append(shown + (" (tie)" if tie else ""))
     return texts
 
 

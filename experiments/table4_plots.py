@@ -91,7 +91,8 @@ def _finish(figure: Figure, panels: np.ndarray, found, untrained: Mapping[str, f
     ]
     handles.append(Line2D([], [], color=_GREY, linestyle=":", label="untrained tower"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    seeds = max(map(len, found.values()))
+    fewest, most = (end(map(len, found.values())) for end in (min, max))
+    seeds = str(most) if fewest == most else f"{fewest} to {most}"
     figure.suptitle(
-        f"Searches on world {world}: {f'mean and range of {seeds} seeds' if seeds > 1 else 'one seed'}", fontsize=11
+        f"Searches on world {world}: {f'mean and range of {seeds} seeds' if most > 1 else 'one seed'}", fontsize=11
     )

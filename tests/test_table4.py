@@ -192,6 +192,11 @@ def test_a_curve_is_the_mean_over_seeds(tmp_path):
     np.testing.assert_allclose(np.nanmean(fitness, axis=0)[1:], [0.3, 0.1])
     np.testing.assert_allclose(linear[:, 1:], [[0.2, 0.3], [0.2, 0.5]])
     assert np.isnan(fitness[:, 0]).all()
+    titles = {(2, 2): "mean and range of 2 seeds", (2, 1): "mean and range of 1 to 2 seeds", (1, 1): "one seed"}
+    for counts, words in titles.items():
+        found = {("cma_es", fitness): own[:count] for fitness, count in zip(("zipf", "weak"), counts)}
+        title = table4_plots.curves(found, {}, "main:0").get_suptitle()
+        assert title.endswith(words), (counts, title)
 
 
 @pytest.mark.slow

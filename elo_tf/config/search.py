@@ -12,7 +12,7 @@ class FitnessConfig(Checked):
 
     fitness: str = setting(
         # Departure: the paper goes by Eq. 5 as printed. By that, too, a search improved the features, but less; by its
-        # form free of scale it did not (experiments/README.md).
+        # form free of scale the winners were at the untrained level (experiments/README.md).
         "agreement",
         "what the search goes by: agreement with the modality of --agree_with, Eq. 5 as printed, its form free of "
         "scale, or accuracy on --labelled (ELo-weak); all that can be had are recorded",

@@ -33,7 +33,7 @@ from elo_tf.fitness.score import Scorer
 from elo_tf.fitness.zipf import zipf_prior
 from elo_tf.reporting import figures
 from elo_tf.reporting.palette import BLUE, GREY, ORANGE
-from experiments import result_files
+from experiments import fig9_tables, result_files
 
 CLASSES = 12
 DIMENSIONS = 64
@@ -96,14 +96,10 @@ def measure(config: PlantedConfig, counts: Sequence[int], signals: Sequence[floa
     rows = []
     for clusters in counts:
         scorer = Scorer(FitnessConfig(fitness="zipf", clusters=clusters, restarts=config.restarts))
-
-        def score(features, classes, seed, scorer=scorer):
-            return scorer.score(features, seed, classes).diagnostics
-
         for law, shares in LAWS.items():
             for signal in signals:
                 drawn = [plant(shares, signal, config.videos, each) for each in _generators(config)]
-                found = [score(*each, seed) for seed, each in enumerate(drawn)]
+                found = [scorer.score(own, seed, classes).diagnostics for seed, (own, classes) in enumerate(drawn)]
                 rows.append(Row(clusters, law, signal, {name: [each[name] for each in found] for name in SCORES}))
         for rank in ranks:
             noise = [flat_noise(rank, config.videos, each) for each in _generators(config)]
@@ -122,21 +118,18 @@ def table(rows: Sequence[Row]) -> str:
     for clusters in sorted({row.clusters for row in rows}):
         own = [row for row in rows if row.clusters == clusters]
         head = [f"{law}: {name}" for law in LAWS for name in ("known (AMI)", "scale-free", "as printed")]
-        lines += [f"## K = {clusters}", "", f"| signal | {' | '.join(head)} |", "|" + " --- |" * (1 + len(head))]
-        for signal in sorted({row.strength for row in own if row.law in LAWS}):
-            cells = [
-                _cell(next(row for row in own if (row.law, row.strength) == (law, signal)).scores[name])
-                for law in LAWS
-                for name in ("agreement_adjusted", "zipf_scale_free", "zipf")
-            ]
-            lines.append(f"| {signal:g} | {' | '.join(cells)} |")
-        lines += ["", "| noise of dimensions | scale-free | as printed |", "| --- | --- | --- |"]
-        noise = [row for row in own if row.law == "noise"]
-        lines += [
-            f"| {row.strength:g} | {_cell(row.scores['zipf_scale_free'])} | {_cell(row.scores['zipf'])} |"
-            for row in noise
+        found = {(row.law, row.strength): row.scores for row in own}
+        planted = [
+            [f"{signal:g}", *(_cell(found[law, signal][name]) for law in LAWS for name in (SCORES[2], *SCORES[:2]))]
+            for signal in sorted({row.strength for row in own if row.law in LAWS})
         ]
-        lines.append("")
+        noise = [
+            [f"{row.strength:g}", *(_cell(row.scores[name]) for name in SCORES[:2])]
+            for row in own
+            if row.law == "noise"
+        ]
+        lines += [f"## K = {clusters}", "", *fig9_tables.table(["signal", *head], planted), ""]
+        lines += [*fig9_tables.table(["noise of dimensions", "scale-free", "as printed"], noise), ""]
     return "\n".join(lines)
 
 

@@ -86,6 +86,18 @@ def with_error(value: float, error: Optional[float]) -> str:
     return f"{value:.4f} +- {'unknown' if error is None else f'{error:.4f}'}"
 
 
+def within_noise(value: float, error: Optional[float], best: float, least: Optional[float]) -> bool:
+    """Whether a value is above the best by less than two standard errors of the difference, √(s.e.² + s.e.²).
+
+    Args:
+      value: Not below the best.
+      error: Its standard error; where one of the two is unknown, nothing is known to be noise.
+      best: The lowest value.
+      least: Its standard error.
+    """
+    return None not in (error, least) and value - best < TIE_ERRORS * math.hypot(error, least)
+
+
 def ties(results: Sequence[Optional[Result]]) -> List[int]:
     """Places of the results that cannot be told from the best, the best among them, ascending.
 
@@ -99,8 +111,7 @@ def ties(results: Sequence[Optional[Result]]) -> List[int]:
     _, best = min(valued, key=lambda each: each[1].value)
 
     def is_tie(result: Result) -> bool:
-        error = 0.0 if None in (result.error, best.error) else math.hypot(result.error, best.error)
-        return result.value == best.value or result.value - best.value < TIE_ERRORS * error
+        return result.value == best.value or within_noise(result.value, result.error, best.value, best.error)
 
     return [place for place, result in valued if is_tie(result)]
 

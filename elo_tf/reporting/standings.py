@@ -9,7 +9,7 @@ from elo_tf.fitness.score import CHOICES, SCORES
 from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import page
-from elo_tf.reporting.findings import TIE_ERRORS, Ranked, heaviest, with_error
+from elo_tf.reporting.findings import Ranked, heaviest, with_error, within_noise
 from elo_tf.reporting.quantity import agreed_with, quantity_of
 
 # Rows of the table of the best candidates.
@@ -100,7 +100,7 @@ def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
             texts.append("–")
             continue
         (mean, error), (lowest, least) = found[place], found[best]
-        tie = place != best and None not in (error, least) and mean - lowest < TIE_ERRORS * math.hypot(error, least)
+        tie = place != best and within_noise(mean, error, lowest, least)
         shown = f"{mean:.4f}" if error is None else with_error(mean, error).replace("+-", "±")
         texts.append(shown + (" (tie)" if tie else ""))
     return texts

@@ -9,6 +9,7 @@ from typing import Optional
 import tensorflow as tf
 
 NORMS = ("root_mean_square", "l2", "squared")
+NEGATIVES = ("all", "active", "hardest")
 
 # Under the root, so that its gradient is finite where two tensors agree.
 EPSILON = 1e-6
@@ -112,6 +113,7 @@ def contrastive(
     allowed: tf.Tensor,
     margin: float = 1.4,
     weights: Optional[tf.Tensor] = None,
+    counted: str = "all",
 ) -> tf.Tensor:
     """Eq. 8: ||x1 - x2||_2 + max(0, margin - ||x1 - xn||_2), the second term averaged over the negatives.
 
@@ -122,14 +124,25 @@ def contrastive(
       allowed: [B,P] boolean, false where a negative shows the anchor's own video.
       margin: alpha.
       weights: [P], 0 for negatives that do not count.
+      counted: Negatives over which the second term is averaged: `all`, the `active` ones nearer than the margin, or
+        the `hardest`, the nearest one.
 
     Returns:
       [B] float32; without any negative the second term is 0.
+
+    Raises:
+      ValueError: `counted` is unknown.
     """
+    if counted not in NEGATIVES:
+        raise ValueError(f"negatives {counted!r} are unknown; choose from {', '.join(NEGATIVES)}")
     anchors, positives, negatives = (tf.cast(x, tf.float32) for x in (anchors, positives, negatives))
     pull = tf.sqrt(tf.reduce_sum(tf.square(anchors - positives), 1) + EPSILON)
     squares = tf.reduce_sum(tf.square(anchors[:, tf.newaxis] - negatives[tf.newaxis]), 2)  # [B, P]
     push = tf.nn.relu(margin - tf.sqrt(squares + EPSILON))
-    counted = tf.cast(allowed, tf.float32)
-    counted = counted if weights is None else counted * weights[tf.newaxis]
-    return pull + tf.math.divide_no_nan(tf.reduce_sum(push * counted, 1), tf.reduce_sum(counted, 1))
+    shares = tf.cast(allowed, tf.float32)
+    shares = shares if weights is None else shares * weights[tf.newaxis]
+    if counted == "active":
+        shares *= tf.cast(push > 0, tf.float32)
+    if counted == "hardest":
+        return pull + tf.reduce_max(push * tf.cast(shares > 0, tf.float32), 1)
+    return pull + tf.math.divide_no_nan(tf.reduce_sum(push * shares, 1), tf.reduce_sum(shares, 1))

@@ -84,11 +84,13 @@ def reverse(clip: tf.Tensor, modality: str, noise: tf.Tensor) -> tf.Tensor:
     Of sound, the spectra [T,S,M,1] within a frame are reversed too.
     """
     del noise
+    # Gathered, since frames are then copied whole; a strided slice copies number by number on a CPU.
+    backwards = tf.gather(clip, tf.range(clip.shape[1] - 1, -1, -1), axis=1)
     if modality == "audio":
-        return clip[:, ::-1, ::-1]
+        return backwards[:, :, ::-1]
     if modality != "flow":
-        return clip[:, ::-1]
-    fields = -clip[:, -2::-1]  # [B, T-1, H, W, 2]
+        return backwards
+    fields = -backwards[:, 1:]  # [B, T-1, H, W, 2]
     return tf.concat([fields, fields[:, -1:]], axis=1)
 
 
@@ -113,7 +115,11 @@ class View:
 
     def make(self, clips: Clips, modality: str) -> tf.Tensor:
         """The view of one modality: [B/every,T,...]."""
-        return self.transform(clips[self.segment][modality][:: self.every], modality, clips["noise"][:: self.every])
+        clip, noise = clips[self.segment][modality], clips["noise"]
+        if self.every > 1:
+            chosen = tf.range(0, tf.shape(clip)[0], self.every)
+            clip, noise = tf.gather(clip, chosen), tf.gather(noise, chosen)
+        return self.transform(clip, modality, noise)
 
 
 VIEWS: Dict[str, View] = {

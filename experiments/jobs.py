@@ -47,6 +47,9 @@ class Record:
     def __contains__(self, job: Any) -> bool:
         return _key(dataclasses.asdict(job)) in self._results
 
+    def __getitem__(self, job: Any) -> Result:
+        return self._results[_key(dataclasses.asdict(job))]
+
     def add(self, job: Any, result: Result) -> None:
         """Notes a finished job; it is on disk when this returns."""
         facts = dataclasses.asdict(job)

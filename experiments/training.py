@@ -12,15 +12,18 @@ import dataclasses
 import math
 import pathlib
 import time
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from elo_tf.config import DataConfig, TaskConfig, TrainConfig
+from elo_tf.networks.backbone import VARIANTS
 from experiments import protocols
 
-DATA = DataConfig(frames=8, crop_size=24, batch_size=32)
+DATA = DataConfig(crop_size=24)
 BACKBONE = "tiny"
+# Variants that only experiments compare with.
+VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
 WINDOWS = 2  # clips of each labelled video
 DEFAULTS = TaskConfig()
 CHECK_EVERY = 50  # steps after which a loss that is not finite is noticed
@@ -40,6 +43,10 @@ class Job:
       labelled: Number of labelled videos a class.
       train: How it is trained.
       task: How its terms are formed.
+      data: How clips are cut.
+      backbone: Variant of the towers.
+      lambdas: Weights of the terms, in canonical order; none means 1 for each.
+      measure_at: Steps after which the tower is measured too, in ascending order.
     """
 
     world: str
@@ -51,6 +58,10 @@ class Job:
     labelled: int
     train: TrainConfig
     task: TaskConfig = DEFAULTS
+    data: DataConfig = DATA
+    backbone: str = BACKBONE
+    lambdas: Tuple[float, ...] = ()
+    measure_at: Tuple[int, ...] = ()
 
 
 class DivergedError(ArithmeticError):
@@ -73,8 +84,8 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
       job: The run.
 
     Returns:
-      `kmeans` and `linear` accuracy, `losses` (last value by name), `seconds` and, if trained, `seconds_a_step`; for a
-      run that diverged `reason` and `seconds`.
+      `kmeans` and `linear` accuracy, `losses` (last value by name), `seconds` and, if trained, `seconds_a_step` and
+      `course`, the `linear` accuracy after each of `measure_at` steps; for a run that diverged `reason` and `seconds`.
     """
     import tensorflow as tf
 
@@ -85,7 +96,7 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
     tf.keras.utils.set_random_seed(job.seed)
     try:
         tower, result = _trained(records, job)
-        result.update(measure(tower, str(records / "labelled")))
+        result.update(measure(tower, str(records / "labelled"), job.data))
     except DivergedError as error:
         result = {"reason": str(error)}
     return {**result, "seconds": time.perf_counter() - begun}
@@ -109,14 +120,17 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.model import EloModel
     from elo_tf.optimizer import make_optimizer, make_slots, penalty
 
-    sizes = clip_sizes(Manifest.load(records), DATA)
-    model = EloModel(select(job.terms, job.task), sizes, BACKBONE, penalty(job.train))
-    _draw_weights(model.towers["rgb"], job.seed)
+    sizes = clip_sizes(Manifest.load(records), job.data)
+    model = EloModel(select(job.terms, job.task), sizes, job.backbone, penalty(job.train))
+    if job.lambdas:
+        model.objective.assign(job.lambdas)
+    tower = _draw_weights(model.towers["rgb"], job)
     model.compile(optimizer=make_optimizer(job.train))
-    batches = Reader.open(records, "train", model.needs, DATA).training(job.seed)
+    batches = Reader.open(records, "train", model.needs, job.data).training(job.seed)
     model.compute_losses(next(iter(batches)), training=False)  # Makes the other variables.
     make_slots(model.optimizer, model.trainable_variables)
-    return model.towers["rgb"], _train(tf.function(model.train_step, autograph=False), batches, job.train.steps)
+    watch = _watch(tower, records, job)
+    return tower, _train(tf.function(model.train_step, autograph=False), batches, job.train.steps, watch)
 
 
 def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
@@ -126,7 +140,7 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.data import Reader
     from elo_tf.optimizer import make_optimizer
 
-    reader = Reader.open(records, "train", frozenset({("now", "rgb")}), DATA)
+    reader = Reader.open(records, "train", frozenset({("now", "rgb")}), job.data)
     tower, head = _new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
     optimizer = make_optimizer(job.train)
 
@@ -140,50 +154,76 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
         optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
         return {"labels": tf.reduce_mean(losses)}
 
-    return tower, _train(train_step, reader.training(job.seed), job.train.steps)
+    return tower, _train(train_step, reader.training(job.seed), job.train.steps, _watch(tower, records, job))
+
+
+def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[float]]]:
+    """Step -> accuracy of the tower where it is to be measured, else None; it sees the same clips each time."""
+    if not job.measure_at:
+        return None
+    labelled = str(pathlib.Path(records).parent / "labelled")
+    readers = _labelled(labelled, job.data)
+    return lambda step: _accuracies(tower, readers)["linear"] if step in job.measure_at else None
 
 
 def _new_tower(job: Job):
     from elo_tf.networks.backbone import Backbone
     from elo_tf.optimizer import penalty
 
-    return _draw_weights(Backbone(BACKBONE, "rgb", penalty(job.train)), job.seed)
+    return _draw_weights(Backbone(job.backbone, "rgb", penalty(job.train)), job)
 
 
-def _draw_weights(tower, seed: int):
+def _draw_weights(tower, job: Job):
     """Makes the variables of the RGB tower; their values depend on the seed alone, whatever was made before."""
     import tensorflow as tf
 
-    tf.keras.utils.set_random_seed(seed)
-    tower(tf.zeros([1, DATA.frames, DATA.crop_size, DATA.crop_size, 3]))
+    tf.keras.utils.set_random_seed(job.seed)
+    tower(tf.zeros([1, job.data.frames, job.data.crop_size, job.data.crop_size, 3]))
     return tower
 
 
-def _train(step: Callable, batches, steps: int) -> Dict[str, Any]:
-    """Makes the steps.
+def _train(step: Callable, batches, steps: int, watch: Optional[Callable] = None) -> Dict[str, Any]:
+    """Makes the steps, and measures in between what `watch` gives.
 
     Raises:
       DivergedError: a loss is not finite.
     """
+    course, watching = [], 0.0
     for number, clips in enumerate(batches.take(steps), 1):
         losses = step(clips)
         if number == 1:
             begun = time.perf_counter()  # The first step includes making the graph.
+        if watch:
+            watched_since = time.perf_counter()
+            course += [accuracy for accuracy in [watch(number)] if accuracy is not None]
+            watching += time.perf_counter() - watched_since if number > 1 else 0.0
         if number % CHECK_EVERY == 0 or number == steps:
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
                 raise DivergedError(f"not finite: {', '.join(bad)} by step {number}")
-    seconds = (time.perf_counter() - begun) / max(1, steps - 1)
-    return {"losses": {name: float(value) for name, value in losses.items()}, "seconds_a_step": seconds}
+    seconds = (time.perf_counter() - begun - watching) / max(1, steps - 1)
+    values = {name: float(value) for name, value in losses.items()}
+    return {"losses": values, "seconds_a_step": seconds, **({"course": course} if watch else {})}
 
 
-def measure(tower, records: str) -> Dict[str, float]:
+def measure(tower, records: str, data: DataConfig = DATA) -> Dict[str, float]:
     """`kmeans` and `linear` accuracy of the tower in inference mode.
 
     Raises:
       DivergedError: an embedding is not finite.
     """
-    (train, train_labels), (held_out, labels) = (_embed(tower, records, split) for split in ("train", "holdout"))
+    return _accuracies(tower, _labelled(records, data))
+
+
+def _labelled(records: str, data: DataConfig) -> Tuple[Any, Any]:
+    """Readers of the training and of the held-out part."""
+    from elo_tf.data import Reader
+
+    return tuple(Reader.open(records, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
+
+
+def _accuracies(tower, readers: Tuple[Any, Any]) -> Dict[str, float]:
+    (train, train_labels), (held_out, labels) = (_embed(tower, reader) for reader in readers)
     if not (np.isfinite(train).all() and np.isfinite(held_out).all()):
         raise DivergedError("not finite: embeddings")
     train, held_out = protocols.standardise(train, held_out)
@@ -193,13 +233,10 @@ def measure(tower, records: str) -> Dict[str, float]:
     }
 
 
-def _embed(tower, records: str, split: str) -> Tuple[np.ndarray, np.ndarray]:
+def _embed(tower, reader) -> Tuple[np.ndarray, np.ndarray]:
     """[N,D] embeddings and [N] labels of `WINDOWS` clips a video."""
     import tensorflow as tf
 
-    from elo_tf.data import Reader
-
-    reader = Reader.open(records, split, frozenset({("now", "rgb")}), DATA)
     embed = tf.function(lambda video: tower(video, training=False)["embedding"], reduce_retracing=True)
     batches = [
         (embed(clips["now"]["rgb"]).numpy(), clips["label"].numpy())

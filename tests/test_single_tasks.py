@@ -153,7 +153,7 @@ def test_all_runs_of_a_seed_start_from_the_same_tower():
     job = training.Job("main:0", "untrained", (), False, 5, 16, 2, train)
     alone = training._new_tower(job)
     model = EloModel(training.select(["rgb/*", "rgb-flow/*"]), SIZES)
-    joined = training._draw_weights(model.towers["rgb"], 5)
+    joined = training._draw_weights(model.towers["rgb"], job)
     assert len(alone.variables) == len(joined.variables) > 10
     for ours, theirs in zip(alone.variables, joined.variables):
         np.testing.assert_array_equal(ours, theirs)

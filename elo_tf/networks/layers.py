@@ -7,7 +7,7 @@ channels-last order and a 2D convolution is about twice as fast as `Conv3D` on a
     time   [B,T,H,W,C] -> [B, T, H*W, C]    kernel (k, 1)
 """
 
-from typing import List, Tuple, Union
+from typing import List, Optional, Tuple, Union
 
 import tensorflow as tf
 
@@ -54,6 +54,23 @@ def binary_head() -> tf.keras.layers.Layer:
     return tf.keras.layers.Dense(1, kernel_initializer=initializer, dtype=tf.float32)
 
 
+class HalfDifferences(tf.keras.initializers.Initializer):
+    """First weights of a convolution over time, half of whose channels see change alone.
+
+    Drawn as He et al. (2015) draw them; then the mean over time is taken out of the second half of the channels, which
+    are scaled back to their variance. What stands still is nothing to those, so that normalisation brings up what
+    moves. With He's weights alone features of the start are of what stands still, since frames differ little, and
+    terms that ask for motion wait long on a plateau (experiments/README.md).
+    """
+
+    def __call__(self, shape, dtype=None, **kwargs):
+        del kwargs
+        kernel = tf.keras.initializers.HeNormal()(shape, dtype)  # [k, 1, C, filters]
+        plain, change = tf.split(kernel, [shape[-1] // 2, shape[-1] - shape[-1] // 2], axis=-1)
+        change -= tf.reduce_mean(change, axis=0, keepdims=True)
+        return tf.concat([plain, change * (shape[0] / (shape[0] - 1)) ** 0.5], axis=-1)
+
+
 def _conv(filters: int, kernel: Tuple[int, int], strides: Tuple[int, int], weight_decay: float):
     return tf.keras.layers.Conv2D(
         filters,
@@ -81,11 +98,18 @@ class SpatialConv(tf.keras.layers.Layer):
 
 
 class TemporalConv(tf.keras.layers.Layer):
-    """A convolution over time at each place: [B,T,H,W,C] -> [B,T/s,H,W,filters]."""
+    """A convolution over time at each place: [B,T,H,W,C] -> [B,T/s,H,W,filters].
+
+    Its first weights are He's, or `HalfDifferences` if `start_with_differences` is called before it is built.
+    """
 
     def __init__(self, filters: int, kernel: int, stride: int, weight_decay: float):
         super().__init__()
         self.conv = _conv(filters, (kernel, 1), (stride, 1), weight_decay)
+
+    def start_with_differences(self) -> None:
+        """Half of the channels will begin blind to what stands still."""
+        self.conv.kernel_initializer = HalfDifferences()
 
     def call(self, video):
         batch, time, height, width, channels = sizes_of(video)
@@ -141,6 +165,21 @@ class Conv2Plus1D(tf.keras.layers.Layer):
         return self.time(self.norm(self.space(video), training=training))
 
 
+def every_frame(video: tf.Tensor, stride: int) -> tf.Tensor:
+    """Frames 0, t, 2t, ... of [B,T,H,W,C]: [B,ceil(T/t),H,W,C], what `video[:, ::t]` is.
+
+    Where T is known to be a multiple of t, whole frames are split off: on a CPU the strided slice and its gradient
+    copy number by number, which took a quarter of the step of a `tiny` tower.
+    """
+    if stride == 1:
+        return video
+    batch, time, *frame = sizes_of(video)
+    if not isinstance(time, int) or time % stride:
+        return video[:, ::stride]
+    groups = tf.reshape(video, [batch, time // stride, stride, *frame])
+    return tf.squeeze(tf.split(groups, [1, stride - 1], axis=2)[0], axis=2)
+
+
 class Projection(tf.keras.layers.Layer):
     """The shortcut of a block that changes the shape: 1x1x1 convolution with stride (t,s,s), then BN."""
 
@@ -151,8 +190,22 @@ class Projection(tf.keras.layers.Layer):
         self.norm = Norm(relu=False)
 
     def call(self, video, training=False):
-        # A kernel of one with stride t takes every t-th frame: a slice, ceil(T/t) frames as the units give.
-        return self.norm(self.conv(video[:, :: self.temporal_stride]), training=training)
+        # A kernel of one with stride t takes every t-th frame, ceil(T/t) of them as the units give.
+        return self.norm(self.conv(every_frame(video, self.temporal_stride)), training=training)
+
+
+def _unit(filters: int, middle: int, strides: Tuple[int, int], weight_decay: float) -> Conv2Plus1D:
+    """The unit of a block; `strides` are those of time and of space."""
+    temporal, spatial = strides
+    return Conv2Plus1D(filters, middle, spatial_stride=spatial, temporal_stride=temporal, weight_decay=weight_decay)
+
+
+def _shortcut(inputs: int, outputs: int, strides: Tuple[int, int], weight_decay: float) -> Optional[Projection]:
+    """The projection of a block that changes the shape; None where the block's input is added as it is."""
+    temporal, spatial = strides
+    if temporal == spatial == 1 and inputs == outputs:
+        return None
+    return Projection(outputs, spatial, temporal, weight_decay)
 
 
 class UnitBlock(tf.keras.layers.Layer):
@@ -165,13 +218,11 @@ class UnitBlock(tf.keras.layers.Layer):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int, weight_decay: float):
+    def __init__(self, inputs: int, width: int, strides: Tuple[int, int], weight_decay: float):
         super().__init__()
-        self.unit = Conv2Plus1D(width, width, spatial_stride=stride, temporal_stride=stride, weight_decay=weight_decay)
+        self.unit = _unit(width, width, strides, weight_decay)
         self.norm = Norm(relu=False)
-        self.shortcut = None
-        if stride > 1 or inputs != width:
-            self.shortcut = Projection(width, stride, stride, weight_decay)
+        self.shortcut = _shortcut(inputs, width, strides, weight_decay)
 
     def call(self, video, training=False):
         shortcut = video if self.shortcut is None else self.shortcut(video, training=training)
@@ -186,21 +237,13 @@ class BasicBlock(tf.keras.layers.Layer):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int, weight_decay: float):
+    def __init__(self, inputs: int, width: int, strides: Tuple[int, int], weight_decay: float):
         super().__init__()
-        self.first = Conv2Plus1D(
-            width,
-            middle_width(inputs, width),
-            spatial_stride=stride,
-            temporal_stride=stride,
-            weight_decay=weight_decay,
-        )
+        self.first = _unit(width, middle_width(inputs, width), strides, weight_decay)
         self.first_norm = Norm()
-        self.second = Conv2Plus1D(width, middle_width(width, width), weight_decay=weight_decay)
+        self.second = _unit(width, middle_width(width, width), (1, 1), weight_decay)
         self.second_norm = Norm(relu=False)
-        self.shortcut = None
-        if stride > 1 or inputs != width:
-            self.shortcut = Projection(width, stride, stride, weight_decay)
+        self.shortcut = _shortcut(inputs, width, strides, weight_decay)
 
     def call(self, video, training=False):
         shortcut = video if self.shortcut is None else self.shortcut(video, training=training)
@@ -217,24 +260,16 @@ class BottleneckBlock(tf.keras.layers.Layer):
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int, stride: int, weight_decay: float):
+    def __init__(self, inputs: int, width: int, strides: Tuple[int, int], weight_decay: float):
         super().__init__()
         outputs = width * self.expansion
         self.reduce = SpatialConv(width, 1, 1, weight_decay)
         self.reduce_norm = Norm()
-        self.unit = Conv2Plus1D(
-            width,
-            middle_width(width, width),
-            spatial_stride=stride,
-            temporal_stride=stride,
-            weight_decay=weight_decay,
-        )
+        self.unit = _unit(width, middle_width(width, width), strides, weight_decay)
         self.unit_norm = Norm()
         self.expand = SpatialConv(outputs, 1, 1, weight_decay)
         self.expand_norm = Norm(relu=False)
-        self.shortcut = None
-        if stride > 1 or inputs != outputs:
-            self.shortcut = Projection(outputs, stride, stride, weight_decay)
+        self.shortcut = _shortcut(inputs, outputs, strides, weight_decay)
 
     def call(self, video, training=False):
         shortcut = video if self.shortcut is None else self.shortcut(video, training=training)

@@ -21,6 +21,7 @@ from elo_tf.storage import write_text
 FILE = "tower.json"
 CHECKPOINTS = "checkpoints"
 PREFIX = "ckpt"
+VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Description:
       loss: The loss that has trained it, as its file says (`elo_tf.objective.save_loss`); empty if nothing has.
       training: Flags of the training by name.
       data: What it was trained on: `fingerprint` of the records, and numbers of videos.
+      version: Of this description; 1, in files that do not say it, called `tiny_0` `tiny`.
     """
 
     backbone: str
@@ -48,6 +50,7 @@ class Description:
     loss: Dict[str, Any]
     training: Dict[str, Any]
     data: Dict[str, Any]
+    version: int = VERSION
 
     def save(self, run_dir: Union[str, pathlib.Path]) -> None:
         """Writes `tower.json` of a run."""
@@ -65,7 +68,9 @@ class Description:
           InputError: it is missing, damaged, or of a backbone that this program does not know.
         """
         try:
-            content = json.loads(pathlib.Path(path).read_text())
+            content = {"version": 1, **json.loads(pathlib.Path(path).read_text())}
+            if content["version"] == 1 and content["backbone"] == "tiny":
+                content["backbone"] = "tiny_0"
             description = cls(**{field.name: content[field.name] for field in dataclasses.fields(cls)})
         except FileNotFoundError:
             raise InputError(f"{path} does not exist; name the run directory of python -m elo_tf.train") from None

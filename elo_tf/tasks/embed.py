@@ -57,4 +57,7 @@ class Embed(Task):
         )
         gathered = gather_replicas if self.config.gather else tf.identity
         allowed = clips["video"][:, tf.newaxis] != gathered(clips["video"])[tf.newaxis]
-        return average(contrastive(first, second, gathered(second), allowed, margin, gathered(present)), present)
+        values = contrastive(
+            first, second, gathered(second), allowed, margin, gathered(present), self.config.embed_negatives
+        )
+        return average(values, present)

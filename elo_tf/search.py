@@ -148,7 +148,7 @@ def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, d
     if "agreement" not in about.untrained:
         print(
             "too few clips to score on have the modality of --agree_with, or all are alike in it: agreement is not "
-            "measured, and not asked for by the health gate",
+            "measured",
             flush=True,
         )
 
@@ -170,8 +170,8 @@ def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> 
         reason = next(result.reason for result in journal.results() if result.value is None)
         raise InputError(
             f"none of {candidates} candidates was feasible, so there is no evolved loss; first reason: {reason}; try "
-            "other --steps, another --learning_rate or, where the health gate refuses all, another --agree_with, "
-            "--agreement_margin or --min_deviation, each with a new --run_dir"
+            "other --steps, another --learning_rate or, where the health gate refuses all, --nohealth_gate, each with "
+            "a new --run_dir"
         )
     print(findings(journal, codes, directory))
 

@@ -127,9 +127,9 @@ def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
 def _as_searched(loss: str, task: TaskConfig) -> TaskConfig:
     """How terms are formed: as in the search that the loss is of, but for flags that were given."""
     from elo_tf.objective import read_loss
-    from elo_tf.training.terms import RANDOM
+    from elo_tf.training.terms import is_searched
 
-    if loss.startswith(RANDOM):
+    if not is_searched(loss):
         return task
     searched = read_loss(pathlib.Path(loss)).content.get("task", {})
     known = {field.name for field in dataclasses.fields(TaskConfig)}

@@ -162,8 +162,8 @@ def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[f
     if not job.measure_at:
         return None
     labelled = str(pathlib.Path(records).parent / "labelled")
-    readers = _labelled(labelled, job.data)
-    return lambda step: _accuracies(tower, readers)["linear"] if step in job.measure_at else None
+    readers, embed = _labelled(labelled, job.data), _embedding(tower)
+    return lambda step: _accuracies(embed, readers)["linear"] if step in job.measure_at else None
 
 
 def _new_tower(job: Job):
@@ -212,7 +212,7 @@ def measure(tower, records: str, data: DataConfig = DATA) -> Dict[str, float]:
     Raises:
       DivergedError: an embedding is not finite.
     """
-    return _accuracies(tower, _labelled(records, data))
+    return _accuracies(_embedding(tower), _labelled(records, data))
 
 
 def _labelled(records: str, data: DataConfig) -> Tuple[Any, Any]:
@@ -222,8 +222,15 @@ def _labelled(records: str, data: DataConfig) -> Tuple[Any, Any]:
     return tuple(Reader.open(records, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
 
 
-def _accuracies(tower, readers: Tuple[Any, Any]) -> Dict[str, float]:
-    (train, train_labels), (held_out, labels) = (_embed(tower, reader) for reader in readers)
+def _embedding(tower) -> Callable:
+    """Clips -> embeddings in inference mode, in one graph."""
+    import tensorflow as tf
+
+    return tf.function(lambda video: tower(video, training=False)["embedding"], reduce_retracing=True)
+
+
+def _accuracies(embed: Callable, readers: Tuple[Any, Any]) -> Dict[str, float]:
+    (train, train_labels), (held_out, labels) = (_embed(embed, reader) for reader in readers)
     if not (np.isfinite(train).all() and np.isfinite(held_out).all()):
         raise DivergedError("not finite: embeddings")
     train, held_out = protocols.standardise(train, held_out)
@@ -233,11 +240,8 @@ def _accuracies(tower, readers: Tuple[Any, Any]) -> Dict[str, float]:
     }
 
 
-def _embed(tower, reader) -> Tuple[np.ndarray, np.ndarray]:
+def _embed(embed: Callable, reader) -> Tuple[np.ndarray, np.ndarray]:
     """[N,D] embeddings and [N] labels of `WINDOWS` clips a video."""
-    import tensorflow as tf
-
-    embed = tf.function(lambda video: tower(video, training=False)["embedding"], reduce_retracing=True)
     batches = [
         (embed(clips["now"]["rgb"]).numpy(), clips["label"].numpy())
         for clips in reader.scoring(WINDOWS * reader.videos.count)

@@ -87,7 +87,7 @@ class CandidateRunner:
         self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)
         self._build()
-        self.untrained = self.scoring.score(self._embedding, settings.run.seed, None)
+        self.untrained = self.scoring.begin(self._embedding, settings.run.seed)
 
     @property
     def traces(self) -> int:
@@ -172,8 +172,7 @@ class CandidateRunner:
             diverged = reason is not None
         begun = time.perf_counter()
         if reason is None:
-            untrained = self.untrained.diagnostics.get("agreement_adjusted")
-            fitness = self.scoring.score(self._embedding, seed, untrained)
+            fitness = self.scoring.score(self._embedding, seed)
             diverged = fitness.broken
         else:
             fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})

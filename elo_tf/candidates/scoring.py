@@ -1,24 +1,27 @@
 """What a search scores an RGB tower on: held-out clips, clusters of another modality, labelled clips if there are any.
 
 held-out clips ─┬─ RGB ────────────────────────> tower ─> features ─┬─> `fitness.score`
-                └─ flow or sound ─> plain descriptors ─> clusters ─┤
+                └─ flow, sound ─> plain descriptors (─> clusters) ─┤
 labelled clips ─── RGB ────────────────────────> tower ─> features ─┘
 """
 
-from typing import Callable, Iterable, Optional
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 
-from elo_tf.clips import MODALITIES, Clips
+from elo_tf.clips import Clips
 from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
 from elo_tf.data import Reader
 from elo_tf.fitness.descriptors import describe
+from elo_tf.fitness.predictability import LEAST_VIDEOS, Predictability, Target, assign_folds
 from elo_tf.fitness.score import CLIPS_A_CLUSTER, Fitness, Labelled, Scorer
 from elo_tf.ingest.records import Manifest, identity
 from elo_tf.reporting.exhibit import Exhibit, make
 
 # Clips [B,T,H,W,3] -> embeddings [B,D].
 Embed = Callable
+# Modalities whose plain descriptors features are held against; those of RGB are what it is to be better than.
+FORETOLD = ("flow", "audio")
 
 
 class TowerScorer:
@@ -40,7 +43,7 @@ class TowerScorer:
     def __init__(self, run: RunConfig, data: DataConfig, fitness: FitnessConfig):
         self._config = fitness
         self._scorer = Scorer(fitness)
-        needs = frozenset({("now", "rgb"), ("now", MODALITIES[fitness.agree_with].source)})
+        needs = frozenset(("now", modality) for modality in ("rgb", *FORETOLD))
         self.reader = Reader.open(run.records, "holdout", needs, data)
         if self.reader.videos.count < fitness.clusters:
             raise InputError(
@@ -50,24 +53,30 @@ class TowerScorer:
         self._batches = self.reader.scoring(fitness.scoring_clips)
         self.labelled = _open_labelled(data, fitness)
         self._labelled_batches = self.labelled.scoring(fitness.labelled_clips) if self.labelled else None
-        self.reference = self._cluster_descriptors(run.seed)
+        described, videos = self._describe()
+        self.reference = self._cluster(described.get(fitness.agree_with), run.seed)
+        targets = {
+            modality: Target(descriptors, present, assign_folds(videos[present]))
+            for modality, (descriptors, present) in described.items()
+            if len(np.unique(videos[present])) >= LEAST_VIDEOS and descriptors.std(axis=0).max() > 0
+        }
+        self._foretold = Predictability(targets) if targets else None
 
     @property
     def traces(self) -> int:
         """Graphs traced so far."""
         return self._scorer.traces
 
-    def score(self, embed: Embed, seed: int, untrained_agreement: Optional[float]) -> Fitness:
-        """The fitness of a tower.
+    def begin(self, embed: Embed, seed: int) -> Fitness:
+        """The fitness of the untrained tower; from then on, gains are measured from it."""
+        fitness = self.score(embed, seed)
+        if self._foretold:
+            self._foretold.untrained = self._foretold.measure(self.embed(embed))
+        return fitness
 
-        Args:
-          embed: The tower.
-          seed: Of the k-means starts.
-          untrained_agreement: For the health gate; None leaves this part of it out.
-        """
-        return self._scorer.score(
-            self.embed(embed), seed, self.reference, untrained_agreement, self._embed_labelled(embed)
-        )
+    def score(self, embed: Embed, seed: int) -> Fitness:
+        """The fitness of a tower; `seed` is that of the k-means starts."""
+        return self._scorer.score(self.embed(embed), seed, self.reference, self._embed_labelled(embed), self._foretold)
 
     def embed(self, embed: Embed, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
         """Embeddings of these clips, or of the scoring clips: [N,D] float32."""
@@ -98,18 +107,40 @@ class TowerScorer:
         ]
         return Labelled(*(np.concatenate(part) for part in zip(*parts)))
 
-    def _cluster_descriptors(self, seed: int) -> Optional[np.ndarray]:
-        """Clusters of the scoring clips by plain descriptors of another modality: [R,N], -1 where it is missing.
+    def _describe(self) -> Tuple[Dict[str, Tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Plain descriptors of the scoring clips.
 
-        None where too few clips have that modality, or all are alike in it: agreement is then neither measured nor
-        asked for by the health gate.
+        Returns:
+          Modality -> ([n,d] descriptors of the clips that have it, [N] which those are), of modalities that any clip
+          has; and [N], the video that each clip is of.
         """
-        modality = self._config.agree_with
-        batches = [(clips["now"][modality], clips["present"][modality]) for clips in self._batches]
-        present = np.concatenate([mask.numpy() for _, mask in batches]) > 0
+        parts: Dict[str, List[np.ndarray]] = {modality: [] for modality in FORETOLD}
+        masks: Dict[str, List[np.ndarray]] = {modality: [] for modality in FORETOLD}
+        videos = []
+        for clips in self._batches:
+            videos.append(clips["video"].numpy())
+            for modality in FORETOLD:
+                present = clips["present"][modality].numpy() > 0
+                masks[modality].append(present)
+                if present.any():
+                    parts[modality].append(describe(modality, clips["now"][modality].numpy()[present]))
+        described = {
+            modality: (np.concatenate(found), np.concatenate(masks[modality]))
+            for modality, found in parts.items()
+            if found
+        }
+        return described, np.concatenate(videos)
+
+    def _cluster(self, described: Optional[Tuple[np.ndarray, np.ndarray]], seed: int) -> Optional[np.ndarray]:
+        """Clusters of the scoring clips by descriptors of another modality: [R,N], -1 where it is missing.
+
+        None where too few clips have that modality, or all are alike in it: agreement is then not measured.
+        """
+        if described is None:
+            return None
+        descriptors, present = described
         if present.sum() < self._config.clusters * CLIPS_A_CLUSTER:
             return None
-        descriptors = describe(modality, np.concatenate([clips.numpy() for clips, _ in batches])[present])
         assignment = self._scorer.cluster(descriptors, seed)
         if (assignment == assignment[:, :1]).all():  # Flow of videos in which nothing moves.
             return None

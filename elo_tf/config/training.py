@@ -20,7 +20,7 @@ class RunConfig(Checked):
 class DataConfig(Checked):
     """Which clips are cut from the records, and how they are varied (`elo_tf.data`)."""
 
-    frames: int = setting(12, "T, frames a clip", low=2)
+    frames: int = setting(16, "T, frames a clip", low=2)
     future_frames: int = setting(4, "N, frames to predict after the clip (Table 1: 4)", low=1)
     crop_size: int = setting(0, "H = W of a clip, pixels; 0 means 7/8 of the stored size", low=0)
     batch_size: int = setting(64, "B, clips a step; fewer leave too few negatives and too much noise", low=2)
@@ -133,7 +133,8 @@ class FinalTrainConfig(TrainConfig):
     log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
     loss: str = setting(
         "",
-        "loss file, such as evolved_loss.json of a search; random:SEED draws weights for values of --tasks (Table 1)",
+        "loss file, such as evolved_loss.json of a search; random:SEED draws weights for values of --tasks (Table 1); "
+        "equal gives each of --tasks a weight of 1",
     )
     epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
     drop_below: float = setting(0.01, "terms whose lambda is less are left out of the graph", low=0, high=1)

@@ -3,18 +3,16 @@
 The Zipf score alone does not place a dead tower last: constant features make uniform clusters, which score better than
 many an honest candidate. A candidate that fails the gate is *infeasible*; it gets a reason instead of a number.
 
-Agreement with another modality is asked for in its chance-corrected form: of the plain normalised form most is chance
-where there are few videos to a cluster, and chance depends on the sizes of the clusters.
-
 Effective rank is measured for the log only. The best towers have low-rank features, so that a gate on it would remove
 them.
 """
 
-from typing import Optional
+from typing import Mapping, Optional
 
 import numpy as np
 
 from elo_tf.config import FitnessConfig
+from elo_tf.fitness import predictability
 
 
 def mean_deviation(features: np.ndarray) -> float:
@@ -47,28 +45,29 @@ def effective_rank(features: np.ndarray) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
-def infeasible(
-    config: FitnessConfig, deviation: float, agreement: Optional[float], untrained_agreement: Optional[float]
-) -> Optional[str]:
-    """Why a candidate has no fitness, or None for a healthy one.
+def infeasible(config: FitnessConfig, deviation: float, gains: Mapping[str, np.ndarray]) -> Optional[str]:
+    """Why a candidate has no fitness, or None for one that is to be scored.
+
+    Refused is what is dead, and what foretells every other modality worse than the untrained tower does by more than
+    two standard errors. What has merely learned nothing is scored: noise must not refuse.
 
     Args:
-      config: Holds the floor `min_deviation` and the `agreement_margin`.
+      config: Holds the floor `min_deviation`, and whether there is a `health_gate` at all.
       deviation: `mean_deviation` of the candidate's features.
-      agreement: Adjusted mutual information with the other modality's clusters; None where it was not measured.
-      untrained_agreement: The same of the untrained tower; None leaves this part of the gate out.
+      gains: Modality -> [folds] gain in R² over the untrained tower (`predictability`); empty where not measured.
 
     Returns:
       One line with the value and the limit that it missed.
     """
+    if not config.health_gate:
+        return None
     if deviation < config.min_deviation:
         return f"collapsed: mean deviation of the features {deviation:.3g} is below {config.min_deviation:g}"
-    if agreement is None or untrained_agreement is None:
+    if not gains:
         return None
-    limit = untrained_agreement + config.agreement_margin
-    if agreement <= limit:
-        return (
-            f"learned nothing: agreement with {config.agree_with} {agreement:.3f} is not above {limit:.3f}"
-            f" (untrained {untrained_agreement:.3f}, margin {config.agreement_margin:g})"
-        )
+    gain = predictability.best(gains)
+    limit = -2 * predictability.standard_error(gain)
+    if gain.mean() < limit:
+        names = " and ".join(gains)
+        return f"worse than untrained: R² of {names} changed by {gain.mean():.4f} at best, below {limit:.4f}, two s.e."
     return None

@@ -1,8 +1,9 @@
 """The fitness of a candidate from its embeddings alone (Sec. 3.2.2).
 
 features [N,D] ─┬─ k-means ───────────────────> p(c) ─> KL to Zipf   literal score
-                └─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score
-                                        └─────> mutual information with the reference   agreement ─> health gate
+                ├─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score
+                │                       └─────> mutual information with the reference   agreement
+                └─ ridge regression ──────────> R² of other modalities   predictability ─> health gate
 labelled [N',D] ── normalise ─ k-means ───────> accuracy             ELo-weak
 """
 
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
 from elo_tf.fitness import agreement, health, weak, zipf
+from elo_tf.fitness.predictability import FOLDS, LEAST_VIDEOS, Predictability, best
 from elo_tf.kmeans import KMeans, check_clusters, kmeans
 
 
@@ -24,8 +26,8 @@ class Fitness:
     Attributes:
       value: Mean over the restarts; None where the candidate is infeasible. Never NaN.
       reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation over the restarts; None where it is infeasible, and for a single restart.
-      restarts: R, k-means runs behind the value.
+      deviation: Standard deviation over the restarts, or folds; None where it is infeasible, and for a single restart.
+      restarts: k-means runs, or folds, whose mean the value is.
       diagnostics: Everything that was measured, also of an infeasible candidate; finite floats.
       broken: Whether features are not finite, as the last step of a training can leave them.
     """
@@ -43,8 +45,11 @@ CLIPS_A_CLUSTER = 2
 
 # Diagnostics that are means over the restarts.
 SCORES = ("zipf", "zipf_scale_free", "agreement", "agreement_adjusted", "weak")
+# Diagnostic: the best gain in R² among the modalities, and `_deviation` over the folds.
+GAIN = "gain"
 # Name of a fitness -> the score that it is, and whether more of it is better.
 CHOICES = {
+    "predictability": (GAIN, True),
     "zipf": ("zipf", False),
     "zipf_scale_free": ("zipf_scale_free", False),
     # Adjusted for chance: what chance gives of the plain form depends on the sizes of the clusters.
@@ -84,8 +89,8 @@ class Scorer:
         features: np.ndarray,
         seed: int,
         reference: Optional[np.ndarray] = None,
-        untrained_agreement: Optional[float] = None,
         labelled: Optional[Labelled] = None,
+        foretold: Optional[Predictability] = None,
     ) -> Fitness:
         """Scores one candidate.
 
@@ -93,12 +98,12 @@ class Scorer:
           features: [N,D], embeddings of the scoring clips.
           seed: Of the k-means starts; the same for all candidates that are compared.
           reference: [N] or [R,N], clusters of another modality's descriptors (`cluster`), -1 where a video lacks it.
-          untrained_agreement: `diagnostics["agreement_adjusted"]` of the untrained tower, for the health gate.
           labelled: For the weak fitness.
+          foretold: For predictability and the health gate; of the untrained tower no gain is measured.
 
         Returns:
-          Its fitness. Of what is the better the more of it there is, agreement and accuracy, the value is what is
-          missing to 1.
+          Its fitness. Of what is the better the more of it there is, gain, agreement and accuracy, the value is what
+          is missing to 1.
 
         Raises:
           InputError: there are fewer videos than clusters, or what the fitness needs was not given.
@@ -122,21 +127,27 @@ class Scorer:
                 )
             clusters = self.cluster(labelled.features, seed)
             scores["weak"] = weak.accuracy(clusters, labelled.labels, labelled.videos)
-        diagnostics = _diagnostics(features, scores)
+        gains = foretold.gains(features) if foretold else {}
+        diagnostics = {**_diagnostics(features, scores), **_gain(gains)}
         if not np.isfinite(list(diagnostics.values())).all():
             finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
             return self._infeasible("not finite: the features are too large to be compared", finite)
-        reason = health.infeasible(
-            self._config, diagnostics["feature_deviation"], diagnostics.get("agreement_adjusted"), untrained_agreement
-        )
+        reason = health.infeasible(self._config, diagnostics["feature_deviation"], gains)
         if reason:
             return self._infeasible(reason, diagnostics)
         name, more_is_better = CHOICES[self._config.fitness]
+        if name == GAIN and foretold and foretold.untrained is None:
+            diagnostics[name] = 0.0  # The untrained tower, from which gains are measured.
         if name not in diagnostics:
-            missing = "--labelled" if name == "weak" else self._missing_modality()
+            missing = {
+                "weak": "--labelled",
+                GAIN: f"scoring clips of {LEAST_VIDEOS} videos with flow or sound, not all "
+                "alike; use another --fitness",
+            }.get(name) or self._missing_modality()
             raise InputError(f"--fitness={self._config.fitness} needs {missing}")
         value = 1.0 - diagnostics[name] if more_is_better else diagnostics[name]
-        return Fitness(value, None, diagnostics.get(f"{name}_deviation"), self._config.restarts, diagnostics)
+        parts = FOLDS if name == GAIN else self._config.restarts
+        return Fitness(value, None, diagnostics.get(f"{name}_deviation"), parts, diagnostics)
 
     def _missing_modality(self) -> str:
         modality = self._config.agree_with
@@ -181,6 +192,15 @@ class Scorer:
             zipf.divergence(free_mass, config.zipf_exponent),
             free.assignment,
         )
+
+
+def _gain(gains: Dict[str, np.ndarray]) -> Dict[str, float]:
+    """Diagnostics of predictability: the mean gain of each modality, the best of them, its deviation over the folds."""
+    if not gains:
+        return {}
+    score = best(gains)
+    means = {f"{GAIN}_{modality}": float(values.mean()) for modality, values in gains.items()}
+    return {**means, GAIN: float(score.mean()), f"{GAIN}_deviation": float(score.std(ddof=1))}
 
 
 def _pair(seed: int) -> tf.Tensor:

@@ -18,7 +18,7 @@ from elo_tf.reporting.palette import BLUE, GREY, INK, ORANGE
 _MEASURES = {
     "feature_deviation": "mean s.d. of the features",
     "effective_rank": "effective rank of the features",
-    "agreement": "agreement (NMI)",
+    "gain": "gain in R² over untrained",
     "agreement_adjusted": "agreement beyond chance (AMI)",
 }
 

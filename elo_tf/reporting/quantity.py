@@ -17,6 +17,11 @@ class Quantity(NamedTuple):
 
 # By `--fitness`.
 QUANTITIES = {
+    "predictability": Quantity(
+        "1 - gain in R²",
+        "how much the features that it taught the RGB tower lack of foretelling flow or sound in full, beyond what "
+        "those of the untrained tower do",
+    ),
     "zipf": Quantity(
         "zipf score, nats",
         "how far the clusters of what it taught the RGB tower are from Zipf's law, at the scale that the features have",

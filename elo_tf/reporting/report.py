@@ -120,16 +120,14 @@ def _lambdas(drawn: Mapping[str, pathlib.Path]) -> str:
 def _health(generations: List[Generation], journal: Journal, directory: pathlib.Path) -> str:
     settings, untrained = journal.header.get("settings", {}), journal.notes.get(UNTRAINED, {})
     gate = {"feature_deviation": settings["min_deviation"]} if "min_deviation" in settings else {}
-    if "agreement_adjusted" in untrained and "agreement_margin" in settings:
-        gate["agreement_adjusted"] = untrained["agreement_adjusted"] + settings["agreement_margin"]
     figure = diagnosis.health_over_rounds(generations, untrained, gate)
     parts = [
         page.picture(
             figures.save(figure, directory / "figures" / "health.png").read_bytes(),
-            "Four diagnostics of every candidate by round: deviation and effective rank of the features, and their "
-            f"agreement with {agreed_with(journal.header)}.",
+            "Four diagnostics of every candidate by round: deviation and effective rank of the features, what they "
+            f"foretell better than the untrained tower, and their agreement with {agreed_with(journal.header)}.",
             "Measured of every candidate besides its fitness. Below the dotted line of the health gate a candidate is "
-            "infeasible. Bad: deviations that fall towards the gate (collapse), agreement at the level of the "
+            "infeasible. Bad: deviations that fall towards the gate (collapse), gains or agreement at the level of the "
             "untrained tower or falling while the fitness improves (the search has found a hole of the score).",
         )
     ]

@@ -5,7 +5,7 @@ from typing import List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from elo_tf.fitness.score import CHOICES, SCORES
+from elo_tf.fitness.score import CHOICES, GAIN, SCORES
 from elo_tf.record.generation import Result
 from elo_tf.record.journal import Journal
 from elo_tf.reporting import page
@@ -30,7 +30,7 @@ def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[s
     if not ranked:
         return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
     chosen, _ = CHOICES.get(journal.header.get("settings", {}).get("fitness"), ("", False))
-    scores = [name for name in SCORES if name in ranked[0].result.diagnostics and name != chosen]
+    scores = [name for name in (GAIN, *SCORES) if name in ranked[0].result.diagnostics and name != chosen]
     rows = []
     for rank, each in enumerate(ranked[:_BEST], 1):
         own = each.result.diagnostics
@@ -53,9 +53,9 @@ def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[s
             "standard errors of the difference: which of the two is better is not known."
         ),
         page.paragraph(
-            "Of the other scores, lower is better for zipf; agreement is that of the clusters with those of "
-            f"{agreed_with(journal.header)}, weak the accuracy on labelled clips, and higher is better. Bad: a best "
-            "fitness with a low one."
+            "Of the other scores, lower is better for zipf; gain is that in R² over the untrained tower, agreement "
+            f"that of the clusters with those of {agreed_with(journal.header)}, weak the accuracy on labelled clips, "
+            "and higher is better. Bad: a best fitness with a low one."
         ),
     )
 

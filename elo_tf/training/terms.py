@@ -13,6 +13,7 @@ from elo_tf.objective import LossFile, read_loss, schema_hash
 from elo_tf.tasks import Task
 
 RANDOM = "random:"
+EQUAL = "equal"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Terms:
     source: Dict[str, Any]
 
 
+def is_searched(loss: str) -> bool:
+    """Whether --loss names a file, not random or equal weights."""
+    return loss != EQUAL and not loss.startswith(RANDOM)
+
+
 def choose(
     loss: str,
     config: TaskConfig,
@@ -44,20 +50,21 @@ def choose(
     """The terms of a loss.
 
     Args:
-      loss: A loss file (`RUN_DIR/evolved_loss.json`), or `random:SEED` for weights drawn uniformly from [0,1].
+      loss: A loss file (`RUN_DIR/evolved_loss.json`), `random:SEED` for weights drawn uniformly from [0,1], or `equal`
+        for a weight of 1 for each term.
       config: How terms are formed.
       drop_below: A term that weighs less is left out: no head, no view, no tower is built for it alone.
-      genome: Names or patterns of the terms of a random loss.
-      modalities: Those that a random loss may look at.
+      genome: Names or patterns of the terms of a random or equal loss.
+      modalities: Those that such a loss may look at.
 
     Raises:
       InputError: there is no such file, it is of other terms than this program has, or what is left does not teach RGB.
     """
-    if loss.startswith(RANDOM):
-        found = _draw(loss, config, genome, modalities)
-    else:
+    if is_searched(loss):
         found = read_loss(pathlib.Path(loss))
         _check_schema(loss, found, config)
+    else:
+        found = _make(loss, config, genome, modalities)
     kept = {name: weight for name, weight in found.lambdas.items() if weight > 0 and weight >= drop_below}
     if not kept:
         raise InputError(f"--drop_below={drop_below:g} leaves no term of --loss={loss}; lower it")
@@ -71,13 +78,13 @@ def choose(
     return Terms(built, lambdas, units, dropped, found.content)
 
 
-def _draw(loss: str, config: TaskConfig, genome: Sequence[str], modalities: Sequence[str]) -> LossFile:
-    """A random loss: the baseline of Table 1."""
+def _make(loss: str, config: TaskConfig, genome: Sequence[str], modalities: Sequence[str]) -> LossFile:
+    """A loss that nobody searched for, to compare with: random weights, as in Table 1, or equal ones."""
     seed = loss[len(RANDOM) :]
-    if not seed.isdecimal():
+    if loss != EQUAL and not seed.isdecimal():
         raise InputError(f"--loss={loss}: the seed of a random loss is a whole number, such as random:0")
     names = [task.name for task in tasks.select(check_modalities(modalities), genome, config)]
-    weights = np.random.default_rng(int(seed)).random(len(names))
+    weights = np.ones(len(names)) if loss == EQUAL else np.random.default_rng(int(seed)).random(len(names))
     lambdas = dict(zip(names, weights.tolist()))
     return LossFile(lambdas, None, {"schema_hash": schema_hash(names), "strategy": loss, "lambdas": lambdas})
 

@@ -6,7 +6,9 @@
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-DEMO := runs/demo
+# Another world, another search, another random loss: make demo WORLD_SEED=1, in runs/demo-1/.
+WORLD_SEED ?= 0
+DEMO := runs/demo$(if $(filter-out 0,$(WORLD_SEED)),-$(WORLD_SEED))
 
 # The first interpreter that runs and is supported; a name on the PATH may be a stub that does not run.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3.9 python3 python; do \
@@ -28,22 +30,31 @@ $(READY): requirements.txt setup.cfg pyproject.toml
 
 # What has been done is not done again; the export alone would make a second version.
 demo: $(READY)
-	$(BIN)/python -m elo_tf.prepare --flagfile=experiments/flagfiles/demo_world.flags \
+	$(BIN)/python -m elo_tf.prepare --flagfile=experiments/flagfiles/demo_world.flags --world_seed=$(WORLD_SEED) \
 		--videos=$(DEMO)/videos --records=$(DEMO)/records
-	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags \
+	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --seed=$(WORLD_SEED) \
 		--records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/search
-	$(BIN)/python -m elo_tf.train --flagfile=experiments/flagfiles/demo_train.flags \
-		--loss=$(DEMO)/search/evolved_loss.json --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/evolved
-	$(BIN)/python -m elo_tf.train --flagfile=experiments/flagfiles/demo_train.flags \
-		--loss=random:0 --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/random
+	@echo "Training towers by three losses, two at a time; a few minutes ..."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target WORLD_SEED=$(WORLD_SEED) \
+		demo-evolved demo-random demo-equal
 	$(BIN)/python -m elo_tf.evaluate --flagfile=experiments/flagfiles/demo_evaluate.flags \
-		--checkpoint=$(DEMO)/evolved,$(DEMO)/random --records=$(DEMO)/records/labelled --output=$(DEMO)/evaluation
+		--checkpoint=$(DEMO)/evolved,$(DEMO)/random,$(DEMO)/equal --records=$(DEMO)/records/labelled \
+		--output=$(DEMO)/evaluation
 	test -d $(DEMO)/models/elo_rgb/1 || $(BIN)/python -m export.saved_model \
 		--checkpoint=$(DEMO)/evolved --output=$(DEMO)/models/elo_rgb --evaluation=$(DEMO)/evaluation/results.json
 	$(BIN)/python -m elo_tf.embed --model=$(DEMO)/models/elo_rgb --videos=$(DEMO)/videos/labelled \
 		--output=$(DEMO)/embeddings.npz
 	$(BIN)/python -m elo_tf.embed --model=$(DEMO)/models/elo_rgb --output=$(DEMO)/embeddings.npz --centre \
 		--query=$$(ls $(DEMO)/videos/labelled/orbit/*.mp4 | head -n 1) --picture=$(DEMO)/neighbours.png
+	$(BIN)/python -m experiments.demo --evaluation=$(DEMO)/evaluation --picture=$(DEMO)/demo.png
+
+# The loss that was found, and what it is compared with.
+demo-evolved: LOSS = $(DEMO)/search/evolved_loss.json
+demo-random: LOSS = random:$(WORLD_SEED)
+demo-equal: LOSS = equal
+demo-%:
+	$(BIN)/python -m elo_tf.train --flagfile=experiments/flagfiles/demo_train.flags --seed=$(WORLD_SEED) --threads=1 \
+		--loss=$(LOSS) --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/$*
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist=loadfile $(TESTS)

@@ -39,7 +39,7 @@ def settings(tmp_path_factory):
         ModelConfig(modalities=("rgb", "audio"), tasks=("rgb/reconstruct", "rgb/shuffle", "rgb-audio/embed")),
         TaskConfig(),
         TrainConfig(steps=3, optimizer="adam", learning_rate=1e-3, warmup_steps=1),
-        FitnessConfig(clusters=2, restarts=3, agree_with="audio"),
+        FitnessConfig(fitness="agreement", clusters=2, restarts=3, agree_with="audio"),
     )
 
 

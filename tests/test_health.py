@@ -6,7 +6,9 @@ import pytest
 from elo_tf.config import FitnessConfig
 from elo_tf.fitness.health import effective_rank, infeasible, mean_deviation
 
-CONFIG = FitnessConfig(min_deviation=0.01, agreement_margin=0.02)
+CONFIG = FitnessConfig(min_deviation=0.01)
+# Mean -.04, standard error .01: their standard deviation is .01 times the root of five.
+WORSE = -0.04 + 0.01 * np.sqrt(2.5) * np.array([-1.0, -1.0, 0.0, 1.0, 1.0]) * np.sqrt(2.0)
 
 
 def test_mean_deviation_by_hand():
@@ -29,24 +31,31 @@ def test_effective_rank_is_the_entropy_of_the_singular_values(shape):
 
 
 def test_a_healthy_candidate_passes():
-    assert infeasible(CONFIG, deviation=0.5, agreement=0.4, untrained_agreement=0.3) is None
+    assert infeasible(CONFIG, deviation=0.5, gains={"flow": np.full(5, 0.1)}) is None
 
 
 def test_a_collapsed_candidate_gets_a_reason_with_value_and_limit():
-    reason = infeasible(CONFIG, deviation=0.001, agreement=0.4, untrained_agreement=0.3)
+    reason = infeasible(CONFIG, deviation=0.001, gains={"flow": np.full(5, 0.1)})
     assert "0.001 is below 0.01" in reason
 
 
-@pytest.mark.parametrize("agreement", [0.1, 0.3, 0.3199])
-def test_a_candidate_that_learned_nothing_gets_a_reason(agreement):
-    reason = infeasible(CONFIG, deviation=0.5, agreement=agreement, untrained_agreement=0.3)
-    assert "agreement with flow" in reason and "not above 0.320" in reason
+def test_a_candidate_that_is_worse_than_untrained_gets_a_reason():
+    error = np.std(WORSE, ddof=1) / np.sqrt(5)
+    reason = infeasible(CONFIG, deviation=0.5, gains={"flow": WORSE, "audio": WORSE - 0.1})
+    assert f"R² of flow and audio changed by -0.0400 at best, below {-2 * error:.4f}" in reason
 
 
-def test_an_untrained_tower_is_itself_infeasible_without_a_margin():
-    assert infeasible(FitnessConfig(agreement_margin=0.0), 0.5, agreement=0.3, untrained_agreement=0.3)
+def test_noise_does_not_refuse():
+    error = np.std(WORSE, ddof=1) / np.sqrt(5)
+    within = WORSE - WORSE.mean() - 1.9 * error
+    assert infeasible(CONFIG, 0.5, {"flow": within}) is None
+    assert infeasible(CONFIG, 0.5, {"flow": within - 0.2 * error})
 
 
-@pytest.mark.parametrize("agreement, untrained", [(None, 0.3), (0.1, None)])
-def test_the_gate_leaves_out_what_was_not_measured(agreement, untrained):
-    assert infeasible(CONFIG, 0.5, agreement, untrained) is None
+def test_one_modality_that_is_not_worse_is_enough():
+    assert infeasible(CONFIG, 0.5, {"flow": WORSE, "audio": np.full(5, 0.001)}) is None
+
+
+def test_the_gate_leaves_out_what_was_not_measured_and_can_be_left_out_itself():
+    assert infeasible(CONFIG, 0.5, {}) is None
+    assert infeasible(FitnessConfig(health_gate=False), 0.0, {"flow": WORSE}) is None

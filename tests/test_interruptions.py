@@ -29,7 +29,7 @@ COLD_EVERY = 10
 FLAGS = (
     "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb --steps=4 --optimizer=adam --learning_rate=0.001 "
     "--tasks=rgb/shuffle,rgb/deep_cluster --pseudo_labels=2 --memory_videos=64 --recluster_every=2 "
-    "--loss_units=gradient --rungs=2 --clusters=2 --restarts=3 --scoring_clips=20 "
+    "--loss_units=gradient --rungs=2 --fitness=agreement --clusters=2 --restarts=3 --scoring_clips=20 "
     "--generations=3 --population=4 --rescore=2 --rescore_seeds=2 --log_every=2"
 ).split()
 # Of a search by one worker: what must not depend on interruptions in any record of a result.

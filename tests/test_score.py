@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
 from elo_tf.fitness import zipf
-from elo_tf.fitness.score import CHOICES, SCORES, Labelled, Scorer
+from elo_tf.fitness.predictability import Predictability, Target, assign_folds
+from elo_tf.fitness.score import CHOICES, GAIN, SCORES, Labelled, Scorer
 from elo_tf.kmeans import kmeans
 from elo_tf.reporting.quantity import QUANTITIES
 
@@ -40,7 +41,7 @@ def reference(scorer):
 
 
 def test_value_is_the_mean_over_the_restarts_of_the_chosen_score(scorer, reference):
-    fitness = scorer.score(FEATURES, 1, reference, untrained_agreement=0.1)
+    fitness = scorer.score(FEATURES, 1, reference)
     unit = zipf.normalise(FEATURES)
     clusters = kmeans(unit, 8, 3, 8, tf.constant([1, 0]))
     spread = zipf.within_cluster_spread(clusters.inertia, VIDEOS)
@@ -69,11 +70,10 @@ def test_agreement_tells_the_classes_from_noise(scorer, reference):
     measured = [scorer.score(features, 1, reference).diagnostics for features in (FEATURES, noise)]
     good, bad = (diagnostics["agreement_adjusted"] for diagnostics in measured)
     assert good > 0.6 > 0.3 > bad
-    assert scorer.score(noise, 1, reference, untrained_agreement=bad).reason.startswith("learned nothing")
 
 
 def test_a_collapsed_tower_is_infeasible_and_still_measured(scorer, reference):
-    fitness = scorer.score(np.full_like(FEATURES, 0.7), 1, reference, untrained_agreement=0.1)
+    fitness = scorer.score(np.full_like(FEATURES, 0.7), 1, reference)
     assert fitness.value is None and fitness.deviation is None and fitness.reason.startswith("collapsed")
     # The hole that the gate closes: by the score alone this is no bad candidate.
     uniform = np.log(8) - np.log(8 / (1 / np.arange(1, 9)).sum()) + np.log(np.arange(1, 9)).mean() - np.log(8)
@@ -141,7 +141,35 @@ def test_every_fitness_is_a_score_and_has_words(scorer, reference):
     labelled = Labelled(DESCRIPTORS, np.arange(VIDEOS) % 2, np.arange(VIDEOS))
     diagnostics = scorer.score(FEATURES, 1, reference, labelled=labelled).diagnostics
     assert set(SCORES) == {name for name in diagnostics if f"{name}_deviation" in diagnostics}
-    assert {name for name, _ in CHOICES.values()} < set(SCORES)
+    assert {name for name, _ in CHOICES.values()} - {GAIN} < set(SCORES)
+
+
+def foretold():
+    targets = {"flow": Target(DESCRIPTORS, np.full(VIDEOS, True), assign_folds(np.arange(VIDEOS)))}
+    return Predictability(targets)
+
+
+def test_gains_are_measured_from_the_untrained_tower():
+    by_gain, measure = Scorer(dataclasses.replace(CONFIG, fitness="predictability")), foretold()
+    noise = np.random.default_rng(1).normal(size=FEATURES.shape).astype(np.float32)
+    untrained = by_gain.score(noise, 1, foretold=measure)
+    assert untrained.value == 1.0  # It gains nothing over itself.
+    measure.untrained = measure.measure(noise)
+    trained = by_gain.score(FEATURES, 1, foretold=measure)
+    gains = measure.measure(FEATURES)["flow"] - measure.untrained["flow"]
+    assert trained.value == pytest.approx(1 - gains.mean()) and trained.value < 0.5
+    assert (trained.restarts, trained.deviation) == (5, pytest.approx(gains.std(ddof=1)))
+    assert trained.diagnostics["gain_flow"] == trained.diagnostics["gain"] == pytest.approx(gains.mean())
+    # What knows less than the untrained tower is refused, where that one knew something.
+    measure.untrained = measure.measure(FEATURES)
+    assert by_gain.score(noise, 1, foretold=measure).reason.startswith("worse than untrained")
+
+
+def test_predictability_without_other_modalities_is_refused():
+    with pytest.raises(
+        InputError, match="--fitness=predictability needs scoring clips of 10 videos with flow or sound"
+    ):
+        Scorer(dataclasses.replace(CONFIG, fitness="predictability")).score(FEATURES, 1)
 
 
 def test_same_seed_same_fitness(scorer, reference):

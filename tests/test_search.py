@@ -17,8 +17,8 @@ from tests.test_training_log import scalars
 
 FLAGS = (
     "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb,audio --steps=4 --optimizer=adam --learning_rate=0.001 "
-    "--tasks=rgb/reconstruct,rgb/shuffle,rgb-audio/embed --clusters=2 --restarts=3 --scoring_clips=20 "
-    "--generations=2 --population=4 --rescore=1 --rescore_seeds=2 --workers=local:1"
+    "--tasks=rgb/reconstruct,rgb/shuffle,rgb-audio/embed --fitness=agreement --clusters=2 --restarts=3 "
+    "--scoring_clips=20 --generations=2 --population=4 --rescore=1 --rescore_seeds=2 --workers=local:1"
 ).split()
 
 

@@ -171,7 +171,7 @@ def test_a_dropped_in_file_is_all_that_a_term_needs(tmp_path):
     records = videos.noise_records(tmp_path)
     flags = (
         "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb --tasks=rgb/length,rgb/shuffle --steps=2 "
-        "--clusters=2 --restarts=2 --scoring_clips=8 --min_deviation=0 --generations=1 "
+        "--fitness=agreement --clusters=2 --restarts=2 --scoring_clips=8 --min_deviation=0 --generations=1 "
         "--population=3"
     )
     run("elo_tf.search", *flags.split(), f"--records={records}", f"--run_dir={tmp_path / 'run'}")

@@ -42,7 +42,7 @@ def runner(tmp_path_factory):
             ModelConfig(tasks=("*",)),
             TaskConfig(memory_videos=64),
             TrainConfig(steps=1, learning_rate=1e-3),
-            FitnessConfig(clusters=2, restarts=2, scoring_clips=8, min_deviation=0.0),
+            FitnessConfig(fitness="agreement", clusters=2, restarts=2, scoring_clips=8, min_deviation=0.0),
         )
     )
 

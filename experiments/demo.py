@@ -1,0 +1,142 @@
+"""What `make demo` ends with: one table, one picture, and in a sentence what they mean.
+
+    python -m experiments.demo --evaluation=runs/demo/evaluation --picture=runs/demo/demo.png
+
+Reads the results of `elo_tf.evaluate` for the towers that were trained by the evolved loss, by a random one, and by all
+terms at weight 1, beside the untrained tower. Errors are standard errors of a proportion of the test videos. One is
+ahead of another if the difference is more than two standard errors of the difference, taken as of independent towers.
+"""
+
+import json
+import math
+import pathlib
+from typing import Dict, List, NamedTuple
+
+from absl import flags
+from matplotlib.figure import Figure
+
+from elo_tf import command_line
+from elo_tf.config import InputError
+from elo_tf.reporting import figures
+from elo_tf.reporting.palette import BLUE, GREY, INK, ORANGE
+
+_EVALUATION = flags.DEFINE_string("evaluation", "", "folder of results of python -m elo_tf.evaluate")
+_PICTURE = flags.DEFINE_string("picture", "", "file of the picture, .png")
+
+# Name of the run directory, or of the baseline -> what it is called, and its colour.
+ROWS = {
+    "evolved": ("evolved loss", BLUE),
+    "random": ("random loss", ORANGE),
+    "equal": ("all terms at 1", "#cc79a7"),
+    "scratch": ("untrained", GREY),
+}
+COLUMNS = {"kmeans": "k-means", "linear": "1-layer", "neighbours": "precision@5"}
+
+
+class Share(NamedTuple):
+    """A proportion of test videos, and its standard error."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} ± {100 * self.error:.1f}"
+
+    def ahead_of(self, other: "Share") -> bool:
+        """Whether it is larger by more than two standard errors of the difference."""
+        return self.value - other.value > 2 * math.hypot(self.error, other.error)
+
+
+# Row -> column -> share.
+Results = Dict[str, Dict[str, Share]]
+
+
+def read(folder: pathlib.Path) -> Results:
+    """The results of an evaluation.
+
+    Raises:
+      InputError: there are none, or they lack a row or a column.
+    """
+    path = folder / "results.json"
+    try:
+        measured = json.loads(path.read_text())["measurements"]
+        found: Results = {name: {} for name in ROWS}
+        for each in measured:
+            if each["entrant"] in ROWS and each["protocol"] in COLUMNS:
+                accuracy, videos = each["accuracy"], each["test_videos"]
+                share = Share(accuracy, math.sqrt(accuracy * (1 - accuracy) / videos))
+                found[each["entrant"]][each["protocol"]] = share
+    except FileNotFoundError:
+        raise InputError(f"--evaluation={folder} has no results.json; evaluate first") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no file of results ({error}); evaluate again") from None
+    lacking = [f"{protocol} of {name}" for name in ROWS for protocol in COLUMNS if protocol not in found[name]]
+    if lacking:
+        raise InputError(f"{path} lacks {', '.join(lacking)}; evaluate them too")
+    return found
+
+
+def table(results: Results) -> str:
+    """The results in percent."""
+    lines = [["trained by", *COLUMNS.values()]]
+    lines += [[ROWS[name][0], *(str(results[name][column]) for column in COLUMNS)] for name in ROWS]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def sentence(results: Results) -> str:
+    """What the 1-layer accuracies mean."""
+    evolved = results["evolved"]["linear"]
+    others = [name for name in ROWS if name != "evolved"]
+    ahead = [name for name in others if evolved.ahead_of(results[name]["linear"])]
+    behind = [name for name in others if results[name]["linear"].ahead_of(evolved)]
+    even = [name for name in others if name not in ahead + behind]
+    parts = [
+        f"{word} {_names(names)}"
+        for word, names in (("ahead of", ahead), ("even with", even), ("behind", behind))
+        if names
+    ]
+    return (
+        f"With one layer on its features, the tower of the evolved loss tells {100 * evolved.value:.0f} % of the "
+        f"videos' classes, {', '.join(parts)} (ahead and behind: by more than two standard errors)."
+    )
+
+
+def _names(names: List[str]) -> str:
+    shown = [f"{ROWS[name][0]}" for name in names]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def picture(results: Results) -> Figure:
+    """A panel a column, a bar a row, with two standard errors either way."""
+    figure = Figure(figsize=(8.2, 3.0), layout="constrained")
+    panels = figure.subplots(1, len(COLUMNS))
+    for axes, (column, title) in zip(panels, COLUMNS.items()):
+        for place, (name, (label, colour)) in enumerate(ROWS.items()):
+            share = results[name][column]
+            axes.bar(place, 100 * share.value, yerr=200 * share.error, color=colour, ecolor=INK, capsize=3, label=label)
+            axes.text(place, 100 * share.value + 200 * share.error + 0.8, f"{100 * share.value:.0f}", ha="center",
+                      fontsize=9, color=INK)  # fmt: skip
+        axes.set_title(title, fontsize=10, color=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xticks([])
+        axes.margins(y=0.15)
+        axes.tick_params(labelsize=8)
+    panels[0].set_ylabel("% of test videos", fontsize=9)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ROWS), frameon=False,
+                  fontsize=9)  # fmt: skip
+    return figure
+
+
+def main() -> None:
+    for flag in (_EVALUATION, _PICTURE):
+        if not flag.value:
+            raise InputError(f"--{flag.name} is missing; see --help")
+    results = read(pathlib.Path(_EVALUATION.value))
+    figures.save(picture(results), pathlib.Path(_PICTURE.value))
+    print(f"{table(results)}\nin percent of the test videos, ± standard error\n{sentence(results)}")
+    print(f"as a picture: {_PICTURE.value}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [])

@@ -16,6 +16,7 @@ Hardware: 2 cores, a run a core. Hours and figures: results/learning_speed_*.md.
 """
 
 import dataclasses
+import fnmatch
 import functools
 import math
 import os
@@ -105,7 +106,7 @@ class LearningConfig(Checked):
 
     part: str = setting("choose", "changes on worlds to choose on, or losses on others", choices=tuple(PARTS))
     worlds: Tuple[str, ...] = setting((), "worlds in place of those of the part, LIST:SEED or LIST:SEED:NUISANCE")
-    subjects: Tuple[str, ...] = setting(tuple(SUBJECTS), "losses to report on")
+    rows: Tuple[str, ...] = setting(("*",), "changes, or losses, to run: names or patterns")
     seeds: int = setting(5, "runs of each row on each world", low=1)
     clips: int = setting(20000, "budget of a run, clips", low=1000)
     videos: int = setting(2000, "unlabelled videos of a world", low=32)
@@ -219,13 +220,20 @@ def table(rows: Dict[str, List[Run]], videos: int) -> str:
 
 
 def _rows(config: LearningConfig) -> List[Tuple[str, str, Change]]:
-    """(name of the row, subject, change) in the order of the table."""
+    """(name of the row, subject, change) in the order of the table.
+
+    Raises:
+      InputError: a pattern matches no row.
+    """
     if config.part == "choose":
-        return [(change.name, EMBED, change) for change in CHANGES]
-    for name in config.subjects:
-        if name not in SUBJECTS:
-            raise InputError(f"--subjects: {name!r} is unknown; choose from {', '.join(SUBJECTS)}")
-    return [(name, name, OWN.get(name, DEFAULTS)) for name in config.subjects if name != UNTRAINED]
+        rows = [(change.name, EMBED, change) for change in CHANGES]
+    else:
+        rows = [(name, name, OWN.get(name, DEFAULTS)) for name in SUBJECTS if name != UNTRAINED]
+    names = [row[0] for row in rows]
+    for pattern in config.rows:
+        if not fnmatch.filter(names, pattern):
+            raise InputError(f"--rows: {pattern!r} matches none of {'; '.join(names)}")
+    return [row for row in rows if any(fnmatch.fnmatch(row[0], pattern) for pattern in config.rows)]
 
 
 def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -> str:
@@ -272,7 +280,7 @@ def main() -> None:
     config = from_flags(LearningConfig)
     if config.smoke:
         config = dataclasses.replace(
-            config, part="report", worlds=("third:21:0.2",), subjects=(EMBED,), seeds=1, clips=1000, videos=48
+            config, part="report", worlds=("third:21:0.2",), rows=(EMBED,), seeds=1, clips=1000, videos=48
         )
     elif not config.folder:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")

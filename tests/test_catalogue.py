@@ -28,6 +28,6 @@ def test_views_of_every_second_clip_count_half(entries):
 
 
 def test_the_head_of_shuffle_by_hand(entries):
-    # A product of 64 numbers with 64 weights for each of a clip and half a shuffled clip, 2 operations a weight, and
+    # A product of 128 numbers with 128 weights for each of a clip and half a shuffled clip, 2 operations a weight, and
     # a few for bias and entropy.
-    assert 1.5 * 2 * 64 <= entries["rgb/shuffle"].head < 1.5 * 2 * 64 + 40
+    assert 1.5 * 2 * 128 <= entries["rgb/shuffle"].head < 1.5 * 2 * 128 + 40

@@ -37,7 +37,7 @@ def commands_of(text: str) -> Iterator[Tuple[str, List[str]]]:
 
 def _words(rest: str) -> List[str]:
     """The flags and file names; a comment, a redirection and prose after two spaces or a quote are none of them."""
-    rest = re.sub(r"\$\$?\([^)]*\)", "X", rest)
+    rest = re.sub(r"\$\$?\([^)]*\)", "1", rest)
     rest = re.split(r"\s{2,}(?!-)|\s#|[|&>;\"]", rest)[0]
     try:
         words = shlex.split(rest)

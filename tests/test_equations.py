@@ -94,6 +94,19 @@ def test_contrastive_equals_numpy():
     np.testing.assert_allclose(values, list(expected(allowed & (weights > 0))), rtol=1e-4)
 
 
+def test_negatives_that_count_by_hand():
+    # Distances .5, 1 and 2 under a margin of 1.5: hinges 1, .5 and 0.
+    anchor, negatives = tf.zeros([1, 2]), tf.constant([[0.5, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    everyone = tf.fill([1, 3], True)
+    for counted, expected in (("all", 0.5), ("active", 0.75), ("hardest", 1.0)):
+        value = contrastive(anchor, anchor, negatives, everyone, margin=1.5, counted=counted).numpy()[0]
+        assert value == pytest.approx(expected, abs=3e-3)
+    masked = contrastive(anchor, anchor, negatives, everyone, 1.5, tf.constant([0.0, 1.0, 1.0]), "hardest").numpy()[0]
+    assert masked == pytest.approx(0.5, abs=3e-3)
+    with pytest.raises(ValueError, match="'few' are unknown; choose from all, active, hardest"):
+        contrastive(anchor, anchor, negatives, everyone, counted="few")
+
+
 def test_hinge_at_the_margin():
     anchor, negatives = tf.zeros([1, 2]), tf.constant([[1.4, 0.0], [1.0, 0.0], [0.0, 2.0]])
     for row, expected in ((0, 0.0), (1, 0.4), (2, 0.0)):

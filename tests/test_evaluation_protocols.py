@@ -6,11 +6,12 @@ import tensorflow as tf
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
+from sklearn.neighbors import NearestNeighbors
 
 from elo_tf.config import InputError, ProtocolConfig
 from elo_tf.evaluation import protocols
 from elo_tf.evaluation.base import PROTOCOLS, Case, Features, Protocol, register, standardise
-from elo_tf.evaluation.protocols import kmeans, linear
+from elo_tf.evaluation.protocols import kmeans, linear, neighbours
 from elo_tf.evaluation.scores import score
 from elo_tf.evaluation.split import LabelledVideo, Split
 from elo_tf.kmeans import plus_plus_centres
@@ -168,7 +169,7 @@ def test_scores_agree_with_scikit_learn():
 
 
 def test_protocols_are_known_by_their_files():
-    assert set(PROTOCOLS) == {"kmeans", "linear", "finetune"}
+    assert set(PROTOCOLS) == {"kmeans", "linear", "finetune", "neighbours"}
     with pytest.raises(InputError, match="'probe' is unknown; choose from finetune, kmeans, linear"):
         protocols.select(["probe"], ProtocolConfig())
 
@@ -177,3 +178,25 @@ def test_protocols_are_known_by_their_files():
 
     with pytest.raises(ValueError, match="already defined in elo_tf.evaluation.protocols.kmeans"):
         register(Again)
+
+
+def test_neighbours_agree_with_scikit_learn():
+    train, test = _features(30, 0), _features(20, 1)
+    found = protocols.select(["neighbours"], ProtocolConfig())[0].predict(_case(train, test))
+    mean, deviation = _moments(train)
+    everything = np.concatenate([((part.clips - mean) / deviation).mean(axis=1) for part in (test, train)])
+    labels = np.concatenate([test.labels, train.labels])
+    oracle = NearestNeighbors(n_neighbors=6, metric="cosine").fit(everything)
+    _, places = oracle.kneighbors(everything[:20])
+    assert (places[:, 0] == np.arange(20)).all()  # Itself first, which does not count.
+    np.testing.assert_array_equal(found.labels, labels[places[:, 1:]].T)
+
+
+def test_neighbours_never_find_the_query():
+    rows = np.eye(7)[[0, 0, 1, 2, 3, 4, 5]]
+    assert neighbours.nearest(rows[:2], rows)[0].tolist() == [1, 0]
+
+
+def test_too_few_videos_for_neighbours_are_named():
+    with pytest.raises(InputError, match="5 labelled videos have no 5 neighbours"):
+        protocols.select(["neighbours"], ProtocolConfig())[0].predict(_case(_features(3, 0), _features(2, 1)))

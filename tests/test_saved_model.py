@@ -104,7 +104,7 @@ def test_the_description_travels_with_it(version, tower):
     path = version / "assets.extra" / "tower.json"
     assert Description.load(path) == tower.about
     contract = json.loads(path.read_text())["export"]
-    assert contract["step"] == 3 and contract["output"]["width"] == 64
+    assert contract["step"] == 3 and contract["output"]["width"] == 128
     assert contract["input"]["range"] == [0, 1] and contract["input"]["fps"] == 12.5
     assert (contract["input"]["frames"], contract["input"]["size"]) == (towers.FRAMES, towers.SIZE)
 

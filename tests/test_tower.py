@@ -52,6 +52,14 @@ def test_a_checkpoint_of_another_backbone_is_refused(run):
         (run_dir / tower.FILE).write_text(json.dumps(content))
 
 
+def test_a_tiny_tower_of_version_1_is_read_as_what_it_was(tmp_path):
+    towers.describe().save(tmp_path)
+    content = json.loads((tmp_path / tower.FILE).read_text())
+    assert content.pop("version") == 2 and tower.Description.load(tmp_path / tower.FILE).backbone == "tiny"
+    (tmp_path / tower.FILE).write_text(json.dumps(content))
+    assert tower.Description.load(tmp_path / tower.FILE).backbone == "tiny_0"
+
+
 def test_a_truncated_checkpoint_is_refused(tmp_path):
     towers.make_run(tmp_path)
     (data,) = (tmp_path / "checkpoints").glob("*.data-*")

@@ -66,6 +66,11 @@ def test_random_losses_follow_from_their_seed():
         draw(3, modalities=("rgb", "flow"))
 
 
+def test_equal_weights_are_one_for_each_term():
+    chosen = choose("equal", TaskConfig(), 0.0, ("rgb/*", "rgb-audio/embed"))
+    assert set(chosen.lambdas.values()) == {1.0} and len(chosen.lambdas) > 5 and chosen.units is None
+
+
 def changed(path, **changes):
     content = json.loads(path.read_text())
     content.update(changes)

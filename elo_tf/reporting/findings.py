@@ -66,17 +66,17 @@ class Winner:
 
     @property
     def error(self) -> Optional[float]:
-        """Standard error of the mean: over fresh seeds if there are several, else over the restarts of k-means.
+        """Standard error of the mean: over fresh seeds if there are several, else over the parts of a training.
 
         None where it is unknown, with a single one of both.
         """
         count = len(self.results)
         return float(np.std(self.values, ddof=1)) / math.sqrt(count) if count > 1 else self.results[0].error
 
-    def described(self) -> str:
-        """Its value with the standard error, and what that is over."""
+    def described(self, parts: str = "restarts of k-means") -> str:
+        """Its value with the standard error, and what that is over: seeds, or `parts` of a single training."""
         count, restarts = len(self.results), self.results[0].restarts
-        over = f"{count} fresh seeds" if count > 1 else f"{restarts} restarts of k-means"
+        over = f"{count} fresh seeds" if count > 1 else f"{restarts} {parts}"
         doubt = "; no finalist was feasible under every fresh seed" if self.confirmed is False else ""
         return f"{with_error(self.value, self.error)} s.e. over {over}{doubt}"
 
@@ -177,7 +177,7 @@ def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]
     ranked, won = ranking(generations), winner(journal)
     if not won:
         return [*rows, ("best fitness", "no candidate is feasible so far")]
-    quantity = quantity_of(journal.header).title
+    quantity, _, parts = quantity_of(journal.header)
     terms = heaviest(won.lambdas, journal.names, codes)
     if ranked:
         best = ranked[0]
@@ -190,7 +190,7 @@ def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]
         ]
     return [
         *rows,
-        ("winner", f"candidate {won.candidate}, {won.described()}"),
+        ("winner", f"candidate {won.candidate}, {won.described(parts)}"),
         ("heaviest terms", ", ".join(terms[:4])),
         ("lightest terms", ", ".join(terms[-4:])),
     ]

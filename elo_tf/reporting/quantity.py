@@ -9,10 +9,12 @@ class Quantity(NamedTuple):
     Attributes:
       title: Of its values, in tables and at axes.
       meaning: What a value says of a candidate, as the end of the sentence "its fitness says ...".
+      parts: What a value is the mean over.
     """
 
     title: str
     meaning: str
+    parts: str = "restarts of k-means"
 
 
 # By `--fitness`.
@@ -21,6 +23,7 @@ QUANTITIES = {
         "1 - gain in R²",
         "how much the features that it taught the RGB tower lack of foretelling flow or sound in full, beyond what "
         "those of the untrained tower do",
+        "folds",
     ),
     "zipf": Quantity(
         "zipf score, nats",

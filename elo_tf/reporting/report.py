@@ -64,7 +64,7 @@ def write(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -
     if generations:
         parts += [
             _best_loss(won, drawn, journal, codes),
-            _fitness(drawn),
+            _fitness(drawn, quantity_of(journal.header).parts),
             standings.best_candidates(ranked, journal, codes),
             standings.finalists(journal),
             _lambdas(drawn),
@@ -98,10 +98,10 @@ def _best_loss(
     )
 
 
-def _fitness(drawn: Mapping[str, pathlib.Path]) -> str:
+def _fitness(drawn: Mapping[str, pathlib.Path], parts: str) -> str:
     caption = (
-        "A dot is a candidate, its bar the standard error over the restarts of k-means, which is the noise of the "
-        "clustering alone. Ringed ones differ from the best by less than two standard errors. Good: the means fall "
+        f"A dot is a candidate, its bar the standard error over the {parts}, which is the noise of the score "
+        "alone. Ringed ones differ from the best by less than two standard errors. Good: the means fall "
         "and flatten. Bad: level means, a best from the first round, or many infeasible candidates."
     )
     alt = "Fitness of every candidate by round, with the mean of each round and the best so far."

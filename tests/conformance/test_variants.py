@@ -18,7 +18,10 @@ VARIANTS = {
     "norm=squared": (TaskConfig(norm="squared"), ("rgb/reconstruct", "flow/distill/stage3"), (0.01, 10)),
     "shuffle_frames=3": (TaskConfig(shuffle_frames=3), ("*/shuffle",), (0.6, 0.8)),
     "align_head=literal": (TaskConfig(align_head="literal"), ("*/align",), (0.6, 0.8)),
-    "embed_head=literal": (TaskConfig(embed_head="literal", embed_margin=1.0), ("*/embed",), (0.1, 10)),
+    # On representations as they are, whose length grows with their width.
+    "embed_head=literal": (TaskConfig(embed_head="literal", embed_margin=1.0), ("*/embed",), (0.1, 20)),
+    "embed_negatives=active": (TaskConfig(embed_negatives="active"), ("*/embed",), (0.1, 10)),
+    "embed_negatives=hardest": (TaskConfig(embed_negatives="hardest"), ("*/embed",), (0.1, 10)),
     # Colours of noise, pooled to the map, are nearly grey.
     "colorize_head=pointer": (TaskConfig(colorize_head="pointer"), ("grey/colorize", "rgb/shuffle"), (0.01, 10)),
     "decode_size=full": (TaskConfig(decode_size="full"), ("*/reconstruct", "*/transfer"), (0.1, 10)),

@@ -1,0 +1,57 @@
+"""What the demo says at its end: true of the numbers, whatever they are."""
+
+import json
+import math
+
+import pytest
+
+from elo_tf.config import InputError
+from experiments import demo
+
+VIDEOS = 700
+
+
+def evaluation(folder, linear):
+    """results.json of four entrants, whose 1-layer accuracies are given."""
+    measured = [
+        {"entrant": name, "protocol": protocol, "accuracy": accuracy, "test_videos": VIDEOS}
+        for name, accuracy in zip(demo.ROWS, linear)
+        for protocol in demo.COLUMNS
+    ]
+    (folder / "results.json").write_text(json.dumps({"measurements": measured}))
+    return demo.read(folder)
+
+
+def test_the_error_is_that_of_a_proportion_of_the_test_videos(tmp_path):
+    results = evaluation(tmp_path, (0.5, 0.4, 0.45, 0.1))
+    assert results["evolved"]["linear"] == (0.5, math.sqrt(0.25 / VIDEOS))
+    assert "evolved loss    50.0 ± 1.9  50.0 ± 1.9  50.0 ± 1.9" in demo.table(results).splitlines()[1]
+
+
+def test_the_sentence_tells_ahead_even_and_behind(tmp_path):
+    sentence = demo.sentence(evaluation(tmp_path, (0.5, 0.49, 0.6, 0.1)))
+    assert "ahead of untrained, even with random loss, behind all terms at 1" in sentence
+    sentence = demo.sentence(evaluation(tmp_path, (0.5, 0.3, 0.3, 0.1)))
+    assert "ahead of random loss, all terms at 1 and untrained (" in sentence
+
+
+def test_the_picture_has_a_panel_a_column_and_a_bar_a_row(tmp_path):
+    figure = demo.picture(evaluation(tmp_path, (0.5, 0.4, 0.45, 0.1)))
+    assert [axes.get_title() for axes in figure.axes] == list(demo.COLUMNS.values())
+    bars = [round(patch.get_height()) for patch in figure.axes[1].patches]
+    assert bars == [50, 40, 45, 10]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "has no results.json; evaluate first"),
+        ("{}", "is no file of results"),
+        ('{"measurements": []}', "lacks kmeans of evolved, .*; evaluate them too"),
+    ],
+)
+def test_results_that_cannot_be_used_are_named(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        demo.read(tmp_path)

@@ -30,7 +30,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 
 from elo_tf import command_line
-from elo_tf.config import Checked, InputError, TaskConfig, TrainConfig, from_flags, setting
+from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConfig, from_flags, setting
 from experiments import jobs, learning_speed_plots, result_files, training, worlds
 from experiments.fig9 import draw_losses
 
@@ -41,6 +41,7 @@ FAST = (
 )  # fmt: skip
 RANDOM = "random losses over fast"
 ALL = "all 45 terms at 1, 12 frames"
+DATA = dataclasses.replace(training.DATA, frames=DataConfig().frames)
 # Name -> patterns of the terms, each at lambda 1 but for the random losses; in the order of the tables.
 SUBJECTS: Dict[str, Tuple[str, ...]] = {
     UNTRAINED: (),
@@ -119,11 +120,11 @@ class LearningConfig(Checked):
 
 def make_job(subject: str, change: Change, seed: int, world: str, config: LearningConfig) -> training.Job:
     """A run of a subject under a change; `UNTRAINED` is the tower that it begins with, the same for many runs."""
-    data = dataclasses.replace(training.DATA, **dict(change.data))
+    data = dataclasses.replace(DATA, **dict(change.data))
     steps = config.clips // data.batch_size
     job = training.Job(
         world, UNTRAINED, (), False, seed, config.videos, worlds.LABELLED_PER_CLASS, TrainConfig(steps=1),
-        data=dataclasses.replace(training.DATA, frames=data.frames), backbone=change.backbone,
+        data=dataclasses.replace(DATA, frames=data.frames), backbone=change.backbone,
     )  # fmt: skip
     if subject == UNTRAINED:
         return job

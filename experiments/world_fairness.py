@@ -44,7 +44,7 @@ _STEPS = flags.DEFINE_integer("steps", 3600, "training steps of the supervised t
 _SMOKE = flags.DEFINE_bool("smoke", False, "one small world and few steps; writes no results")
 
 INGEST = IngestConfig(size=36, labels="folders")
-DATA = DataConfig(crop_size=32, batch_size=32)
+DATA = DataConfig(frames=8, crop_size=32, batch_size=32, color_jitter=0.2)
 LEARNING_RATE = 3e-3
 MODALITIES = ("rgb", "flow", "audio")
 DESCRIBED = {"pixels": "rgb", "color_histogram": "rgb", "frame_difference": "rgb", "audio": "audio", "flow": "flow"}

@@ -19,7 +19,7 @@ from elo_tf.fitness.score import Scorer
 from experiments import fig9, fig9_analysis, fig9_plots, fig9_tables, fitness_variants, rank_statistics
 from experiments.fig9_analysis import Candidate, World
 
-CONFIG = FitnessConfig(clusters=4, restarts=4)
+CONFIG = FitnessConfig(fitness="agreement", clusters=4, restarts=4)
 
 
 def pairs(count=40, seed=0, levels=0):

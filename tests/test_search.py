@@ -199,7 +199,7 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--records="], "--records is not given"),
         (["--records=/nowhere"], "--records=/nowhere is no folder"),
         (["--run_dir=s3://bucket/run"], "--run_dir=s3://bucket/run must be a folder of this machine"),
-        (["--fitness=zpif"], "--fitness='zpif' is unknown; choose from zipf, zipf_scale_free"),
+        (["--fitness=zpif"], "--fitness='zpif' is unknown; choose from predictability, agreement"),
         (["--steps=many"], "steps"),
         (["--stepz=3"], "stepz"),
         (["--modalities=rgb,depth"], "'depth' is unknown; choose from rgb, grey, flow, audio"),

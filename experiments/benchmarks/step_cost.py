@@ -1,7 +1,7 @@
 """What a training step with the whole genome costs against one that only encodes, and where the time of a step goes.
 
-    python -m experiments.benchmarks.step_cost --backbone=tiny --crop_size=32 --batch_size=16
-    python -m experiments.benchmarks.step_cost --backbone=r18 --crop_size=112 --batch_size=4 \\
+    python -m experiments.benchmarks.step_cost --backbone=tiny --frames=8 --crop_size=32 --batch_size=16
+    python -m experiments.benchmarks.step_cost --backbone=r18 --frames=8 --crop_size=112 --batch_size=4 \\
         --separate_graphs=per_task --rounds=2 --noparts
     either of them with --precision=mixed_bfloat16, for the other arithmetic
 

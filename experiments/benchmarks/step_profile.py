@@ -1,9 +1,9 @@
 """Where the time of a training step goes, kind of operation by kind, on one core.
 
     python -m experiments.benchmarks.step_profile --records=DIR [--backbone=tiny --frames=16 --crop_size=24]
-        [--tasks=fast --modalities=rgb,flow,audio --batch_size=64 --steps=10]
+        [--tasks=fast --modalities=rgb,flow,audio --batch_size=64 --variant=tiny_0]
 
-Clips a second are those of the whole loop, reading and cutting included, as the median of --rounds of --steps steps;
+Clips a second are those of the whole loop, reading and cutting included, the median of --rounds of --timed_steps steps;
 the table is of the step alone, from TensorFlow's own profiler. Nothing else should run.
 
 Hardware: one core of an Intel Xeon (AVX-512 without bfloat16) at 2.8 GHz.

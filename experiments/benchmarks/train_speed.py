@@ -1,6 +1,6 @@
 """What a step of `elo_tf.train` waits for, what a second process brings, and what leaving out terms pays.
 
-    python -m experiments.benchmarks.train_speed --records=DIR [--steps=60 --rounds=10 --batch_size=16]
+    python -m experiments.benchmarks.train_speed --records=DIR --frames=8 --batch_size=16 [--steps=60 --rounds=10]
     python -m experiments.benchmarks.train_speed --records=DIR --steps=3 --rounds=1 --frames=4 --crop_size=16 \\
         --batch_size=4 --tasks=rgb/reconstruct,rgb/shuffle,rgb-audio/embed --kept=rgb/shuffle          smoke size
 

@@ -40,11 +40,11 @@ SMALL = Plan(
     DataConfig(frames=8, crop_size=16, batch_size=4),
     ModelConfig(modalities=("rgb",), tasks=("rgb/shuffle", "rgb/backward")),
     TaskConfig(),
-    TrainConfig(steps=90),
+    TrainConfig(steps=90, optimizer="sgd"),
     BudgetConfig(planned_videos=1000, planned_seconds=4.0, devices=2),
 )
 
-TRAINING = dataclasses.replace(SMALL, train=FinalTrainConfig(steps=90))
+TRAINING = dataclasses.replace(SMALL, train=FinalTrainConfig(steps=90, optimizer="sgd"))
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +130,14 @@ def test_the_papers_figures_by_hand(small):
 
 
 def test_a_step_in_parts_holds_a_part_and_computes_the_whole(small):
-    plan = dataclasses.replace(TRAINING, train=FinalTrainConfig(steps=90, accumulate=2), budget=BudgetConfig(devices=1))
+    plan = dataclasses.replace(
+        TRAINING, train=FinalTrainConfig(steps=90, optimizer="sgd", accumulate=2), budget=BudgetConfig(devices=1)
+    )
     parts = make_budget(plan)
     assert parts.step.batch == 2
-    # Up to the few operations that a part does on the weights.
-    assert parts.work().operations == pytest.approx(small.work().operations, rel=0.01)
+    # Up to the few operations that a part does on each weight.
+    extra = parts.work().operations - small.work().operations
+    assert 0 <= extra <= 20 * sum(small.step.parameters.values())
     assert parts.work().memory == pytest.approx(parts.fixed_bytes + 2 * parts.bytes_a_clip)
     assert parts.work().memory < small.work().memory
     assert "2 clips a device, 2 times a step" in text(plan, parts)

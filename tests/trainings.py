@@ -13,7 +13,9 @@ from elo_tf.training.trainer import Settings, Trainer
 
 TASKS = ("rgb/reconstruct", "rgb/shuffle")
 
-FLAGS = "--loss=random:0 --frames=4 --crop_size=16 --batch_size=4 --learning_rate=0.01 --warmup_steps=1".split()
+FLAGS = (
+    "--loss=random:0 --optimizer=sgd --frames=4 --crop_size=16 --batch_size=4 --learning_rate=0.01 --warmup_steps=1"
+).split()
 
 
 def make(records, run_dir, strategy=None, tasks=TASKS, data=None, precision="float32", task=None, **train) -> Trainer:
@@ -22,7 +24,7 @@ def make(records, run_dir, strategy=None, tasks=TASKS, data=None, precision="flo
         FinalRunConfig(records=str(records), run_dir=str(run_dir)),
         DataConfig(**{"frames": 4, "crop_size": 16, "batch_size": 4, **(data or {})}),
         ModelConfig(precision=precision),
-        FinalTrainConfig(**{"steps": 6, "learning_rate": 0.01, "warmup_steps": 1, **train}),
+        FinalTrainConfig(**{"steps": 6, "optimizer": "sgd", "learning_rate": 0.01, "warmup_steps": 1, **train}),
     )
     chosen = terms.choose("random:0", task or TaskConfig(), 0.0, tasks)
     return Trainer(settings, chosen, strategy or tf.distribute.get_strategy())

@@ -41,7 +41,7 @@ def runner(tmp_path_factory):
             DataConfig(frames=4, future_frames=2, crop_size=16, batch_size=4),
             ModelConfig(tasks=("*",)),
             TaskConfig(memory_videos=64),
-            TrainConfig(steps=1, learning_rate=1e-3),
+            TrainConfig(steps=1, optimizer="sgd", learning_rate=1e-3),
             FitnessConfig(fitness="agreement", clusters=2, restarts=2, scoring_clips=8, min_deviation=0.0),
         )
     )

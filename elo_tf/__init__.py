@@ -2,7 +2,7 @@
 
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if not (3, 9) <= sys.version_info[:2] <= (3, 11):
     sys.exit(

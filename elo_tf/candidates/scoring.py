@@ -69,14 +69,18 @@ class TowerScorer:
 
     def begin(self, embed: Embed, seed: int) -> Fitness:
         """The fitness of the untrained tower; from then on, gains are measured from it."""
-        fitness = self.score(embed, seed)
+        features = self.embed(embed)
+        fitness = self._score(embed, features, seed)
         if self._foretold:
-            self._foretold.untrained = self._foretold.measure(self.embed(embed))
+            self._foretold.untrained = self._foretold.measure(features)
         return fitness
 
     def score(self, embed: Embed, seed: int) -> Fitness:
         """The fitness of a tower; `seed` is that of the k-means starts."""
-        return self._scorer.score(self.embed(embed), seed, self.reference, self._embed_labelled(embed), self._foretold)
+        return self._score(embed, self.embed(embed), seed)
+
+    def _score(self, embed: Embed, features: np.ndarray, seed: int) -> Fitness:
+        return self._scorer.score(features, seed, self.reference, self._embed_labelled(embed), self._foretold)
 
     def embed(self, embed: Embed, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
         """Embeddings of these clips, or of the scoring clips: [N,D] float32."""

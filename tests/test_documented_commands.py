@@ -63,7 +63,7 @@ def test_commands_are_found(documented):
         assert f"elo_tf.{module}" in documented
     readme = [words for words, place in documented["elo_tf.train"].items() if place == "README.md"]
     # The one that goes on in a second line.
-    assert any("--optimizer=adam" in words and "--loss=SEARCH/evolved_loss.json" in words for words in readme)
+    assert any("--save_every=1000" in words and "--loss=SEARCH/evolved_loss.json" in words for words in readme)
     assert sum(map(len, documented.values())) > 50
 
 

@@ -19,10 +19,7 @@ import dataclasses
 import fnmatch
 import functools
 import math
-import os
 import pathlib
-import platform
-import sys
 import tempfile
 import zlib
 from typing import Any, Dict, List, Sequence, Tuple
@@ -31,7 +28,7 @@ import numpy as np
 
 from elo_tf import command_line
 from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConfig, from_flags, setting
-from experiments import jobs, learning_speed_plots, result_files, training, worlds
+from experiments import jobs, learning_speed_plots, result_files, search_flags, training, worlds
 from experiments.fig9 import draw_losses
 
 UNTRAINED, LABELS, EMBED = "untrained", "labels", "rgb-flow/embed"
@@ -253,8 +250,7 @@ def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -
         name = f"learning_speed_{config.title or config.part}"
         every = [run for runs in rows.values() for run in runs]
         about = {
-            "command": " ".join(["python -m experiments.learning_speed", *_given()]),
-            "hardware": f"{os.cpu_count()} cores, {platform.machine()}, one thread a run, {config.processes} at a time",
+            **search_flags.head("learning_speed"),
             "worlds": ", ".join(names),
             "cost": f"{sum(run.seconds for run in every) / 3600:.1f} core-hours, {len(every)} runs",
             "budget": f"{config.clips} clips a run; judged by {videos} held-out videos a world",
@@ -269,12 +265,6 @@ def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -
 def _plain(run: Run) -> Dict[str, Any]:
     values = dataclasses.asdict(run)
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
-
-
-def _given() -> List[str]:
-    """The command's own flags without the folders of this machine."""
-    places = [f"--{name}=" for name in ("folder", "results")]
-    return [next((place + "DIR" for place in places if text.startswith(place)), text) for text in sys.argv[1:]]
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ out by strided slices, which a CPU copies number by number, a sixth of the step:
     | tower of version 0.1 (`tiny_0`), strided slices | 600 | 112 |
     | the same, frames and clips copied whole | 406 | 157 |
 
-The first two rows are of a probe, one after the other; three short rounds of this script gave 139 clips/s for the second.
+Both rows are of a probe, one after the other; three short rounds of this script gave 139 clips/s for the second.
 Of the 406 ms convolutions took 59 %, normalisation 26 %, ReLU 4 %; normalisation passes 0.9 GB through memory, about
 what a core of this machine can move in that time.
 """

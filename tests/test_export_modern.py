@@ -63,7 +63,8 @@ def test_hub_loads_and_trains_it(python, folder, version, given, embedding):
     answer = exports.consume("hub_step", version, given, folder / "answer.npz", python=python, cwd=folder)
     np.testing.assert_allclose(answer["embedding"], embedding, atol=1e-5)
     stored = exports.variables(version)
-    assert len(stored) == 70 and all((answer[name] != value).any() for name, value in stored.items())
+    assert len(stored) == len(Tower.load(folder / "run").network.variables)
+    assert all((answer[name] != value).any() for name, value in stored.items())
     assert np.isfinite(answer["loss"])
 
 

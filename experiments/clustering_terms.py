@@ -20,8 +20,8 @@ from typing import Dict, List
 
 import numpy as np
 
-from elo_tf import command_line
 from elo_tf.config import Checked, InputError, from_flags, setting
+from elo_tf.runtime import command_line
 from experiments import training, worlds
 
 EMBED, DEEP_CLUSTER, AGGREGATION = "rgb-flow/embed", "rgb/deep_cluster", "rgb/local_aggregation"
@@ -43,9 +43,9 @@ def measure(records: str, seed: int) -> Dict[str, float]:
     """Row of the table -> norm of the gradient in the RGB tower, mean over a few batches."""
     import tensorflow as tf
 
-    from elo_tf.data import Reader, clip_sizes
-    from elo_tf.ingest.records import Manifest
-    from elo_tf.model import EloModel
+    from elo_tf.data.reader import Reader, clip_sizes
+    from elo_tf.data.records import Manifest
+    from elo_tf.model.elo_model import EloModel
 
     tf.keras.utils.set_random_seed(seed)
     terms = training.select([EMBED, DEEP_CLUSTER, AGGREGATION])

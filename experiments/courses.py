@@ -9,9 +9,9 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from elo_tf.record.generation import Generation, Result
-from elo_tf.record.journal import Journal
-from elo_tf.reporting import findings
+from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting import findings
 from experiments import rank_statistics
 from experiments.measured_search import TRUTHS, truth_of
 

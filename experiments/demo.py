@@ -15,10 +15,10 @@ from typing import Dict, List, NamedTuple
 from absl import flags
 from matplotlib.figure import Figure
 
-from elo_tf import command_line
 from elo_tf.config import InputError
-from elo_tf.reporting import figures
-from elo_tf.reporting.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.plots.files import save
+from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.runtime import command_line
 
 _EVALUATION = flags.DEFINE_string("evaluation", "", "folder of results of python -m elo_tf.evaluate")
 _PICTURE = flags.DEFINE_string("picture", "", "file of the picture, .png")
@@ -133,7 +133,7 @@ def main() -> None:
         if not flag.value:
             raise InputError(f"--{flag.name} is missing; see --help")
     results = read(pathlib.Path(_EVALUATION.value))
-    figures.save(picture(results), pathlib.Path(_PICTURE.value))
+    save(picture(results), pathlib.Path(_PICTURE.value))
     print(f"{table(results)}\nin percent of the test videos, ± standard error\n{sentence(results)}")
     print(f"as a picture: {_PICTURE.value}")
 

@@ -31,13 +31,13 @@ from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf import command_line, storage
-from elo_tf.candidates.candidate import Settings
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
-from elo_tf.ingest.records import Manifest
-from elo_tf.record.journal import Journal
-from elo_tf.reporting import figures
-from elo_tf.reporting.report import UNTRAINED
+from elo_tf.data.records import Manifest
+from elo_tf.plots.files import save
+from elo_tf.runtime import command_line, storage
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.report import UNTRAINED
+from elo_tf.search.trials.candidate import Settings
 from experiments import fig9_plots, fig9_tables, fitness_variants, measured_search, search_flags
 from experiments.fig9_analysis import Candidate, World
 from experiments.search_flags import MeasuredConfig
@@ -131,8 +131,8 @@ def publish(world: World, folder: pathlib.Path, about: Dict[str, str]) -> str:
     head = [f"# Fig. 9, world {world.name}", "", *(f"{name}: {value}  " for name, value in about.items()), ""]
     storage.write_text(folder / f"{stem}.md", "\n".join([*head, text]))
     storage.write_text(folder / f"{stem}.json", json.dumps({**about, **dataclasses.asdict(world)}) + "\n")
-    figures.save(fig9_plots.scatter(world), folder / f"{stem}.png")
-    figures.save(fig9_plots.rankings(world), folder / f"{stem}_ranks.png")
+    save(fig9_plots.scatter(world), folder / f"{stem}.png")
+    save(fig9_plots.rankings(world), folder / f"{stem}_ranks.png")
     return text
 
 

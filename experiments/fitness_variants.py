@@ -17,10 +17,10 @@ from typing import Callable, Dict, Iterator, List, Tuple, Union
 import numpy as np
 import tensorflow as tf
 
-from elo_tf import storage
 from elo_tf.config import FitnessConfig
-from elo_tf.fitness import agreement, zipf
-from elo_tf.kmeans import KMeans, kmeans
+from elo_tf.ops.kmeans import KMeans, kmeans
+from elo_tf.runtime import storage
+from elo_tf.search.fitness import agreement, zipf
 from experiments.measured_search import DESCRIBED, REFERENCE
 
 NORMALISATIONS = {

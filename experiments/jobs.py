@@ -16,10 +16,10 @@ import pathlib
 from multiprocessing import connection
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
-from elo_tf import storage
 from elo_tf.config import InputError
-from elo_tf.progress import progress_bar
-from elo_tf.workers import follow_parent
+from elo_tf.runtime import storage
+from elo_tf.runtime.progress import progress_bar
+from elo_tf.runtime.workers.local import follow_parent
 
 Result = Dict[str, Any]
 

@@ -26,8 +26,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf import command_line
 from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConfig, from_flags, setting
+from elo_tf.runtime import command_line
 from experiments import jobs, learning_speed_plots, result_files, search_flags, training, worlds
 from experiments.fig9 import draw_losses
 

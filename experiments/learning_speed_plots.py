@@ -5,7 +5,7 @@ from typing import Any, Dict, List
 
 from matplotlib.figure import Figure
 
-from elo_tf.reporting.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 
 COLUMNS = 4
 _COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9")

@@ -24,8 +24,8 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from elo_tf import command_line
 from elo_tf.config import Checked, InputError, from_flags, setting
+from elo_tf.runtime import command_line
 from experiments import result_files, training, worlds
 
 
@@ -49,10 +49,10 @@ def measure(records: str, seed: int, patterns: Sequence[str] = ("*",)) -> Dict[s
     """name -> `value` and `gradient`, its norm in the RGB tower, at the weights of a seed; means over a few batches."""
     import tensorflow as tf
 
-    from elo_tf.data import Reader, clip_sizes
-    from elo_tf.gradients import GradientNorms
-    from elo_tf.ingest.records import Manifest
-    from elo_tf.model import EloModel
+    from elo_tf.data.reader import Reader, clip_sizes
+    from elo_tf.data.records import Manifest
+    from elo_tf.model.elo_model import EloModel
+    from elo_tf.model.gradients import GradientNorms
 
     tf.keras.utils.set_random_seed(seed)
     model = EloModel(training.select(patterns), clip_sizes(Manifest.load(records), training.DATA), training.BACKBONE)

@@ -15,21 +15,22 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from elo_tf import storage, tasks
-from elo_tf.candidates.candidate import Settings
-from elo_tf.candidates.candidate_worker import About, CandidateWorker, leave_gpus
-from elo_tf.candidates.crew import Crew
-from elo_tf.candidates.trial import Outcome, Trial
-from elo_tf.clips import check_modalities
+from elo_tf import tasks
 from elo_tf.config import EvolutionConfig
-from elo_tf.data import Reader
-from elo_tf.fitness.descriptors import describe
-from elo_tf.ingest.records import Manifest
-from elo_tf.record.header import MAY_DIFFER, make_header
-from elo_tf.record.journal import Journal
-from elo_tf.rounds import Search
-from elo_tf.strategy import Vectors, make_strategy
-from elo_tf.workers import LocalEngine
+from elo_tf.data.clips import check_modalities
+from elo_tf.data.descriptors import describe
+from elo_tf.data.reader import Reader
+from elo_tf.data.records import Manifest
+from elo_tf.runtime import storage
+from elo_tf.runtime.workers.local import LocalEngine
+from elo_tf.search.journal.header import MAY_DIFFER, make_header
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.loop import Search
+from elo_tf.search.settings import Vectors, make_strategy
+from elo_tf.search.trials.candidate import Settings
+from elo_tf.search.trials.scheduler import Crew
+from elo_tf.search.trials.trial import Outcome, Trial
+from elo_tf.search.trials.worker import About, CandidateWorker, leave_gpus
 from experiments import protocols, training
 
 TRUTHS = ("true/kmeans", "true/linear")

@@ -27,12 +27,12 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from elo_tf import command_line
 from elo_tf.config import Checked, FitnessConfig, from_flags, setting
-from elo_tf.fitness.score import Scorer
-from elo_tf.fitness.zipf import zipf_prior
-from elo_tf.reporting import figures
-from elo_tf.reporting.palette import BLUE, GREY, ORANGE
+from elo_tf.plots.files import save
+from elo_tf.plots.palette import BLUE, GREY, ORANGE
+from elo_tf.runtime import command_line
+from elo_tf.search.fitness.score import Scorer
+from elo_tf.search.fitness.zipf import zipf_prior
 from experiments import fig9_tables, result_files
 
 CLASSES = 12
@@ -179,7 +179,7 @@ def main() -> None:
         "draws": f"{config.seeds} of each kind of {config.videos} features, {config.restarts} runs of k-means each",
     }
     result_files.write(stem, "What the Zipf score sees", about, text, {"rows": [row._asdict() for row in rows]})
-    figures.save(plot(rows), stem.with_suffix(".png"))
+    save(plot(rows), stem.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import pathlib
 from typing import Any, Mapping, Union
 
-from elo_tf import storage
+from elo_tf.runtime import storage
 
 
 def write(

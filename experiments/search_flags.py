@@ -9,17 +9,8 @@ from typing import Dict, Tuple
 
 import tensorflow as tf
 
-from elo_tf.candidates.candidate import Settings
-from elo_tf.config import (
-    Checked,
-    FitnessConfig,
-    InputError,
-    ModelConfig,
-    RunConfig,
-    TaskConfig,
-    TrainConfig,
-    setting,
-)
+from elo_tf.config import Checked, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig, setting
+from elo_tf.search.trials.candidate import Settings
 from experiments import training, worlds
 
 

@@ -29,8 +29,8 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 from absl import flags
 
-from elo_tf import command_line
 from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
+from elo_tf.runtime import command_line
 from experiments import jobs, result_files, training, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["second:31:0"], "worlds to train on, LIST:SEED:NUISANCE")

@@ -31,14 +31,15 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf import command_line, storage
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
-from elo_tf.evolution import base
-from elo_tf.record.header import MAY_DIFFER
-from elo_tf.record.journal import Journal, check_same
-from elo_tf.record.rungs import Rungs
-from elo_tf.reporting import figures
-from elo_tf.reporting.report import UNTRAINED
+from elo_tf.plots.files import save
+from elo_tf.runtime import command_line, storage
+from elo_tf.runtime.provenance import check_same
+from elo_tf.search.evolution import base
+from elo_tf.search.journal.header import MAY_DIFFER
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.rungs import Rungs
+from elo_tf.search.reporting.report import UNTRAINED
 from experiments import courses, fig9_tables, measured_search, rank_statistics, search_flags, table4_plots
 from experiments.fig9_analysis import FITNESSES as SIGNS
 from experiments.measured_search import TRUTHS
@@ -235,7 +236,7 @@ def publish(name: str, world: pathlib.Path, folder: pathlib.Path, about: Mapping
     storage.write_text(folder / f"{stem}.json", json.dumps(numbers, indent=1) + "\n")
     found = {key: [courses.course(journal) for journal in own.values()] for key, own in journals.items()}
     first = next(iter(next(iter(journals.values())).values()))
-    figures.save(table4_plots.curves(found, first.notes[UNTRAINED], name), folder / f"{stem}.png")
+    save(table4_plots.curves(found, first.notes[UNTRAINED], name), folder / f"{stem}.png")
     return text
 
 

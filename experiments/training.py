@@ -72,7 +72,7 @@ class DivergedError(ArithmeticError):
 def select(patterns: Sequence[str], config: TaskConfig = DEFAULTS) -> List[Any]:
     """The terms of Eq. 1 that match, with the towers of all modalities, in canonical order."""
     from elo_tf import tasks
-    from elo_tf.clips import MODALITIES
+    from elo_tf.data.clips import MODALITIES
 
     return tasks.select(tuple(MODALITIES), tuple(patterns), config)
 
@@ -116,10 +116,10 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     """Trains all towers that the terms need."""
     import tensorflow as tf
 
-    from elo_tf.data import Reader, clip_sizes
-    from elo_tf.ingest.records import Manifest
-    from elo_tf.model import EloModel
-    from elo_tf.optimizer import make_optimizer, make_slots, penalty
+    from elo_tf.data.reader import Reader, clip_sizes
+    from elo_tf.data.records import Manifest
+    from elo_tf.model.elo_model import EloModel
+    from elo_tf.model.optimizer import make_optimizer, make_slots, penalty
 
     sizes = clip_sizes(Manifest.load(records), job.data)
     model = EloModel(select(job.terms, job.task), sizes, job.backbone, penalty(job.train))
@@ -138,8 +138,8 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     """Trains the RGB tower under a linear head on the training part of the labelled videos."""
     import tensorflow as tf
 
-    from elo_tf.data import Reader
-    from elo_tf.optimizer import make_optimizer
+    from elo_tf.data.reader import Reader
+    from elo_tf.model.optimizer import make_optimizer
 
     reader = Reader.open(records, "train", frozenset({("now", "rgb")}), job.data)
     tower, head = _new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
@@ -168,8 +168,8 @@ def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[f
 
 
 def _new_tower(job: Job):
+    from elo_tf.model.optimizer import penalty
     from elo_tf.networks.backbone import Backbone
-    from elo_tf.optimizer import penalty
 
     return _draw_weights(Backbone(job.backbone, "rgb", penalty(job.train)), job)
 
@@ -218,7 +218,7 @@ def measure(tower, records: str, data: DataConfig = DATA) -> Dict[str, float]:
 
 def _labelled(records: str, data: DataConfig) -> Tuple[Any, Any]:
     """Readers of the training and of the held-out part."""
-    from elo_tf.data import Reader
+    from elo_tf.data.reader import Reader
 
     return tuple(Reader.open(records, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
 

@@ -6,7 +6,7 @@
 A world is fair if neither stills, colours, energies of motion, sound nor flow give its classes away by plain statistics
 or through an untrained tower, while a tower that learns from RGB finds them: there is something to learn, and nothing
 to be had for free. Each world is rendered, converted and read as any other data. In the rows are plain descriptors
-(`elo_tf.fitness.descriptors`) and embeddings of untrained towers, in the columns accuracies on held-out videos:
+(`elo_tf.data.descriptors`) and embeddings of untrained towers, in the columns accuracies on held-out videos:
 
     1-NN               nearest neighbour among the training clips
     k-means, linear    those of `experiments.protocols`
@@ -30,9 +30,9 @@ from typing import Dict, List, Tuple
 import numpy as np
 from absl import flags
 
-from elo_tf import command_line
 from elo_tf.config import DataConfig, IngestConfig, WorldConfig
-from elo_tf.workers import LocalEngine
+from elo_tf.runtime import command_line
+from elo_tf.runtime.workers.local import LocalEngine
 from experiments import protocols, result_files, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["main:0", "second:1", "third:2"], "worlds to measure, LIST:SEED")
@@ -64,8 +64,8 @@ class Row:
 
 def prepare_world(config: WorldConfig, folder: pathlib.Path, processes: int) -> str:
     """Renders and converts the labelled part of a world; returns the folder of its records."""
-    from elo_tf.ingest.convert import convert
-    from elo_tf.ingest.world import render_world
+    from elo_tf.prepare.convert import convert
+    from elo_tf.prepare.world.render import render_world
 
     render_world(config, folder / "videos", processes)
     convert(folder / "videos" / "labelled", folder / "records", INGEST, LocalEngine(processes))
@@ -74,7 +74,7 @@ def prepare_world(config: WorldConfig, folder: pathlib.Path, processes: int) -> 
 
 def read_clips(records: str, split: str, windows: int) -> Arrays:
     """A few windows of each video: {"rgb", "flow", "audio", "label"}, arrays over the clips of a split."""
-    from elo_tf.data import Reader
+    from elo_tf.data.reader import Reader
 
     reader = Reader.open(records, split, frozenset(("now", modality) for modality in MODALITIES), DATA)
     clips = {name: [] for name in (*MODALITIES, "label")}
@@ -104,7 +104,7 @@ def supervise(records: str, test: Arrays, steps: int, seed: int) -> float:
     """Accuracy on held-out clips of an RGB tower that is trained with labels (Adam, cosine decay)."""
     import tensorflow as tf
 
-    from elo_tf.data import Reader
+    from elo_tf.data.reader import Reader
     from elo_tf.networks.backbone import Backbone
 
     tf.keras.utils.set_random_seed(seed)
@@ -129,7 +129,7 @@ def measure(records: str, steps: int, seed: int) -> List[Row]:
     """All rows of one world."""
     import tensorflow as tf
 
-    from elo_tf.fitness.descriptors import describe
+    from elo_tf.data.descriptors import describe
     from elo_tf.networks.backbone import Backbone
 
     train, test = read_clips(records, "train", 2), read_clips(records, "holdout", 2)

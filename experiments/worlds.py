@@ -41,9 +41,9 @@ def slug(config: WorldConfig) -> str:
 
 def prepare(config: WorldConfig, folder: pathlib.Path, processes: int, parts: Sequence[str] = PARTS) -> pathlib.Path:
     """Renders and converts what the folder lacks of a world; returns its records, a folder for each of the parts."""
-    from elo_tf.ingest.convert import convert
-    from elo_tf.ingest.world import render_world
-    from elo_tf.workers import LocalEngine
+    from elo_tf.prepare.convert import convert
+    from elo_tf.prepare.world.render import render_world
+    from elo_tf.runtime.workers.local import LocalEngine
 
     render_world(config, folder / "videos", processes)
     for part in parts:

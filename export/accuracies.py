@@ -10,7 +10,7 @@ import pathlib
 from typing import Any, Dict, List
 
 from elo_tf.config import InputError
-from elo_tf.evaluation import entrants, results, table
+from elo_tf.evaluate import entrants, results, table
 from elo_tf.networks.backbone import Backbone
 
 _HEAD = ["protocol", "split", "labels", "accuracy, %", "runs", "seeds", "training videos", "test videos"]

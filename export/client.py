@@ -18,12 +18,12 @@ from typing import List, Sequence
 
 import numpy as np
 
-from elo_tf import command_line, storage
-from elo_tf.clips import centre
 from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
-from elo_tf.ingest.decode import UnusableError, check_clip_bytes
-from elo_tf.ingest.stream import FrameStream
+from elo_tf.data.clips import centre
+from elo_tf.decoding.decode import UnusableError, check_clip_bytes
+from elo_tf.decoding.stream import FrameStream
 from elo_tf.networks import tower
+from elo_tf.runtime import command_line, storage
 from export import predictor
 from export.transport import Endpoint, Transport
 

@@ -2,14 +2,14 @@
 
     JPEG or PNG bytes -> RGB -> centre square -> stored x stored -> centre, size x size -> [0,1]
 
-It is the way of a held-out clip: `elo_tf.ingest.decode` stores the square of the picture's short side, scaled
+It is the way of a held-out clip: `elo_tf.decoding.decode` stores the square of the picture's short side, scaled
 bilinearly with antialiasing, and the tower sees its centre. A picture of size x size pixels has come that way and is
 not changed. An image's EXIF orientation is not looked at.
 """
 
 import tensorflow as tf
 
-from elo_tf.clips import centre
+from elo_tf.data.clips import centre
 
 
 def decode_frames(frames: tf.Tensor, size: int, stored: int) -> tf.Tensor:

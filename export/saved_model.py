@@ -18,14 +18,13 @@ import pathlib
 import re
 from typing import Any, Dict, Optional, Tuple
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 import tensorflow as tf
 
-from elo_tf import config, evaluate
+from elo_tf import config
 from elo_tf.config import Checked, InputError, setting
-from elo_tf.evaluation import results
+from elo_tf.evaluate import results
 from elo_tf.networks import tower
+from elo_tf.runtime import command_line
 from export import accuracies, model_card, versions, warmup
 from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
 
@@ -119,7 +118,7 @@ def _measured(found: tower.Tower, evaluation: Optional[pathlib.Path]) -> str:
     """What the card says of accuracy."""
     if evaluation:
         return accuracies.read(evaluation, found.network)
-    own = pathlib.Path(found.checkpoint).parent.parent / evaluate.OUTPUT / results.FILE
+    own = pathlib.Path(found.checkpoint).parent.parent / results.FOLDER / results.FILE
     try:
         return accuracies.read(own, found.network)
     except InputError:  # Nobody has asked for that file.

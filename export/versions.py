@@ -12,8 +12,8 @@ import shutil
 import tarfile
 from typing import IO, Iterator, List, Optional
 
-from elo_tf import storage
 from elo_tf.config import InputError
+from elo_tf.runtime import storage
 
 
 def choose(base: pathlib.Path, version: int) -> pathlib.Path:

@@ -1,10 +1,10 @@
-"""Batches of noise in the structure of `elo_tf.clips`, for tests of what does not depend on real videos."""
+"""Batches of noise in the structure of `elo_tf.data.clips`, for tests of what does not depend on real videos."""
 
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.catalogue import clip_specs
-from elo_tf.clips import SEGMENTS, ClipSizes
+from elo_tf.data.clips import SEGMENTS, ClipSizes
+from elo_tf.model.term_table import clip_specs
 
 SIZES = ClipSizes(frames=8, future_frames=4, size=16, audio_steps=4, mel_bins=16)
 

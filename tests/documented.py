@@ -12,7 +12,8 @@ from typing import Callable, Dict, List, Sequence, Type
 
 from absl import flags
 
-from elo_tf import command_line, config
+from elo_tf import config
+from elo_tf.runtime import command_line
 
 
 def complaints(module: str, commands: Sequence[List[str]]) -> List[str]:

@@ -7,9 +7,9 @@ from typing import List
 import numpy as np
 
 from elo_tf.config import IngestConfig
-from elo_tf.ingest.convert import convert
-from elo_tf.ingest.records import split_of
-from elo_tf.workers import LocalEngine
+from elo_tf.data.records import split_of
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.workers.local import LocalEngine
 from tests import videos
 
 CLASSES = ("blue", "green", "red")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
-from elo_tf.fitness.agreement import adjusted_mutual_information, normalised_mutual_information
+from elo_tf.search.fitness.agreement import adjusted_mutual_information, normalised_mutual_information
 
 GENERATOR = np.random.default_rng(0)
 ASSIGNMENT = GENERATOR.integers(9, size=(4, 300)).astype(np.int32)

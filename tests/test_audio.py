@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.audio import log_mel
+from elo_tf.data.spectrogram import log_mel
 
 RATE, FRAME = 16000, 1280
 

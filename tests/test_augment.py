@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.augment import DRAWS, Augmentation
-from elo_tf.ingest.flow import ZERO
+from elo_tf.data.augmentation import DRAWS, Augmentation
+from elo_tf.data.stored_flow import ZERO
 
 
 def draws(row=0.0, column=0.0, mirror=0.9, hue=0.5, saturation=0.5, value=0.5):

@@ -23,11 +23,12 @@ from elo_tf.config import (
     TrainConfig,
 )
 from elo_tf.costs.accelerators import Accelerator, estimate
-from elo_tf.costs.budget import BACKWARD_FACTOR, Plan, count_search, make_budget
+from elo_tf.costs.budget import BACKWARD_FACTOR, Plan, make_budget
 from elo_tf.costs.budget_report import dry_run, text
 from elo_tf.costs.record_sizes import measured
-from elo_tf.ingest.records import Manifest
-from elo_tf.objective import save_loss
+from elo_tf.data.records import Manifest
+from elo_tf.model.objective import save_loss
+from elo_tf.search.settings import size_of
 from tests import videos
 from tests.test_backbone import expected_weights
 
@@ -70,6 +71,11 @@ def settings(file, configs):
         return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()})
 
     return {kind: fill(kind) for kind in configs}
+
+
+def searched(evolution):
+    """How much a search over two weights trains, 90 steps a candidate."""
+    return size_of(evolution, ("rgb/backward", "rgb/shuffle"), "value", 90)
 
 
 def plan_of(made, **changes):
@@ -117,15 +123,14 @@ def test_device_hours_by_hand(small):
 )
 def test_a_search_by_hand(changes, trainings, steps):
     evolution = EvolutionConfig(generations=5, population=6, **changes)
-    search = count_search(dataclasses.replace(SMALL, evolution=evolution), ("rgb/backward", "rgb/shuffle"))
+    search = searched(evolution)
     assert (search.trainings, search.steps) == (trainings, steps)
 
 
 def test_the_papers_figures_by_hand(small):
     # 200 million clips in 64 x 72 hours are 12.06 a second; 90 steps of 4 clips in 32 hours hardly any.
     assert "12.1 clips/s a GPU" in text(SMALL, small)
-    plan = dataclasses.replace(SMALL, evolution=EvolutionConfig(generations=5, population=6))
-    page = text(plan, dataclasses.replace(small, search=count_search(plan, ("rgb/backward", "rgb/shuffle"))))
+    page = text(dataclasses.replace(SMALL, search=searched(EvolutionConfig(generations=5, population=6))), small)
     assert "0.0 clips/s a GPU" in page and "48,000 if it is 6" in page
 
 
@@ -209,7 +214,7 @@ def test_a_flag_file_sets_each_flag_once(path):
 @pytest.mark.parametrize("file, configs", [("paper_search.flags", SEARCH), ("paper_final.flags", FINAL)])
 def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
     made = settings(FLAGFILES / file, configs)
-    plan = reduced(plan_of(made, evolution=made.get(EvolutionConfig)))
+    plan = reduced(plan_of(made, search=searched(made[EvolutionConfig]) if EvolutionConfig in made else None))
     budget = make_budget(plan)
     assert budget.step.faults == () and budget.step.terms == 45
     page = text(plan, budget)
@@ -219,14 +224,14 @@ def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
 def test_a_strategy_that_ends_early_counts_what_it_asks_for():
     # The lattice {0, 1/2, 1} of two weights has 8 points besides zero: 2 rounds of 4, however many are wanted.
     evolution = EvolutionConfig(strategy="grid", generations=50, population=4, rescore=0)
-    search = count_search(dataclasses.replace(SMALL, evolution=evolution), ("rgb/backward", "rgb/shuffle"))
+    search = searched(evolution)
     assert (search.generations, search.trainings) == (2, 8)
 
 
 def test_impossible_rungs_are_refused():
     evolution = EvolutionConfig(rungs=9, population=6)
     with pytest.raises(InputError, match="--rungs=9"):
-        count_search(dataclasses.replace(SMALL, evolution=evolution), ("rgb/backward", "rgb/shuffle"))
+        searched(evolution)
 
 
 def test_the_command_needs_no_records_and_writes_nothing(tmp_path):

@@ -7,11 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.candidates import candidate_worker
-from elo_tf.candidates.candidate import CandidateRunner, Settings
-from elo_tf.candidates.candidate_worker import CandidateWorker
-from elo_tf.candidates.scoring import TowerScorer
-from elo_tf.candidates.trial import Trial
 from elo_tf.config import (
     DataConfig,
     FitnessConfig,
@@ -22,11 +17,16 @@ from elo_tf.config import (
     TaskConfig,
     TrainConfig,
 )  # fmt: skip
-from elo_tf.data import Reader
-from elo_tf.ingest.convert import convert
-from elo_tf.ingest.records import Manifest, identity
-from elo_tf.training_log import TrainingLog
-from elo_tf.workers import LocalEngine
+from elo_tf.data.reader import Reader
+from elo_tf.data.records import Manifest, identity
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.training_log import TrainingLog
+from elo_tf.runtime.workers.local import LocalEngine
+from elo_tf.search.trials import worker
+from elo_tf.search.trials.candidate import CandidateRunner, Settings
+from elo_tf.search.trials.scoring import TowerScorer
+from elo_tf.search.trials.trial import Trial
+from elo_tf.search.trials.worker import CandidateWorker
 from tests import labelled, videos
 
 
@@ -209,9 +209,9 @@ def test_workers_of_a_machine_take_its_gpus_in_turn(monkeypatch, place, taken):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda device, kind: done.append((kind, device)))
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda device, on: done.append((device, on)))
-    candidate_worker._take_gpu(place)
+    worker._take_gpu(place)
     assert done == [("GPU", taken), (taken, True)]
-    candidate_worker.leave_gpus()
+    worker.leave_gpus()
     assert done[2:] == [("GPU", [])]
 
 
@@ -267,7 +267,7 @@ def test_videos_without_a_label_are_not_judged(settings, tmp_path):
 
 
 def test_a_damaged_shard_is_bad_input(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(candidate_worker, "_fix_arithmetic", lambda threads: None)  # Too late in this process.
+    monkeypatch.setattr(worker, "_fix_arithmetic", lambda threads: None)  # Too late in this process.
     folder = tmp_path / "damaged"
     shutil.copytree(settings.run.records, folder)
     shard = next(path for path in folder.rglob("*") if "tfrecord" in path.name)

@@ -3,8 +3,8 @@
 import pytest
 
 from elo_tf import tasks
-from elo_tf.catalogue import catalogue, table
-from elo_tf.model import EloModel
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.term_table import catalogue, table
 from tests.batches import SIZES
 
 

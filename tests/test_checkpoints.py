@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.training.checkpoints import Checkpoints
+from elo_tf.train.checkpoints import Checkpoints
 
 
 def make(run_dir, width=3, value=None, process=0, keep=3):

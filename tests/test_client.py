@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.ingest.decode import decode
+from elo_tf.decoding.decode import decode
 from export import client
 from export.predictor import Predictor
 from tests import served, videos

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from elo_tf.evolution import base
+from elo_tf.search.evolution import base
 
 
 def create(dimensions=6, seed=1, **settings):

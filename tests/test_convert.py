@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.ingest import convert as module
-from elo_tf.ingest import pool
-from elo_tf.ingest.convert import convert, list_videos
-from elo_tf.ingest.ledger import Ledger
-from elo_tf.ingest.pool import Pool
-from elo_tf.ingest.records import ID, Manifest, check_records, split_of
-from elo_tf.ingest.shards import SequenceExample, read_shard
-from elo_tf.workers import LocalEngine
+from elo_tf.data.records import ID, Manifest, check_records, split_of
+from elo_tf.data.tfrecord import SequenceExample, read_shard
+from elo_tf.decoding.listing import list_videos
+from elo_tf.prepare import convert as module
+from elo_tf.prepare import pool
+from elo_tf.prepare.convert import convert
+from elo_tf.prepare.ledger import Ledger
+from elo_tf.prepare.pool import Pool
+from elo_tf.runtime.workers.local import LocalEngine
 from tests import videos
 
 CONFIG = IngestConfig(size=16, labels="folders", shard_mb=0.02)
@@ -115,8 +116,8 @@ def test_deleted_shard_is_made_again(folders):
 SCRIPT = """
 from pathlib import Path
 from elo_tf.config import IngestConfig
-from elo_tf.ingest.convert import convert
-from elo_tf.workers import LocalEngine
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.workers.local import LocalEngine
 
 if __name__ == "__main__":
     config = IngestConfig(size=16, labels="folders", shard_mb={shard_mb})

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from elo_tf.candidates.crew import Crew
-from elo_tf.candidates.trial import Outcome, Trial
 from elo_tf.config import InputError
-from elo_tf.fitness.score import Fitness
-from elo_tf.workers import LocalEngine
+from elo_tf.runtime.workers.local import LocalEngine
+from elo_tf.search.fitness.score import Fitness
+from elo_tf.search.trials.scheduler import Crew
+from elo_tf.search.trials.trial import Outcome, Trial
 
 DYING = 0.3  # Seconds that an attempt takes which ends for want of memory.
 
@@ -173,7 +173,7 @@ def test_those_that_could_start_go_on_without_those_that_cannot(tmp_path, capsys
 
 
 def test_that_no_worker_is_ready_is_said(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("elo_tf.candidates.crew._PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("elo_tf.search.trials.scheduler._PATIENCE_SECONDS", 0.01)
     with Crew(LocalEngine(1), Handler, (str(tmp_path),), retries=0) as crew:
         results(crew, PLAIN)
     assert "No worker is ready after 0.01 s" in capsys.readouterr().out

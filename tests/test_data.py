@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import DataConfig, IngestConfig, InputError
-from elo_tf.data import Reader
-from elo_tf.ingest.convert import convert
-from elo_tf.workers import LocalEngine
+from elo_tf.data.reader import Reader
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.workers.local import LocalEngine
 from tests import videos
 
 NEEDS = frozenset((segment, modality) for segment in ("now", "next", "other") for modality in ("rgb", "flow", "audio"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.ingest.decode import UnusableError, check_clip_bytes, decode, sound_grid
+from elo_tf.decoding.decode import UnusableError, check_clip_bytes, decode, sound_grid
 from tests import videos
 
 CONFIG = IngestConfig(size=32)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.clips import ClipSizes
 from elo_tf.config import TaskConfig
+from elo_tf.data.clips import ClipSizes
 from elo_tf.networks.decoder import Decoder
 
 

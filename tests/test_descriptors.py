@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.fitness import descriptors
+from elo_tf.data import descriptors
 
 
 @pytest.fixture

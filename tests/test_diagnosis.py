@@ -3,10 +3,10 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from elo_tf.fitness.zipf import zipf_prior
-from elo_tf.record.generation import Generation, Result
-from elo_tf.record.rungs import Rungs
-from elo_tf.reporting import diagnosis
+from elo_tf.search.fitness.zipf import zipf_prior
+from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.rungs import Rungs
+from elo_tf.search.reporting import diagnosis
 
 
 def generations(*rounds):

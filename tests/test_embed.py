@@ -14,9 +14,9 @@ import pytest
 from matplotlib import image
 
 from elo_tf.config import IngestConfig
-from elo_tf.embedding import filmstrip
-from elo_tf.embedding.table import Table
-from elo_tf.ingest.decode import decode
+from elo_tf.decoding.decode import decode
+from elo_tf.embed import filmstrip
+from elo_tf.embed.table import Table
 from elo_tf.networks import tower
 from tests import modules, towers, videos
 

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import EmbedConfig, InputError
-from elo_tf.embedding import pooling, run
-from elo_tf.embedding.feed import Bad, End, Window
-from elo_tf.embedding.module import Clips, Module, choose_clips, describe, fingerprint, version_directory
-from elo_tf.embedding.partial import Partial
-from elo_tf.embedding.table import Table
-from elo_tf.ingest.shards import read_shard
+from elo_tf.data.tfrecord import read_shard
+from elo_tf.embed import pipeline, pooling
+from elo_tf.embed.feed import Bad, End, Window
+from elo_tf.embed.module import Clips, Module, choose_clips, describe, fingerprint, version_directory
+from elo_tf.embed.partial import Partial
+from elo_tf.embed.table import Table
 from tests import modules, towers, videos
 
 CONFIG = EmbedConfig(stride=3, batch_size=4, decoders=2)
@@ -56,7 +56,7 @@ def module(directory):
 
 
 def embed(place, output, module, config=CONFIG, **more):
-    return run.embed_videos(place, output, *module, config, **more)
+    return pipeline.embed_videos(place, output, *module, config, **more)
 
 
 @pytest.fixture(scope="module")
@@ -384,7 +384,7 @@ def test_windows_show_the_centre(tmp_path):
     frames[:, 4:20, 4:20] = 30
     path = videos.write(tmp_path / "a.mkv", frames, options=LOSSLESS)
     directory = modules.save_means(tmp_path / "1", stored_size=24)
-    entry = run.embed_one(path, *loaded(directory), CONFIG)
+    entry = pipeline.embed_one(path, *loaded(directory), CONFIG)
     np.testing.assert_allclose(entry.embedding, 30 / 255, atol=5e-6)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.equations import average, balanced_cross_entropy, binary_cross_entropy, contrastive, distance
+from elo_tf.ops.equations import average, balanced_cross_entropy, binary_cross_entropy, contrastive, distance
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
-from elo_tf.evaluation import entrants, ledger, measure, protocols, results, table
-from elo_tf.evaluation.material import Material
-from elo_tf.evaluation.scores import score
-from elo_tf.evaluation.split import digest, of_folders
-from elo_tf.evaluation.splits import read
-from elo_tf.ingest.records import Manifest, identity
+from elo_tf.data.records import Manifest, identity
+from elo_tf.evaluate import entrants, ledger, measure, protocols, results, table
+from elo_tf.evaluate.scores import score
+from elo_tf.evaluate.videos.material import Material
+from elo_tf.evaluate.videos.split import digest, of_folders
+from elo_tf.evaluate.videos.splits import read
 from elo_tf.networks.tower import Tower
 from tests import labelled, towers
 

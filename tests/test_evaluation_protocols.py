@@ -9,12 +9,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 from sklearn.neighbors import NearestNeighbors
 
 from elo_tf.config import InputError, ProtocolConfig
-from elo_tf.evaluation import protocols
-from elo_tf.evaluation.base import PROTOCOLS, Case, Features, Protocol, register, standardise
-from elo_tf.evaluation.protocols import kmeans, linear, neighbours
-from elo_tf.evaluation.scores import score
-from elo_tf.evaluation.split import LabelledVideo, Split
-from elo_tf.kmeans import plus_plus_centres
+from elo_tf.evaluate import protocols
+from elo_tf.evaluate.protocols import kmeans, linear, neighbours
+from elo_tf.evaluate.protocols.base import PROTOCOLS, Case, Features, Protocol, register, standardise
+from elo_tf.evaluate.scores import score
+from elo_tf.evaluate.videos.split import LabelledVideo, Split
+from elo_tf.ops.kmeans import plus_plus_centres
 from experiments import protocols as oracles
 
 CLASSES = 4
@@ -176,7 +176,7 @@ def test_protocols_are_known_by_their_files():
     class Again(Protocol):
         name = "kmeans"
 
-    with pytest.raises(ValueError, match="already defined in elo_tf.evaluation.protocols.kmeans"):
+    with pytest.raises(ValueError, match="already defined in elo_tf.evaluate.protocols.kmeans"):
         register(Again)
 
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elo_tf.config import InputError
-from elo_tf.evaluation import budget, official
-from elo_tf.evaluation.split import LabelledVideo, Split, of_folders
-from elo_tf.evaluation.splits import in_records
-from elo_tf.ingest.records import Manifest
+from elo_tf.data.records import Manifest
+from elo_tf.evaluate.videos import budget, official
+from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
+from elo_tf.evaluate.videos.splits import in_records
 
 
 def _manifest(ids, frames=20, split="train"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from elo_tf.config import FitnessConfig, InputError
-from elo_tf.fitness.score import Scorer
-from elo_tf.reporting import exhibit
-from elo_tf.reporting.exhibit import Exhibit
+from elo_tf.search.fitness.score import Scorer
+from elo_tf.search.trials import cluster_samples
+from elo_tf.search.trials.cluster_samples import Exhibit
 
 CLIPS, LENGTH, SIZE = 90, 7, 6
 CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=20)
@@ -35,7 +35,7 @@ def batches(frames=FRAMES, size=16):
 
 @pytest.fixture(scope="module")
 def made():
-    return exhibit.make(LAMBDAS, FEATURES, batches(), CONFIG, 3)
+    return cluster_samples.make(LAMBDAS, FEATURES, batches(), CONFIG, 3)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_sizes_are_those_of_the_clusters_that_were_scored(made, assignment):
 
 
 def test_empty_clusters_have_size_0():
-    sizes = exhibit.cluster_sizes(np.array([[2, 2, 0, 2], [1, 1, 1, 1]]), 4)
+    sizes = cluster_samples.cluster_sizes(np.array([[2, 2, 0, 2], [1, 1, 1, 1]]), 4)
     np.testing.assert_array_equal(sizes, [[0.75, 0.25, 0, 0], [1, 0, 0, 0]])
 
 
@@ -84,10 +84,10 @@ def test_frames_are_evenly_spread_and_bytes(made):
 
 
 def test_small_clusters_leave_places_empty():
-    places = exhibit.nearest(np.arange(8.0)[:, None], np.array([0, 0, 1, 1, 1, 1, 1, 1]), [1, 0, 2], 5)
+    places = cluster_samples.nearest(np.arange(8.0)[:, None], np.array([0, 0, 1, 1, 1, 1, 1, 1]), [1, 0, 2], 5)
     assert set(places[0]) < {2, 3, 4, 5, 6, 7} and set(places[0][:2]) == {4, 5}
     assert set(places[1]) == {0, 1, -1} and (places[2] == -1).all()
-    few = exhibit.make(LAMBDAS, FEATURES[:9], batches(FRAMES[:9]), CONFIG, 0)
+    few = cluster_samples.make(LAMBDAS, FEATURES[:9], batches(FRAMES[:9]), CONFIG, 0)
     empty = few.names == ""
     assert empty.any() and not few.strips[empty].any()
 
@@ -95,7 +95,7 @@ def test_small_clusters_leave_places_empty():
 def test_a_video_is_shown_once_where_there_are_others(assignment):
     of_video = np.arange(CLIPS) // 3 * 3  # Three clips in a row are of one video.
     clips = [(FRAMES, [f"video {place}" for place in of_video])]
-    made = exhibit.make(LAMBDAS, FEATURES, clips, CONFIG, 3)
+    made = cluster_samples.make(LAMBDAS, FEATURES, clips, CONFIG, 3)
     several = 0
     for names, strips in zip(made.names, made.strips):
         first = int(names[0].split()[1])
@@ -111,13 +111,13 @@ def test_a_video_is_shown_once_where_there_are_others(assignment):
 
 def test_distinct_names_come_first():
     names = ["b", "b", "a", "b", "c", "a", "", ""]
-    np.testing.assert_array_equal(exhibit.distinct_first(names, 3), [0, 2, 4])
-    np.testing.assert_array_equal(exhibit.distinct_first(names, 7), [0, 2, 4, 1, 3, 5, 6])
+    np.testing.assert_array_equal(cluster_samples.distinct_first(names, 3), [0, 2, 4])
+    np.testing.assert_array_equal(cluster_samples.distinct_first(names, 7), [0, 2, 4, 1, 3, 5, 6])
 
 
 def test_clips_must_belong_to_the_features():
     with pytest.raises(ValueError, match="40 clips for features that go on to place"):
-        exhibit.make(LAMBDAS, FEATURES, batches(FRAMES[:40]), CONFIG, 0)
+        cluster_samples.make(LAMBDAS, FEATURES, batches(FRAMES[:40]), CONFIG, 0)
 
 
 def test_files_come_back(made, tmp_path):
@@ -127,7 +127,7 @@ def test_files_come_back(made, tmp_path):
     for field in dataclasses.fields(Exhibit):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(made, field.name))
     assert list(tmp_path.iterdir()) == [path]
-    assert exhibit.shows(path, LAMBDAS) and not exhibit.shows(path, LAMBDAS[::-1])
+    assert cluster_samples.shows(path, LAMBDAS) and not cluster_samples.shows(path, LAMBDAS[::-1])
 
 
 def test_a_damaged_file_is_one_clear_error(made, tmp_path):
@@ -145,7 +145,7 @@ def test_a_damaged_file_is_one_clear_error(made, tmp_path):
         with pytest.raises(InputError, match=r"clusters.npz is damaged \(.*\); delete it") as error:
             Exhibit.load(path)
         assert "\n" not in str(error.value)
-        assert not exhibit.shows(path, LAMBDAS)
+        assert not cluster_samples.shows(path, LAMBDAS)
     path.unlink()
     with pytest.raises(InputError, match="does not exist"):
         Exhibit.load(path)

@@ -15,7 +15,7 @@ import tensorflow_addons as tfa
 from scipy import stats
 
 from elo_tf.config import FitnessConfig
-from elo_tf.fitness.score import Scorer
+from elo_tf.search.fitness.score import Scorer
 from experiments import fig9, fig9_analysis, fig9_plots, fig9_tables, fitness_variants, rank_statistics
 from experiments.fig9_analysis import Candidate, World
 

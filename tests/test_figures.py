@@ -6,11 +6,11 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
-from elo_tf.record.generation import Result
-from elo_tf.record.journal import Journal
-from elo_tf.reporting import figures
-from elo_tf.reporting.findings import winner
-from elo_tf.reporting.quantity import QUANTITIES
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting import figures
+from elo_tf.search.reporting.findings import winner
+from elo_tf.search.reporting.quantity import QUANTITIES
 
 CODES = {
     "rgb/shuffle": "R-S",

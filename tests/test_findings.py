@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from elo_tf.record.generation import Result
-from elo_tf.record.journal import Journal
-from elo_tf.reporting.findings import findings, ranking, reasons, summary, ties, winner
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.findings import findings, ranking, reasons, summary, ties, winner
 
 NAMES = ("rgb/shuffle", "rgb/predict")
 CODES = {"rgb/shuffle": "R-S", "rgb/predict": "R-P"}

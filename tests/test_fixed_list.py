@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from elo_tf.evolution import base
+from elo_tf.search.evolution import base
 
 VECTORS = ((0.0, 1.0), (0.1 + 0.2, 1 / 3), (0.0, 1.0), (1.0, 0.5), (0.25, 0.0))
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elo_tf.config import IngestConfig
-from elo_tf.ingest.flow import FlowEstimator, dequantise, quantise
+from elo_tf.data.stored_flow import dequantise, quantise
+from elo_tf.prepare.flow import FlowEstimator
 
 
 def moving_texture(u, v, frames=4, size=64):

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from elo_tf import tasks
 from elo_tf.config import InputError
-from elo_tf.gradients import GradientNorms
-from elo_tf.model import EloModel
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.gradients import GradientNorms
 from tests.batches import SIZES, random_clips
 
 NAMES = ("flow/distill/stage3", "flow/shuffle", "rgb/deep_cluster", "rgb/reconstruct")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from elo_tf.evolution import base
+from elo_tf.search.evolution import base
 
 
 def points(dimensions, count, seed=0, population=5):

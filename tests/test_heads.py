@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import MODALITIES
 from elo_tf.config import TaskConfig
-from elo_tf.model import EloModel, with_grey
+from elo_tf.data.clips import MODALITIES
+from elo_tf.model.elo_model import EloModel, with_grey
 from tests.batches import SIZES, random_clips
 
 CHANNELS = {"stage2": 32, "stage3": 48, "stage4": 64, "embedding": 64}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elo_tf.config import FitnessConfig
-from elo_tf.fitness.health import effective_rank, infeasible, mean_deviation
+from elo_tf.search.fitness.health import effective_rank, infeasible, mean_deviation
 
 CONFIG = FitnessConfig(min_deviation=0.01)
 # Mean -.04, standard error .01: their standard deviation is .01 times the root of five.

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from elo_tf.config import FitnessConfig, InputError, RunConfig, TrainConfig
-from elo_tf.ingest.records import Manifest
-from elo_tf.record.generation import Result
-from elo_tf.record.header import MAY_DIFFER, make_header
-from elo_tf.record.journal import Journal
+from elo_tf.data.records import Manifest
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.header import MAY_DIFFER, make_header
+from elo_tf.search.journal.journal import Journal
 
 HEADER = {
     "seed": 3,
@@ -167,7 +167,7 @@ def test_a_second_search_is_refused_while_the_first_runs(path):
     with Journal.open(path, HEADER) as journal:
         with pytest.raises(InputError, match="in use by another search"):
             Journal.open(path, HEADER)
-        code = f"from elo_tf.record.journal import Journal\nJournal.open({path!r}, {HEADER!r})"
+        code = f"from elo_tf.search.journal.journal import Journal\nJournal.open({path!r}, {HEADER!r})"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         assert other.returncode and "InputError" in other.stderr and "in use by another search" in other.stderr
         journal.ask(vectors())
@@ -315,8 +315,8 @@ def test_a_full_disk_leaves_a_readable_journal_that_goes_on(path, room):
 WRITER = """
 import sys
 import numpy as np
-from elo_tf.record.generation import Result
-from elo_tf.record.journal import Journal
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.journal import Journal
 journal = Journal.open(sys.argv[1], {header!r})
 generator = np.random.default_rng(len(journal.generations()))
 for generation in journal.generations():

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from sklearn.cluster import KMeans
 
-from elo_tf import kmeans as module
 from elo_tf.config import InputError
-from elo_tf.kmeans import kmeans, plus_plus_centres
+from elo_tf.ops import kmeans as module
+from elo_tf.ops.kmeans import kmeans, plus_plus_centres
 
 SEED = (3, 7)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from elo_tf.config import EvolutionConfig, IngestConfig, TaskConfig
-from elo_tf.ingest.convert import convert
-from elo_tf.record.journal import Journal
-from elo_tf.reporting.report import UNTRAINED
-from elo_tf.workers import LocalEngine
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.workers.local import LocalEngine
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.report import UNTRAINED
 from experiments import courses, fitness_variants, measured_search, protocols, training
 from experiments.search_flags import MeasuredConfig
 from tests import videos

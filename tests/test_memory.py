@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.memory import VideoMemory
+from elo_tf.tasks.memory import VideoMemory
 
 
 def unit(*shape, seed=0):

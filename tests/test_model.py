@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from elo_tf import tasks
 from elo_tf.config import TrainConfig
-from elo_tf.model import EloModel, with_grey
-from elo_tf.optimizer import make_optimizer
+from elo_tf.model.elo_model import EloModel, with_grey
+from elo_tf.model.optimizer import make_optimizer
 from tests.batches import SIZES, random_clips
 
 SOME = ("rgb/*", "flow/distill/stage3", "rgb-flow/*", "audio/reconstruct")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.embedding import neighbours
-from elo_tf.embedding.neighbours import nearest_moments, nearest_videos
-from elo_tf.embedding.table import Entry, Table
+from elo_tf.embed import neighbours
+from elo_tf.embed.neighbours import nearest_moments, nearest_videos
+from elo_tf.embed.table import Entry, Table
 
 
 def make_entry(name, windows, stride=3):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.objective import Objective, load_loss, save_loss, schema_hash
+from elo_tf.model.objective import Objective, load_loss, save_loss, schema_hash
 
 NAMES = ("rgb/reconstruct", "rgb/shuffle", "rgb-flow/embed")
 

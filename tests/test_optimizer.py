@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import TrainConfig
-from elo_tf.optimizer import WarmupCosine, make_optimizer, make_slots, penalty
+from elo_tf.model.optimizer import WarmupCosine, make_optimizer, make_slots, penalty
 
 
 def test_schedule_by_hand():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from elo_tf.fitness.predictability import FOLDS, PENALTIES, assign_folds, best, explained, standard_error
+from elo_tf.search.fitness.predictability import FOLDS, PENALTIES, assign_folds, best, explained, standard_error
 
 CLIPS, WIDTH, TARGETS = 200, 12, 5
 

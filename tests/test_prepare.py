@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from elo_tf.ingest.records import Manifest, check_records
+from elo_tf.data.records import Manifest, check_records
 from tests import videos
 
 ROOT = Path(__file__).parents[1]

@@ -8,12 +8,13 @@ import time
 
 import pytest
 
-from elo_tf import ray_workers, workers
-from elo_tf.candidates.crew import Crew
-from elo_tf.candidates.trial import Trial
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.ingest.convert import convert
-from elo_tf.ingest.records import Manifest, check_records
+from elo_tf.data.records import Manifest, check_records
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.workers import base, select
+from elo_tf.runtime.workers.ray import _room
+from elo_tf.search.trials.scheduler import Crew
+from elo_tf.search.trials.trial import Trial
 from tests import videos
 from tests.test_crew import PLAIN, Handler
 from tests.test_interruptions import FLAGS, found
@@ -49,14 +50,14 @@ def cluster(monkeypatch):
 
 
 def test_answers_errors_and_losses_are_those_of_local_workers(cluster):
-    with workers.parse("ray", cluster.address) as engine:
+    with select.parse("ray", cluster.address) as engine:
         assert engine.count == 2
         first, second = (engine.start(Arithmetic, (number,)) for number in (6, 8))
         assert first.receive() is None and second.receive() is None
         for message in (1, 2, 0, "full"):
             first.send(message)
         assert [first.receive(), first.receive()] == [6.0, 3.0]
-        with pytest.raises(workers.HandlerError, match="ZeroDivisionError"):
+        with pytest.raises(base.HandlerError, match="ZeroDivisionError"):
             first.receive()
         with pytest.raises(OSError, match="No space left"):
             first.receive()
@@ -65,13 +66,13 @@ def test_answers_errors_and_losses_are_those_of_local_workers(cluster):
         assert engine.wait([second], timeout=60) == [second] and second.receive() == 4.0
         assert engine.lost([first, second]) == [] and engine.lost([]) == []
         second.send("end")
-        with pytest.raises(workers.LostError):
+        with pytest.raises(base.LostError):
             second.receive()
         assert engine.lost([first, second]) == [second]
 
 
 def test_a_node_that_dies_costs_the_time_of_its_trial(cluster, tmp_path):
-    with Crew(workers.parse("ray", cluster.address), Handler, (str(tmp_path),), retries=1) as crew:
+    with Crew(select.parse("ray", cluster.address), Handler, (str(tmp_path),), retries=1) as crew:
         found, killed = {}, False
         for trial, result, _ in crew.run([Trial(number, PLAIN, 5, 0) for number in range(60)]):
             found[trial.candidate] = result
@@ -96,7 +97,7 @@ def test_converting_on_a_cluster_that_loses_a_node(cluster, tmp_path):
             killed.append(done)
             cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
 
-    engine = workers.parse("ray", cluster.address)
+    engine = select.parse("ray", cluster.address)
     conversion = convert(tmp_path / "videos", tmp_path / "records", config, engine, kill_one)
     manifest = Manifest.load(str(tmp_path / "records"))
     assert killed and conversion.converted == 24 and manifest.complete and len(manifest.usable) == 24
@@ -132,7 +133,7 @@ def test_videos_to_evolved_loss_by_the_commands_on_a_cluster_that_loses_a_node(c
 
 def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
     def seen(machine, gpus):
-        with workers.parse("ray", machine.address, gpus) as engine:
+        with select.parse("ray", machine.address, gpus) as engine:
             crew = [engine.start(Arithmetic, (6,)) for _ in range(min(engine.count, 4))]
             for worker in crew:
                 worker.receive()
@@ -163,7 +164,7 @@ def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
     ],
 )
 def test_room_on_a_machine(machine, gpus, workers_there):
-    assert ray_workers._room(machine, gpus) == workers_there
+    assert _room(machine, gpus) == workers_there
 
 
 def test_a_cluster_without_cores_names_what_is_missing(monkeypatch):
@@ -171,8 +172,8 @@ def test_a_cluster_without_cores_names_what_is_missing(monkeypatch):
         with pytest.raises(
             InputError, match=r"no machine of the Ray cluster has a core for a worker .*--workers=ray:N"
         ):
-            workers.parse("ray", machine.address, 0)
-        with workers.parse("ray:2", machine.address, 0) as engine:
+            select.parse("ray", machine.address, 0)
+        with select.parse("ray:2", machine.address, 0) as engine:
             assert engine.count == 2
 
 
@@ -180,9 +181,9 @@ def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):
     # Ray ends the newest worker of a machine whose memory is fuller than this.
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
-    with one_node(monkeypatch, num_cpus=1) as small, workers.parse("ray", small.address) as engine:
+    with one_node(monkeypatch, num_cpus=1) as small, select.parse("ray", small.address) as engine:
         worker = engine.start(Arithmetic, (6,))
-        with pytest.raises(workers.LostError, match="OutOfMemoryError"):
+        with pytest.raises(base.LostError, match="OutOfMemoryError"):
             worker.receive()
             worker.send("sleep")
             worker.receive()
@@ -191,7 +192,7 @@ def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):
 def test_no_cluster_is_one_clear_line():
     begun = time.monotonic()
     with pytest.raises(InputError, match="--ray_address=127.0.0.1:1 is no Ray cluster .*Connection refused"):
-        workers.parse("ray", "127.0.0.1:1")
+        select.parse("ray", "127.0.0.1:1")
     with pytest.raises(InputError, match="--ray_address=auto is no Ray cluster"):
-        workers.parse("ray", "auto")
+        select.parse("ray", "auto")
     assert time.monotonic() - begun < 30

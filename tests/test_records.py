@@ -15,9 +15,9 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.ingest import records
-from elo_tf.ingest.records import Manifest, check_records, identity, parse, serialize, split_of
-from elo_tf.ingest.shards import DamagedShardError, SequenceExample, ShardWriter, read_shard
+from elo_tf.data import records
+from elo_tf.data.records import Manifest, check_records, identity, parse, serialize, split_of
+from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
 
 SETTINGS = {"size": 16, "holdout_fraction": 0.25}
 
@@ -243,5 +243,5 @@ def test_names_that_are_not_utf8_survive(tmp_path):
 
 
 def test_writing_needs_no_tensorflow():
-    code = "import sys, elo_tf.ingest.convert; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, elo_tf.prepare.convert; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from elo_tf import tasks
 from elo_tf.config import InputError, TaskConfig
-from elo_tf.model import EloModel
-from elo_tf.training import replicas
-from elo_tf.videos import Share
+from elo_tf.data.sources import Share
+from elo_tf.model.elo_model import EloModel
+from elo_tf.train import replicas
 from tests import trainings, videos
 from tests.batches import SIZES, random_clips
 

@@ -9,11 +9,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from elo_tf.record.generation import Result
-from elo_tf.record.journal import Journal
-from elo_tf.reporting import report, standings
-from elo_tf.reporting.exhibit import Exhibit
-from elo_tf.reporting.findings import ranking
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting import report, standings
+from elo_tf.search.reporting.findings import ranking
+from elo_tf.search.trials.cluster_samples import Exhibit
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 NAMES = ("rgb/shuffle", "rgb-audio/embed", "grey/colorize", f"rgb/{HOSTILE}")

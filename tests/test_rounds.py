@@ -7,17 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from elo_tf.candidates.trial import failure
 from elo_tf.config import EvolutionConfig, FitnessConfig, InputError, TaskConfig, TrainConfig
-from elo_tf.evolution.base import strategies
-from elo_tf.record.generation import Result
-from elo_tf.record.header import MAY_DIFFER
-from elo_tf.record.journal import Journal
-from elo_tf.reporting import exhibit
-from elo_tf.reporting.exhibit import Exhibit
-from elo_tf.reporting.findings import winner
-from elo_tf.rounds import Search
-from elo_tf.strategy import make_rungs, make_strategy
+from elo_tf.search.evolution.base import strategies
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.header import MAY_DIFFER
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.loop import Search
+from elo_tf.search.reporting.findings import winner
+from elo_tf.search.settings import make_rungs, make_strategy
+from elo_tf.search.trials import cluster_samples
+from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.trial import failure
 
 NAMES = ("rgb/shuffle", "rgb/predict")
 
@@ -94,20 +94,20 @@ def test_the_winner_is_shown_as_it_was_scored(tmp_path):
     journal = search(tmp_path, crew, generations=1, rescore=1, rescore_seeds=2)
     (trial,) = crew.exhibited
     assert (trial.seed, trial.attempt, trial.steps) == (journal.finalists().seeds[0], 0, 9)
-    assert exhibit.shows(tmp_path / exhibit.FILE, winner(journal).lambdas)
+    assert cluster_samples.shows(tmp_path / cluster_samples.FILE, winner(journal).lambdas)
 
 
 def test_a_winner_that_diverged_first_is_shown_in_the_attempt_that_was_scored(tmp_path):
     crew = ArithmeticCrew(lost=1, attempts=3)
     search(tmp_path, crew, generations=1, rescore=0)
     assert [(trial.seed, trial.attempt) for trial in crew.exhibited] == [(0, 0), (0, 1)]
-    assert (tmp_path / exhibit.FILE).exists()
+    assert (tmp_path / cluster_samples.FILE).exists()
 
 
 def test_clusters_of_a_training_that_came_to_nothing_are_not_saved(tmp_path, capsys):
     crew = ArithmeticCrew(lost=9, attempts=2)
     search(tmp_path, crew, generations=1, rescore=0)
-    assert len(crew.exhibited) == 2 and not (tmp_path / exhibit.FILE).exists()
+    assert len(crew.exhibited) == 2 and not (tmp_path / cluster_samples.FILE).exists()
     assert "the report shows no clusters" in capsys.readouterr().out
 
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from elo_tf.evolution import base
-from elo_tf.record.generation import BEHIND, Finalists, Generation, Result
-from elo_tf.record.rungs import Rungs
+from elo_tf.search.evolution import base
+from elo_tf.search.journal.generation import BEHIND, Finalists, Generation, Result
+from elo_tf.search.journal.rungs import Rungs
 
 RUNGS = Rungs.of(900, 3, 3.0)
 

@@ -18,9 +18,9 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from elo_tf.config import InputError
-from elo_tf.evaluation import entrants, measure, results
-from elo_tf.evaluation.scores import score
-from elo_tf.evaluation.split import LabelledVideo, Split
+from elo_tf.evaluate import entrants, measure, results
+from elo_tf.evaluate.scores import score
+from elo_tf.evaluate.videos.split import LabelledVideo, Split
 from elo_tf.networks.tower import Description, Tower
 from export import accuracies, model_card, saved_model, versions
 from tests import exports, towers

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
-from elo_tf.fitness import zipf
-from elo_tf.fitness.predictability import Predictability, Target, assign_folds
-from elo_tf.fitness.score import CHOICES, GAIN, SCORES, Labelled, Scorer
-from elo_tf.kmeans import kmeans
-from elo_tf.reporting.quantity import QUANTITIES
+from elo_tf.ops.kmeans import kmeans
+from elo_tf.search.fitness import zipf
+from elo_tf.search.fitness.predictability import Predictability, Target, assign_folds
+from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES, Labelled, Scorer
+from elo_tf.search.reporting.quantity import QUANTITIES
 
 VIDEOS, WIDTH = 240, 12
 CONFIG = FitnessConfig(fitness="zipf_scale_free", clusters=8, restarts=3, kmeans_iterations=8)

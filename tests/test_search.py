@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from elo_tf.objective import load_loss, save_loss
+from elo_tf.model.objective import load_loss, save_loss
 from tests import videos
 from tests.test_training_log import scalars
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from elo_tf.candidates.trial import Trial
-from elo_tf.record.generation import Generation, Result
-from elo_tf.record.rungs import Rungs
-from elo_tf.reporting import search_log
-from elo_tf.reporting.event_file import EventFile
-from elo_tf.reporting.findings import Ranked
-from elo_tf.reporting.search_log import SearchLog
+from elo_tf.runtime.tensorboard import EventFile
+from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.rungs import Rungs
+from elo_tf.search.reporting import search_log
+from elo_tf.search.reporting.findings import Ranked
+from elo_tf.search.reporting.search_log import SearchLog
+from elo_tf.search.trials.trial import Trial
 from tests.test_training_log import scalars
 
 NAMES = ("rgb/shuffle", "rgb/reconstruct")

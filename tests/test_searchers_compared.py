@@ -18,7 +18,7 @@ import functools
 import numpy as np
 import pytest
 
-from elo_tf.evolution import base
+from elo_tf.search.evolution import base
 
 DIMENSIONS, EVALUATIONS, NOISE, SEEDS = 42, 2000, 0.3, range(5)
 

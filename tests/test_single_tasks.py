@@ -146,7 +146,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 
 
 def test_all_runs_of_a_seed_start_from_the_same_tower():
-    from elo_tf.model import EloModel
+    from elo_tf.model.elo_model import EloModel
     from tests.batches import SIZES
 
     train = TrainConfig()

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from elo_tf import storage
 from elo_tf.config import InputError
+from elo_tf.runtime import storage
 
 
 @pytest.fixture(scope="module")

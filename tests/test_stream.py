@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from elo_tf.config import IngestConfig
-from elo_tf.ingest import ffmpeg
-from elo_tf.ingest.decode import UnusableError, decode
-from elo_tf.ingest.stream import FrameStream
+from elo_tf.decoding import ffmpeg
+from elo_tf.decoding.decode import UnusableError, decode
+from elo_tf.decoding.stream import FrameStream
 from tests import videos
 
 CONFIG = IngestConfig(size=32)

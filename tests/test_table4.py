@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.record.generation import Result
-from elo_tf.record.journal import Journal
-from elo_tf.record.rungs import Rungs
-from elo_tf.reporting.report import UNTRAINED
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.rungs import Rungs
+from elo_tf.search.reporting.report import UNTRAINED
 from experiments import courses, table4, table4_plots
 from experiments.table4 import Table4Config
 

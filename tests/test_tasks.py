@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from elo_tf import tasks
-from elo_tf.clips import MODALITIES, check_modalities
 from elo_tf.config import InputError
+from elo_tf.data.clips import MODALITIES, check_modalities
 from elo_tf.tasks.base import KINDS, Task, register
 from tests import videos
 
@@ -107,7 +107,7 @@ def test_a_genome_that_leaves_rgb_alone_is_refused(pattern):
 
 LENGTH = '''
 """A term dropped in beside the others."""
-from elo_tf.equations import average, distance
+from elo_tf.ops.equations import average, distance
 from elo_tf.tasks.base import Task, register
 
 
@@ -135,9 +135,9 @@ import sys
 from matplotlib.text import Text
 
 from elo_tf import tasks
-from elo_tf.clips import MODALITIES
-from elo_tf.record.journal import Journal
-from elo_tf.reporting.figures import lambdas_over_rounds
+from elo_tf.data.clips import MODALITIES
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.figures import lambdas_over_rounds
 
 journal = Journal.read(sys.argv[1])
 codes = {term.name: term.code for term in tasks.select(tuple(MODALITIES))}

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
+from elo_tf.model.objective import save_loss
 from elo_tf.networks.tower import Tower
-from elo_tf.objective import save_loss
-from elo_tf.storage import claim_folder
-from elo_tf.train import MAY_DIFFER, begin, check_run
+from elo_tf.runtime.storage import claim_folder
+from elo_tf.train.__main__ import MAY_DIFFER, begin, check_run
 from tests import trainings, videos
 from tests.test_training_log import scalars
 
@@ -120,7 +120,7 @@ def test_killed_and_terminated_ends_as_one_left_alone(unbroken, records, tmp_pat
 POISON = """
 import runpy, sys
 import tensorflow as tf
-from elo_tf.equations import average
+from elo_tf.ops.equations import average
 from elo_tf.tasks import register
 from elo_tf.tasks.shuffle import Shuffle
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import InputError, TaskConfig
-from elo_tf.training import pictures
-from elo_tf.training.trainer import DivergedError
+from elo_tf.train import pictures
+from elo_tf.train.trainer import DivergedError
 from tests import trainings, videos
 
 STREAMED = {"resident_gb": 0.0, "max_sources_ahead": 4}

@@ -5,7 +5,7 @@ import math
 import pytest
 import tensorflow as tf
 
-from elo_tf.training_log import TrainingLog
+from elo_tf.runtime.training_log import TrainingLog
 
 
 def scalars(folder):

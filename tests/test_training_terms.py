@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from elo_tf.clips import ClipSizes
 from elo_tf.config import InputError, TaskConfig
-from elo_tf.model import EloModel
-from elo_tf.objective import save_loss
-from elo_tf.training.terms import choose
+from elo_tf.data.clips import ClipSizes
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.objective import save_loss
+from elo_tf.train.terms import choose
 from tests.batches import random_clips
 
 NAMES = ("rgb/reconstruct", "rgb/shuffle", "audio/reconstruct", "rgb-flow/embed")

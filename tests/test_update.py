@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import ClipSizes
 from elo_tf.config import FinalTrainConfig, InputError
-from elo_tf.model import EloModel
-from elo_tf.training.update import Update
+from elo_tf.data.clips import ClipSizes
+from elo_tf.model.elo_model import EloModel
+from elo_tf.train.update import Update
 from tests.batches import random_clips
 
 RATE = 0.1

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.audio import log_mel
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.ingest.flow import FlowEstimator, dequantise
-from elo_tf.views import VIEWS, check, find, in_order, permutation, reverse, shuffle
+from elo_tf.data.spectrogram import log_mel
+from elo_tf.data.stored_flow import dequantise
+from elo_tf.prepare.flow import FlowEstimator
+from elo_tf.tasks.views import VIEWS, check, find, in_order, permutation, reverse, shuffle
 from tests.batches import random_clips
 
 

@@ -1,11 +1,11 @@
-"""Tests of `elo_tf.fitness.weak`."""
+"""Tests of `elo_tf.search.fitness.weak`."""
 
 import collections
 
 import numpy as np
 import pytest
 
-from elo_tf.fitness import weak
+from elo_tf.search.fitness import weak
 
 
 def test_by_hand():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elo_tf.embedding.windows import slide
+from elo_tf.embed.windows import slide
 
 
 def frames(count):

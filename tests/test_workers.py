@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from elo_tf import workers
 from elo_tf.config import InputError
+from elo_tf.runtime.workers import base, local, select
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -27,7 +27,7 @@ class Arithmetic:
         if message == "pid":
             return os.getpid()
         if message == "place":
-            return workers.place()
+            return local.place()
         if message == "gpus":
             return os.environ.get("CUDA_VISIBLE_DEVICES")
         if message == "end":
@@ -41,7 +41,7 @@ class Arithmetic:
 
 @pytest.fixture
 def engine():
-    with workers.LocalEngine(2) as engine:
+    with local.LocalEngine(2) as engine:
         yield engine
 
 
@@ -68,7 +68,7 @@ def test_wait_names_those_that_have_answered(engine):
 def test_what_a_handler_raises_is_raised_here_and_it_goes_on(engine):
     worker = start(engine)
     worker.send(0)
-    with pytest.raises(workers.HandlerError, match="ZeroDivisionError: .*division by zero") as error:
+    with pytest.raises(base.HandlerError, match="ZeroDivisionError: .*division by zero") as error:
         worker.receive()
     assert "in __call__" in error.value.trace
     worker.send("full")
@@ -88,12 +88,12 @@ def test_a_worker_that_dies_is_lost_alone(engine):
     first, second, third = (start(engine) for _ in range(3))
     assert engine.lost([first, second, third]) == [] and engine.lost([]) == []
     first.send("end")
-    with pytest.raises(workers.LostError, match="exit status 7"):
+    with pytest.raises(base.LostError, match="exit status 7"):
         first.receive()
     os.kill(second.process.pid, signal.SIGKILL)
     second.process.join()
     assert engine.lost([second, third]) == [second]
-    with pytest.raises(workers.LostError, match="exit status -9"):
+    with pytest.raises(base.LostError, match="exit status -9"):
         second.receive()
     second.send(1)  # Whoever has not noticed yet is not harmed.
     assert start(engine).process.is_alive()
@@ -106,7 +106,7 @@ def place(worker):
 
 def test_places_are_of_their_own_and_a_lost_one_is_taken_again(engine):
     first, second, third = (start(engine) for _ in range(3))
-    assert workers.place() == 0 and [place(each) for each in (first, second, third)] == [0, 1, 2]
+    assert local.place() == 0 and [place(each) for each in (first, second, third)] == [0, 1, 2]
     second.kill()
     assert [place(each) for each in (start(engine), start(engine), first)] == [1, 3, 0]
 
@@ -121,7 +121,7 @@ def test_closing_ends_them(engine):
 def test_they_end_with_a_program_that_is_killed(tmp_path):
     script = tmp_path / "program.py"
     script.write_text(
-        "from elo_tf.workers import LocalEngine\n"
+        "from elo_tf.runtime.workers.local import LocalEngine\n"
         "from tests.test_workers import Arithmetic\n"
         "if __name__ == '__main__':\n"
         "    worker = LocalEngine(1).start(Arithmetic, (6,))\n"
@@ -142,7 +142,7 @@ def test_they_end_with_a_program_that_is_killed(tmp_path):
 
 
 def test_how_many_is_meant():
-    assert workers.parse("local:3").count == 3 and workers.parse("local").count == workers.cores() >= 1
+    assert select.parse("local:3").count == 3 and select.parse("local").count == local.cores() >= 1
     for text in ("local:0", "local:", "local:x", "3", "ray:0", "ray:", "cloud", ""):
         with pytest.raises(InputError, match="local:2"):
-            workers.parse(text)
+            select.parse(text)

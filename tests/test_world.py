@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from elo_tf.config import IngestConfig, InputError, WorldConfig
-from elo_tf.ingest import motions, sounds, world
-from elo_tf.ingest.decode import decode
+from elo_tf.decoding.decode import decode
+from elo_tf.prepare.world import motions, render, sounds
 
 IRREGULAR = ("jump", "shake")
 
@@ -109,26 +109,26 @@ def test_bursts_are_cut_at_the_ends():
 def test_unlabelled_classes_follow_zipf_and_labelled_ones_are_balanced():
     config = WorldConfig(world=6000, world_seed=5, labelled_per_class=7)
     counts = {split: collections.Counter() for split in ("unlabelled", "labelled")}
-    for video in world.list_videos(config):
+    for video in render.list_videos(config):
         counts[video.path.parts[0]][video.label] += 1
         assert video.path.parts[1] == video.label
     assert set(counts["labelled"].values()) == {7} and len(counts["labelled"]) == 12
     seen = np.array(sorted(counts["unlabelled"].values(), reverse=True)) / 6000
     expected = np.arange(1, 13) ** -1.0 / np.sum(np.arange(1, 13) ** -1.0)
     np.testing.assert_allclose(seen, expected, atol=4 * np.sqrt(0.32 * 0.68 / 6000))
-    assert list(world.class_frequencies(config)) != list(world.class_frequencies(WorldConfig(world_seed=6)))
+    assert list(render.class_frequencies(config)) != list(render.class_frequencies(WorldConfig(world_seed=6)))
 
 
 def test_a_video_depends_on_seed_split_and_index_alone():
-    few, many = (list(world.list_videos(WorldConfig(world=n, labelled_per_class=k))) for n, k in ((5, 1), (9, 2)))
+    few, many = (list(render.list_videos(WorldConfig(world=n, labelled_per_class=k))) for n, k in ((5, 1), (9, 2)))
     assert few[:5] == many[:5] and few[5:17] == many[9:21]
-    other = list(world.list_videos(WorldConfig(world=5, world_seed=1, labelled_per_class=1)))
+    other = list(render.list_videos(WorldConfig(world=5, world_seed=1, labelled_per_class=1)))
     assert not {video.path.name for video in few} & {video.path.name for video in other}
     assert len({video.path.name for video in many}) == len(many)
 
 
 def test_names_do_not_follow_the_order_of_classes():
-    videos = sorted(world.list_videos(WorldConfig(labelled_per_class=50)), key=lambda video: video.path.name)
+    videos = sorted(render.list_videos(WorldConfig(labelled_per_class=50)), key=lambda video: video.path.name)
     runs = sum(a.label == b.label for a, b in zip(videos, videos[1:]))
     assert runs / len(videos) == pytest.approx(1 / 12, abs=0.05)
 
@@ -136,23 +136,23 @@ def test_names_do_not_follow_the_order_of_classes():
 @pytest.mark.parametrize("name", motions.MOTIONS)
 def test_a_rendered_class_moves_and_is_heard(name):
     config = WorldConfig(world_size=48)
-    video = world.Video(pathlib.PurePosixPath("x.mp4"), name, (1, 2, 3))
-    frames, sound = world.render(video, config)
+    video = render.Video(pathlib.PurePosixPath("x.mp4"), name, (1, 2, 3))
+    frames, sound = render.render(video, config)
     assert frames.shape == (32, 48, 48, 3) and frames.dtype == np.uint8
     assert sound.shape == (40960,) and sound.dtype == np.int16 and 0.05 < np.abs(sound).max() / 32768 < 0.85
     moved = np.abs(np.diff(frames.astype(int), axis=0)).max((1, 2, 3))
     assert (moved > 8).mean() > 0.2
-    again = world.render(video, config)
+    again = render.render(video, config)
     np.testing.assert_array_equal(frames, again[0])
     np.testing.assert_array_equal(sound, again[1])
 
 
 def test_a_file_plays_what_was_rendered(tmp_path):
     config = WorldConfig()
-    video = next(world.list_videos(WorldConfig(world=1)))
-    frames, sound = world.render(video, config)
-    content = world.encode(frames, sound)
-    assert content == world.encode(frames, sound) and len(content) % 32768 == 0
+    video = next(render.list_videos(WorldConfig(world=1)))
+    frames, sound = render.render(video, config)
+    content = render.encode(frames, sound)
+    assert content == render.encode(frames, sound) and len(content) % 32768 == 0
     (tmp_path / "a.mp4").write_bytes(content)
     decoded = decode(tmp_path / "a.mp4", IngestConfig())
     assert not decoded.warning and len(decoded.frames) == 32 and len(decoded.sound) == len(sound)
@@ -164,14 +164,14 @@ def test_a_file_plays_what_was_rendered(tmp_path):
 
 def test_a_clip_that_cannot_be_encoded_says_so():
     with pytest.raises(OSError, match="ffmpeg could not encode"):
-        world.encode(np.zeros((2, 63, 63, 3), np.uint8), np.zeros(2560, np.int16))
+        render.encode(np.zeros((2, 63, 63, 3), np.uint8), np.zeros(2560, np.int16))
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world") / "videos"
     config = WorldConfig(world=6, labelled_per_class=1, world_seconds=0.96, world_size=32)
-    world.render_world(config, folder, workers=2)
+    render.render_world(config, folder, workers=2)
     return config, folder
 
 
@@ -181,7 +181,7 @@ def files(folder):
 
 def test_a_world_is_the_same_for_any_number_of_workers(rendered, tmp_path):
     config, folder = rendered
-    world.render_world(config, tmp_path / "alone", workers=1)
+    render.render_world(config, tmp_path / "alone", workers=1)
     assert files(tmp_path / "alone") == files(folder) and len(files(folder)) == 18
     assert len({len(content) for content in files(folder).values()}) == 1
 
@@ -192,7 +192,7 @@ def test_a_second_run_renders_what_is_missing_only(rendered):
     lost = sorted(before)[3]
     (folder / lost).unlink()
     stamps = {path: path.stat().st_mtime_ns for path in folder.rglob("*.mp4")}
-    world.render_world(config, folder, workers=1)
+    render.render_world(config, folder, workers=1)
     assert files(folder) == before
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
     assert not [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".mp4", ".json")]
@@ -200,32 +200,32 @@ def test_a_second_run_renders_what_is_missing_only(rendered):
 
 def test_a_world_may_grow_and_not_change(rendered, tmp_path):
     small = WorldConfig(world=1, labelled_per_class=0, world_seconds=0.96, world_size=32)
-    world.render_world(small, tmp_path, workers=1)
+    render.render_world(small, tmp_path, workers=1)
     before = files(tmp_path)
-    world.render_world(WorldConfig(**{**vars(small), "world": 2}), tmp_path, workers=1)
+    render.render_world(WorldConfig(**{**vars(small), "world": 2}), tmp_path, workers=1)
     assert len(files(tmp_path)) == 2 and before.items() <= files(tmp_path).items()
     for name, value in (("world", 1), ("world_seed", 1), ("world_classes", "second"), ("world_zipf", 0.5)):
         with pytest.raises(InputError, match=rf"{name}: was .*, now {value}"):
-            world.render_world(WorldConfig(**{**vars(small), "world": 2, name: value}), tmp_path, workers=1)
+            render.render_world(WorldConfig(**{**vars(small), "world": 2, name: value}), tmp_path, workers=1)
     assert json.loads((tmp_path / "world.json").read_text())["world"] == 2
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path):
     (tmp_path / "holiday.mp4").write_bytes(b"mine")
     with pytest.raises(InputError, match="holds no rendered world"):
-        world.render_world(WorldConfig(world=1), tmp_path, workers=1)
+        render.render_world(WorldConfig(world=1), tmp_path, workers=1)
     for damaged in ("{torn", "[1]", "3"):
         (tmp_path / "world.json").write_text(damaged)
         with pytest.raises(InputError, match="no settings file"):
-            world.render_world(WorldConfig(world=1), tmp_path, workers=1)
+            render.render_world(WorldConfig(world=1), tmp_path, workers=1)
     assert not list(tmp_path.rglob("*labelled*"))
 
 
 def test_settings_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(InputError, match="'fourth' is unknown; choose from main, second, third"):
-        world.render_world(WorldConfig(world=1, world_classes="fourth"), tmp_path / "a", workers=1)
+        render.render_world(WorldConfig(world=1, world_classes="fourth"), tmp_path / "a", workers=1)
     with pytest.raises(InputError, match="world_size=65 is odd"):
-        world.render_world(WorldConfig(world=1, world_size=65), tmp_path / "a", workers=1)
+        render.render_world(WorldConfig(world=1, world_size=65), tmp_path / "a", workers=1)
     assert not (tmp_path / "a").exists()
 
 
@@ -236,7 +236,7 @@ def test_a_part_left_by_a_killed_run_is_no_video(rendered):
     content = (folder / lost).read_bytes()
     (folder / lost).unlink()
     (folder / lost).with_name(f".{lost.name}.1.partial").write_bytes(content[:99])
-    world.render_world(config, folder, workers=1)
+    render.render_world(config, folder, workers=1)
     assert (folder / lost).read_bytes() == content
     (folder / lost).with_name(f".{lost.name}.1.partial").unlink()
 
@@ -253,9 +253,9 @@ def parent(pid):
 @pytest.mark.skipif(not pathlib.Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_a_killed_run_leaves_no_process_and_can_be_repeated(tmp_path):
     program = (
-        "import pathlib, sys\nfrom elo_tf.config import WorldConfig\nfrom elo_tf.ingest import world\n"
+        "import pathlib, sys\nfrom elo_tf.config import WorldConfig\nfrom elo_tf.prepare.world import render\n"
         "if __name__ == '__main__':\n"
-        "    world.render_world(WorldConfig(world=500, labelled_per_class=0), pathlib.Path(sys.argv[1]), 2)\n"
+        "    render.render_world(WorldConfig(world=500, labelled_per_class=0), pathlib.Path(sys.argv[1]), 2)\n"
     )
     (tmp_path / "render.py").write_text(program)
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
@@ -276,9 +276,9 @@ def test_a_killed_run_leaves_no_process_and_can_be_repeated(tmp_path):
     assert not any(map(parent, workers))
     done = files(tmp_path / "world")
     assert 3 <= len(done) < 500
-    by_path = {pathlib.Path(video.path): video for video in world.list_videos(WorldConfig(world=500))}
+    by_path = {pathlib.Path(video.path): video for video in render.list_videos(WorldConfig(world=500))}
     for path, content in list(done.items())[:3]:
-        assert content == world.encode(*world.render(by_path[path], WorldConfig()))
+        assert content == render.encode(*render.render(by_path[path], WorldConfig()))
 
 
 @pytest.mark.slow

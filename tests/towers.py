@@ -5,8 +5,8 @@ import pathlib
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import ClipSizes
-from elo_tf.model import EloModel
+from elo_tf.data.clips import ClipSizes
+from elo_tf.model.elo_model import EloModel
 from elo_tf.networks import tower
 from tests.batches import random_clips
 

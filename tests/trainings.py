@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, ModelConfig, TaskConfig
-from elo_tf.training import terms
-from elo_tf.training.trainer import Settings, Trainer
+from elo_tf.train import terms
+from elo_tf.train.trainer import Settings, Trainer
 
 TASKS = ("rgb/reconstruct", "rgb/shuffle")
 

@@ -10,8 +10,8 @@ import imageio_ffmpeg
 import numpy as np
 
 from elo_tf.config import IngestConfig
-from elo_tf.ingest.convert import convert
-from elo_tf.workers import LocalEngine
+from elo_tf.prepare.convert import convert
+from elo_tf.runtime.workers.local import LocalEngine
 
 RATE = 16000  # Hz, of the sound given to `write`
 

@@ -105,7 +105,8 @@ def _serve() -> None:
     """In the nursery: forks a search for each line, says its pid, then its exit status."""
     import multiprocessing
 
-    from elo_tf import command_line, search
+    from elo_tf.runtime import command_line
+    from elo_tf.search import __main__ as search
 
     # The first worker of a search begins before the search uses TensorFlow; afterwards a fork would share its threads.
     context, methods = multiprocessing.get_context, itertools.chain(["fork"], itertools.repeat("spawn"))

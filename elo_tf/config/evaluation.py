@@ -15,7 +15,7 @@ class EvaluationConfig(Checked):
     )
     records: str = setting("", "folder of labelled records (prepare --labels=folders)")
     output: str = setting("", "folder of the results; where it is not given, `evaluation` in the first run directory")
-    protocol: Tuple[str, ...] = setting(("kmeans", "linear", "finetune"), "protocols of elo_tf/evaluation/protocols")
+    protocol: Tuple[str, ...] = setting(("kmeans", "linear", "finetune"), "protocols of elo_tf/evaluate/protocols")
     baselines: Tuple[str, ...] = setting((), "compared with: scratch (random weights), supervised (labels), pixels")
     seeds: Tuple[str, ...] = setting(("0",), "each makes everything again: random weights, order, starts, budgets")
     split_format: str = setting(

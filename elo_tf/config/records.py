@@ -25,7 +25,7 @@ class IngestConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class WorldConfig(Checked):
-    """The rendered world, for everyone without videos at hand (`elo_tf.ingest.world`)."""
+    """The rendered world, for everyone without videos at hand (`elo_tf.prepare.world.render`)."""
 
     world: int = setting(0, "number of unlabelled videos to render; 0 renders no world", low=0)
     world_seed: int = setting(0, "all that is random in the world follows from it", low=0)

@@ -7,7 +7,7 @@ from elo_tf.config.fields import Checked, setting
 
 @dataclasses.dataclass(frozen=True)
 class WorkersConfig(Checked):
-    """Where work is done side by side (`elo_tf.workers`)."""
+    """Where work is done side by side (`elo_tf.runtime.workers.base`)."""
 
     workers: str = setting("local", "local (a process a core), local:2, ray (as many as the cluster takes), ray:16")
     ray_address: str = setting("auto", "of the Ray cluster; auto is the one that this machine belongs to")

@@ -18,7 +18,7 @@ class RunConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig(Checked):
-    """Which clips are cut from the records, and how they are varied (`elo_tf.data`)."""
+    """Which clips are cut from the records, and how they are varied (`elo_tf.data.reader`)."""
 
     frames: int = setting(16, "T, frames a clip", low=2)
     future_frames: int = setting(4, "N, frames to predict after the clip (Table 1: 4)", low=1)
@@ -34,7 +34,7 @@ class DataConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(Checked):
-    """Towers and tasks (`elo_tf.model`)."""
+    """Towers and tasks (`elo_tf.model.elo_model`)."""
 
     backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
     modalities: Tuple[str, ...] = setting(("rgb", "grey", "flow", "audio"), "towers to build; rgb is always needed")

@@ -13,11 +13,9 @@ from typing import Optional, Tuple
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import ClipSizes, check_modalities
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
-    EvolutionConfig,
     FinalTrainConfig,
     IngestConfig,
     InputError,
@@ -28,17 +26,33 @@ from elo_tf.config import (
 from elo_tf.costs.accelerators import Work
 from elo_tf.costs.record_sizes import RecordSizes, measured, stated
 from elo_tf.costs.traced_step import TracedStep, trace
-from elo_tf.data import clip_sizes, crop_size, sizes_at
-from elo_tf.ingest.records import Manifest
-from elo_tf.ingest.shards import DamagedShardError
-from elo_tf.model import EloModel
-from elo_tf.optimizer import penalty
-from elo_tf.strategy import fixed_vectors, make_rungs, make_strategy
+from elo_tf.data.clips import ClipSizes, check_modalities
+from elo_tf.data.reader import clip_sizes, crop_size, sizes_at
+from elo_tf.data.records import Manifest
+from elo_tf.data.tfrecord import DamagedShardError
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.optimizer import penalty
 
 # The gradient of a product of matrices is two products of the same size, one for each factor.
 BACKWARD_FACTOR = 3
 # A kept activation is written, read by the next layer and read by the backward pass; its gradient is written and read.
 PASSES_OVER_ACTIVATIONS = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSize:
+    """How much a search trains.
+
+    Attributes:
+      generations, population: Rounds, and candidates in each.
+      trainings: Number of trainings, those of rungs and of fresh seeds included.
+      steps: Training steps of all of them.
+    """
+
+    generations: int
+    population: int
+    trainings: int
+    steps: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Plan:
       data, model, task, budget: Settings of the run.
       train: Of a candidate of a search, or, a `FinalTrainConfig`, of the training in full.
       records: Folder of the records; "" where there are none yet.
-      evolution: Of a search; None if one loss is trained.
+      search: How much a search trains; None if one loss is trained.
     """
 
     data: DataConfig
@@ -58,7 +72,7 @@ class Plan:
     train: TrainConfig
     budget: BudgetConfig
     records: str = ""
-    evolution: Optional[EvolutionConfig] = None
+    search: Optional[SearchSize] = None
 
     @property
     def shared_batch(self) -> bool:
@@ -83,22 +97,6 @@ class Plan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
-    """How much a search trains.
-
-    Attributes:
-      generations, population: Rounds, and candidates in each.
-      trainings: Number of trainings, those of rungs and of fresh seeds included.
-      steps: Training steps of all of them.
-    """
-
-    generations: int
-    population: int
-    trainings: int
-    steps: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Budget:
     """The counted figures.
 
@@ -110,7 +108,6 @@ class Budget:
       records: Bytes a frame.
       videos, frames: Videos to store, and frames in all of them.
       counted: Whether those two are the records' own numbers.
-      search: None if one loss is trained.
     """
 
     step: TracedStep
@@ -121,7 +118,6 @@ class Budget:
     videos: int
     frames: float
     counted: bool
-    search: Optional[Search]
 
     @property
     def fixed_bytes(self) -> int:
@@ -166,7 +162,6 @@ def make_budget(plan: Plan) -> Budget:
         else sizes_at(crop_size(IngestConfig.size, plan.data), plan.data)  # Of records that are still to be made.
     )
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
-    search = count_search(plan, tuple(term.name for term in terms)) if plan.evolution else None
     records, videos, frames = _storage(plan, manifest, sizes)
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy(plan.model.precision)
@@ -176,7 +171,7 @@ def make_budget(plan: Plan) -> Budget:
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
     slots = slots_a_weight(plan.train) * step.gradient_bytes
-    return Budget(step, plan.parts, sizes, slots, records, videos, frames, manifest is not None, search)
+    return Budget(step, plan.parts, sizes, slots, records, videos, frames, manifest is not None)
 
 
 def slots_a_weight(train: TrainConfig) -> int:
@@ -202,27 +197,3 @@ def _storage(plan: Plan, manifest: Optional[Manifest], sizes: ClipSizes) -> Tupl
     except (DamagedShardError, OSError) as error:
         raise InputError(f"--records={plan.records} cannot be measured: {error}; run elo_tf.prepare again") from None
     return records, len(manifest.usable), float(sum(video["frames"] for video in manifest.usable))
-
-
-def count_search(plan: Plan, names: Tuple[str, ...]) -> Search:
-    """How much the search of a plan trains, as far as one knows beforehand.
-
-    Args:
-      plan: With `evolution`.
-      names: Of the lambdas, [G].
-
-    Raises:
-      InputError: the settings of strategy or rungs are impossible.
-    """
-    evolution, steps = plan.evolution, plan.train.steps
-    strategy = make_strategy(evolution, len(names), 0, fixed_vectors(evolution, names, plan.task.loss_units))
-    rungs = make_rungs(evolution, steps, strategy.population)
-    limit = strategy.limit / strategy.population
-    rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)
-    fresh = (evolution.rescore + 1) * evolution.rescore_seeds if evolution.rescore else 0
-    return Search(
-        generations=rounds,
-        population=strategy.population,
-        trainings=rounds * rungs.trainings(strategy.population) + fresh,
-        steps=rounds * rungs.training_steps(strategy.population) + fresh * steps,
-    )

@@ -114,12 +114,12 @@ def _storage(budget: Budget) -> List[str]:
 def _time(plan: Plan, budget: Budget) -> List[str]:
     own, precision = plan.budget, plan.model.precision
     devices = with_own(own.device_teraflops, own.device_gb, own.device_gbs)
-    kind = "candidate" if budget.search else "training"
+    kind = "candidate" if plan.search else "training"
     rows = [
         ("", "peak TFLOP/s", "fits", "largest batch", "step", "waits for", "clips/s", f"a {kind}", "all", "wall-clock")
     ]
     rows += [_device(plan, budget, device) for device in devices]
-    if not budget.search:
+    if not plan.search:
         rows = [(*row[:-2], row[-1]) for row in rows]  # All is the one training.
     more_devices = ", a larger --accumulate, or more --devices to share it" if plan.shared_batch else ""
     lines = [
@@ -132,8 +132,8 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
         "gradients and scoring come on top, and for steps of a few ms the start of each operation, which is then most.",
         f"Where it does not fit: a smaller --batch_size{more_devices}.",
     ]
-    if budget.search:
-        search = budget.search
+    if plan.search:
+        search = plan.search
         lines.append(
             f"All: {search.generations} generations of {search.population} candidates; with rungs and fresh seeds for "
             f"the best, {search.trainings:,} trainings and {search.steps:,} steps."
@@ -150,7 +150,7 @@ def _device(plan: Plan, budget: Budget, device: Accelerator) -> Sequence[str]:
     own, precision = plan.budget, plan.model.precision
     made = estimate(device, precision, budget.work(), own.utilisation)
     training = plan.train.steps * made.seconds * (own.devices if plan.shared_batch else 1)
-    total = budget.search.steps * made.seconds if budget.search else training
+    total = plan.search.steps * made.seconds if plan.search else training
     return (
         device.name,
         f"{device.teraflops[precision]:g}",
@@ -172,7 +172,7 @@ def _paper(plan: Plan, budget: Budget) -> List[str]:
     training = (
         f"the final training, 64 GPUs x 3 days: {PAPER_TRAINING_HOURS:,} GPU-hours for 100 epochs of 2 million clips"
     )
-    if budget.search is None:
+    if plan.search is None:
         lines += [candidate, training, _implied(budget, PAPER_TRAINING_CLIPS, PAPER_TRAINING_HOURS)]
         return [*lines, f"this training: {clips / 1e6:,.1f} million clips, {clips / PAPER_TRAINING_CLIPS:.0%} of that"]
     rounds = PAPER_ROUNDS * PAPER_CANDIDATE_HOURS
@@ -181,7 +181,7 @@ def _paper(plan: Plan, budget: Budget) -> List[str]:
         candidate,
         _implied(budget, clips, PAPER_CANDIDATE_HOURS),
         f"a search, {PAPER_ROUNDS} rounds: {rounds:,} GPU-hours if a round is one candidate, "
-        f"{rounds * budget.search.population:,} if it is {budget.search.population} as above",
+        f"{rounds * plan.search.population:,} if it is {plan.search.population} as above",
         training,
     ]
 

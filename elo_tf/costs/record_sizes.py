@@ -4,9 +4,9 @@ import dataclasses
 from typing import Optional
 
 from elo_tf.config import IngestConfig
-from elo_tf.ingest.decode import sound_grid
-from elo_tf.ingest.records import FLOW, RGB, SOUND, SPLITS, Manifest
-from elo_tf.ingest.shards import SequenceExample, read_shard
+from elo_tf.data.records import FLOW, RGB, SOUND, SPLITS, Manifest
+from elo_tf.data.tfrecord import SequenceExample, read_shard
+from elo_tf.decoding.decode import sound_grid
 
 # Averages of 8000 frames of 81 real clips at 128 pixels and JPEG quality 92; a pixel of flow is both of its components.
 JPEG_BYTES_A_PIXEL = 0.33

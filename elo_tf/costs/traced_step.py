@@ -12,10 +12,10 @@ from typing import Dict, List, Set, Tuple
 
 import tensorflow as tf
 
-from elo_tf.catalogue import clip_specs, count_operations
-from elo_tf.model import EloModel
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.term_table import clip_specs, count_operations
 from elo_tf.networks.backbone import ENDPOINTS
-from elo_tf.views import find
+from elo_tf.tasks.views import find
 
 # Operations whose result lies in the memory of their input.
 ALIASES = frozenset(("Reshape", "Identity", "IdentityN", "StopGradient", "PreventGradient", "ExpandDims", "Squeeze"))

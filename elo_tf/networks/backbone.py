@@ -115,7 +115,7 @@ class Backbone(tf.keras.Model):
         """Embeds clips.
 
         Args:
-          video: [B,T,H,W,C] float32 in the range of its modality (`elo_tf.clips`).
+          video: [B,T,H,W,C] float32 in the range of its modality (`elo_tf.data.clips`).
           training: Whether batch normalisation uses the statistics of this batch.
 
         Returns:

@@ -18,11 +18,11 @@ from typing import Tuple
 
 import tensorflow as tf
 
-from elo_tf.clips import ClipSizes
 from elo_tf.config import TaskConfig
-from elo_tf.equations import distance
+from elo_tf.data.clips import ClipSizes
 from elo_tf.networks.backbone import SPATIAL_REDUCTION
 from elo_tf.networks.layers import batch_normalization, sizes_of
+from elo_tf.ops.equations import distance
 
 CONVOLUTIONS = 6
 
@@ -33,7 +33,7 @@ class Decoder(tf.keras.layers.Layer):
     Args:
       target: (frames, height, width, channels) of the clips to decode.
       stride: 2 decodes half of the height and width, 1 all of it.
-      norm: Of Eq. 6, see `elo_tf.equations.distance`.
+      norm: Of Eq. 6, see `elo_tf.ops.equations.distance`.
       width: Channels of the first convolution; halved at each further one, but not below 16.
     """
 

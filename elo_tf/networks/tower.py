@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.networks.backbone import VARIANTS, Backbone
-from elo_tf.storage import write_text
+from elo_tf.runtime.storage import write_text
 
 # In the run directory.
 FILE = "tower.json"
@@ -35,7 +35,7 @@ class Description:
       size: H = W of them, pixels.
       fps: Frames a second of them.
       stored_size: Side of the square frames of which they are crops, pixels.
-      loss: The loss that has trained it, as its file says (`elo_tf.objective.save_loss`); empty if nothing has.
+      loss: The loss that has trained it, as its file says (`elo_tf.model.objective.save_loss`); empty if nothing has.
       training: Flags of the training by name.
       data: What it was trained on: `fingerprint` of the records, and numbers of videos.
       version: Of this description; 1, in files that do not say it, called `tiny_0` `tiny`.

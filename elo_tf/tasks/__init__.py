@@ -8,8 +8,8 @@ import importlib
 import pkgutil
 from typing import Dict, List, Sequence, Tuple
 
-from elo_tf.clips import MODALITIES
 from elo_tf.config import InputError, TaskConfig
+from elo_tf.data.clips import MODALITIES
 from elo_tf.tasks.base import KINDS, Features, Task, register
 
 __all__ = ["KINDS", "PRESETS", "Features", "Task", "register", "select"]

@@ -7,10 +7,10 @@ other modality, another moment of the same video -> b, truth 0
 
 import tensorflow as tf
 
-from elo_tf.equations import balanced_cross_entropy
 from elo_tf.networks.layers import binary_head
+from elo_tf.ops.equations import balanced_cross_entropy
 from elo_tf.tasks.base import Task, register
-from elo_tf.views import find
+from elo_tf.tasks.views import find
 
 
 @register

@@ -8,9 +8,9 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 import tensorflow as tf
 
-from elo_tf.clips import MODALITIES, Clips, ClipSizes
 from elo_tf.config import TaskConfig
-from elo_tf.views import find
+from elo_tf.data.clips import MODALITIES, Clips, ClipSizes
+from elo_tf.tasks.views import find
 
 # (modality, view) -> endpoint of the tower -> tensor.
 Features = Dict[Tuple[str, str], Dict[str, tf.Tensor]]
@@ -31,7 +31,7 @@ class Task(tf.keras.layers.Layer):
       name: Stable name of the lambda, `modalities/kind[/detail]`, such as `rgb-flow/embed`.
       code: Short form for figures, such as `RF-E`.
       modalities: Modalities that the name has; if the video lacks one, the term is masked.
-      views: (modality, view) pairs that towers must have seen (`elo_tf.views`).
+      views: (modality, view) pairs that towers must have seen (`elo_tf.tasks.views`).
       endpoints: Endpoints of the towers that the loss reads.
       teaches: Modalities whose towers receive a gradient.
       targets: (segment, modality) pairs of the batch that the loss reads besides the features.

@@ -8,9 +8,9 @@ L = distance(colour', colour),      colour = rgb - grey [B,T,H,W,3], the chroma
 
 import tensorflow as tf
 
-from elo_tf.equations import average, distance
 from elo_tf.networks.decoder import Decoder
 from elo_tf.networks.layers import sizes_of
+from elo_tf.ops.equations import average, distance
 from elo_tf.tasks.base import Task, register
 
 

@@ -7,10 +7,10 @@ L = cross-entropy(logits, label)
 
 import tensorflow as tf
 
-from elo_tf.equations import average
-from elo_tf.memory import VideoMemory
 from elo_tf.networks.layers import batch_normalization
+from elo_tf.ops.equations import average
 from elo_tf.tasks.base import Task, register
+from elo_tf.tasks.memory import VideoMemory
 
 
 @register

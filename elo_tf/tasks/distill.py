@@ -8,8 +8,8 @@ from typing import Tuple
 
 import tensorflow as tf
 
-from elo_tf.equations import average, distance
 from elo_tf.networks.backbone import STAGES
+from elo_tf.ops.equations import average, distance
 from elo_tf.tasks.base import Task, register
 
 

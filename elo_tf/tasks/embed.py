@@ -9,8 +9,8 @@ import itertools
 
 import tensorflow as tf
 
-from elo_tf.equations import average, contrastive, gather_replicas
 from elo_tf.networks.layers import batch_normalization
+from elo_tf.ops.equations import average, contrastive, gather_replicas
 from elo_tf.tasks.base import Task, register
 
 

@@ -7,9 +7,9 @@ L = -2t log ( sum over C and B of exp(v.u_j / t) / sum over B of exp(v.u_j / t) 
 
 import tensorflow as tf
 
-from elo_tf.equations import average, gather_replicas
-from elo_tf.memory import VideoMemory
+from elo_tf.ops.equations import average, gather_replicas
 from elo_tf.tasks.base import Task, register
+from elo_tf.tasks.memory import VideoMemory
 
 
 @register

@@ -3,8 +3,8 @@
 clip -> tower -> stage4 [B,T/8,H/16,W/16,C] -> decoder -> clip'        L = distance(clip', clip)
 """
 
-from elo_tf.equations import average
 from elo_tf.networks.decoder import Decoder
+from elo_tf.ops.equations import average
 from elo_tf.tasks.base import Task, register
 
 

@@ -4,8 +4,8 @@ clip          -> tower -> embedding -> W -> logit, truth 1
 shuffled clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of ordered + L_B of shuffled) / 2
 """
 
-from elo_tf.equations import balanced_cross_entropy
 from elo_tf.networks.layers import binary_head
+from elo_tf.ops.equations import balanced_cross_entropy
 from elo_tf.tasks.base import Task, register
 
 

@@ -3,9 +3,9 @@
 source clip -> tower -> stage4 [B,T/8,h,w,C] -> decoder -> target clip'        L = distance(target', target)
 """
 
-from elo_tf.clips import MODALITIES
-from elo_tf.equations import average
+from elo_tf.data.clips import MODALITIES
 from elo_tf.networks.decoder import Decoder
+from elo_tf.ops.equations import average
 from elo_tf.tasks.base import Task, register
 
 # The paper names "RGB to Flow, Flow to RGB, etc."; sound and RGB, and grey to RGB, complete the list.

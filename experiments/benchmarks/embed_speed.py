@@ -24,14 +24,13 @@ import time
 from pathlib import Path
 from typing import Tuple
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 import imageio_ffmpeg
 from absl import flags
 
-from elo_tf.embedding.table import Table
+from elo_tf.embed.table import Table
 from elo_tf.networks.backbone import VARIANTS
 from elo_tf.networks.tower import Description, Tower, make_network
+from elo_tf.runtime import command_line
 from export import saved_model
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")

@@ -43,12 +43,11 @@ import tempfile
 import time
 from typing import Dict, List
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 import numpy as np
 from absl import flags
 
 from elo_tf.config import InputError
+from elo_tf.runtime import command_line
 from experiments.benchmarks.torch_tower import PAUSE_SECONDS
 from experiments.benchmarks.turns import Worker, serve
 

@@ -22,15 +22,14 @@ import time
 import warnings
 from typing import Callable, Optional
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 import numpy as np
 import tensorflow as tf
 from absl import flags
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from elo_tf.kmeans import kmeans
+from elo_tf.ops.kmeans import kmeans
+from elo_tf.runtime import command_line
 
 _VIDEOS = flags.DEFINE_integer("videos", 5000, "N", lower_bound=2)
 _WIDTH = flags.DEFINE_integer("width", 512, "D", lower_bound=1)

@@ -19,7 +19,7 @@ from pathlib import Path
 import imageio_ffmpeg
 from absl import app, flags
 
-from elo_tf.ingest.records import Manifest
+from elo_tf.data.records import Manifest
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")
 _WORKERS = flags.DEFINE_string("workers", "local:2", "as of elo_tf.prepare")

@@ -18,10 +18,11 @@ import time
 import numpy as np
 from absl import flags
 
-from elo_tf import command_line, config
-from elo_tf.candidates.candidate import CandidateRunner, Settings
+from elo_tf import config
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
-from elo_tf.progress import progress_bar
+from elo_tf.runtime import command_line
+from elo_tf.runtime.progress import progress_bar
+from elo_tf.search.trials.candidate import CandidateRunner, Settings
 from experiments.benchmarks.process_memory import mebibytes
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 10, "candidates to run, at least 3", lower_bound=3)

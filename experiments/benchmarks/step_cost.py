@@ -47,16 +47,16 @@ import subprocess
 import sys
 from typing import Dict, Mapping, Optional
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
 import tensorflow as tf
 from absl import flags
 
 from elo_tf import config, tasks
-from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, InputError, ModelConfig
-from elo_tf.data import sizes_at
-from elo_tf.model import with_grey
-from elo_tf.progress import progress_bar
+from elo_tf.data.clips import check_modalities
+from elo_tf.data.reader import sizes_at
+from elo_tf.model.elo_model import with_grey
+from elo_tf.runtime import command_line
+from elo_tf.runtime.progress import progress_bar
 from experiments.benchmarks.process_memory import mebibytes
 from experiments.benchmarks.step_graphs import WAYS, Bench, Timed, make_view
 

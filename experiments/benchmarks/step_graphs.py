@@ -7,12 +7,13 @@ from typing import Callable, Dict, List, Sequence, Tuple
 import numpy as np
 import tensorflow as tf
 
-from elo_tf import tasks, views
-from elo_tf.catalogue import clip_specs
-from elo_tf.clips import SEGMENTS, Clips, ClipSizes
+from elo_tf import tasks
 from elo_tf.config import TrainConfig
-from elo_tf.model import EloModel, with_grey
-from elo_tf.optimizer import make_optimizer, make_slots
+from elo_tf.data.clips import SEGMENTS, Clips, ClipSizes
+from elo_tf.model.elo_model import EloModel, with_grey
+from elo_tf.model.optimizer import make_optimizer, make_slots
+from elo_tf.model.term_table import clip_specs
+from elo_tf.tasks import views
 
 WAYS = ("encode", "whole", "separate")
 

@@ -26,19 +26,19 @@ import tempfile
 import time
 from typing import Dict
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
 import tensorflow as tf
 from absl import flags
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from elo_tf import config, tasks
-from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, InputError, ModelConfig, TrainConfig
-from elo_tf.data import Reader, clip_sizes
-from elo_tf.ingest.records import Manifest
-from elo_tf.model import EloModel
+from elo_tf.data.clips import check_modalities
+from elo_tf.data.reader import Reader, clip_sizes
+from elo_tf.data.records import Manifest
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.optimizer import make_optimizer, make_slots
 from elo_tf.networks.backbone import VARIANTS
-from elo_tf.optimizer import make_optimizer, make_slots
+from elo_tf.runtime import command_line
 
 _RECORDS = flags.DEFINE_string("records", "", "records to train on")
 _VARIANT = flags.DEFINE_string("variant", "", "variant of the towers in place of --backbone, such as tiny_0")

@@ -25,11 +25,10 @@ import sys
 import time
 from typing import List
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 from absl import flags
 
 from elo_tf.config import InputError
+from elo_tf.runtime import command_line
 from experiments.benchmarks.turns import Worker, serve
 
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Python interpreter that has torch")

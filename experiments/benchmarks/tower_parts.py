@@ -32,14 +32,13 @@ import time
 from typing import Callable, Dict
 from unittest import mock
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
-
 import tensorflow as tf
 from absl import flags
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from elo_tf.networks import layers
 from elo_tf.networks.backbone import Backbone
+from elo_tf.runtime import command_line
 
 _BACKBONE = flags.DEFINE_enum("backbone", "r18", ["tiny", "r18", "r50"], "network")
 _FRAMES = flags.DEFINE_integer("frames", 8, "T", lower_bound=1)

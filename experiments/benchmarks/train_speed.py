@@ -35,15 +35,15 @@ import sys
 import tempfile
 from typing import Dict, List
 
-from elo_tf import command_line  # isort: skip; before TensorFlow, to silence its start-up notices
 from absl import flags
 
 from elo_tf import config, tasks
-from elo_tf.clips import check_modalities
 from elo_tf.config import DataConfig, InputError, ModelConfig
-from elo_tf.data import clip_sizes
-from elo_tf.ingest.records import Manifest
-from elo_tf.progress import progress_bar
+from elo_tf.data.clips import check_modalities
+from elo_tf.data.reader import clip_sizes
+from elo_tf.data.records import Manifest
+from elo_tf.runtime import command_line
+from elo_tf.runtime.progress import progress_bar
 from experiments.benchmarks.step_graphs import Bench
 
 _RECORDS = flags.DEFINE_string("records", "", "records to train on")

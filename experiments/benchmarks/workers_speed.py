@@ -23,15 +23,16 @@ from typing import Dict, List
 import numpy as np
 from absl import flags
 
-from elo_tf import command_line, config, tasks
-from elo_tf.candidates.candidate import Settings
-from elo_tf.candidates.candidate_worker import CandidateWorker
-from elo_tf.candidates.crew import Crew
-from elo_tf.candidates.trial import Trial
-from elo_tf.clips import check_modalities
+from elo_tf import config, tasks
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
-from elo_tf.record.generation import Result
-from elo_tf.workers import LocalEngine
+from elo_tf.data.clips import check_modalities
+from elo_tf.runtime import command_line
+from elo_tf.runtime.workers.local import LocalEngine
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.trials.candidate import Settings
+from elo_tf.search.trials.scheduler import Crew
+from elo_tf.search.trials.trial import Trial
+from elo_tf.search.trials.worker import CandidateWorker
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 8, "candidates a turn of the workers; even", lower_bound=2)
 _ANEW = flags.DEFINE_integer("anew", 2, "candidates a turn of the loop that builds anew", lower_bound=1)

@@ -5,10 +5,10 @@ import functools
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.clips import MODALITIES
 from elo_tf.config import TaskConfig
-from elo_tf.gradients import GradientNorms
-from elo_tf.model import EloModel
+from elo_tf.data.clips import MODALITIES
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.gradients import GradientNorms
 from tests.batches import SIZES, random_clips
 
 TERMS = [term.name for term in tasks.select(tuple(MODALITIES))]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.candidates.candidate import CandidateRunner, Settings
 from elo_tf.config import DataConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
+from elo_tf.search.trials.candidate import CandidateRunner, Settings
 from tests import videos
 from tests.conformance.models import TERMS
 

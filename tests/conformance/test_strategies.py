@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from elo_tf.config import EvolutionConfig
-from elo_tf.evolution import base
-from elo_tf.evolution.cma_es import CmaEs
+from elo_tf.search.evolution import base
+from elo_tf.search.evolution.cma_es import CmaEs
 
 NAMES = tuple(base.strategies())
 # Their vectors do not depend on the seed.
@@ -247,17 +247,17 @@ def test_the_flag_names_them_all():
 
 
 def test_a_name_taken_twice_names_its_owner():
-    with pytest.raises(ValueError, match="'cma_es' of .* is already taken by elo_tf.evolution.cma_es"):
+    with pytest.raises(ValueError, match="'cma_es' of .* is already taken by elo_tf.search.evolution.cma_es"):
         type("Impostor", (CmaEs,), {}, known_as="cma_es")
 
 
 def test_a_file_dropped_into_the_package_is_registered(tmp_path, monkeypatch):
     (tmp_path / "still.py").write_text(
-        "from elo_tf.evolution.cma_es import CmaEs\n\n\nclass Still(CmaEs, known_as='still'):\n    pass\n"
+        "from elo_tf.search.evolution.cma_es import CmaEs\n\n\nclass Still(CmaEs, known_as='still'):\n    pass\n"
     )
-    package = sys.modules["elo_tf.evolution"]
+    package = sys.modules["elo_tf.search.evolution"]
     monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
     monkeypatch.setattr(base, "_REGISTRY", dict(base._REGISTRY))
     assert {"cma_es", "still"} <= set(base.strategies())
     assert base.create("still", dimensions=3, seed=0).ask().shape == (7, 3)
-    del sys.modules["elo_tf.evolution.still"]
+    del sys.modules["elo_tf.search.evolution.still"]

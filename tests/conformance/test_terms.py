@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf import views
-from elo_tf.clips import MODALITIES, SEGMENTS
-from elo_tf.model import with_grey
+from elo_tf.data.clips import MODALITIES, SEGMENTS
+from elo_tf.model.elo_model import with_grey
+from elo_tf.tasks import views
 from tests.batches import random_clips
 from tests.conformance.models import TERMS, losses_of, task_of, whole_model
 

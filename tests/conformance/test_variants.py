@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import TaskConfig
-from elo_tf.gradients import GradientNorms
+from elo_tf.model.gradients import GradientNorms
 from tests.batches import random_clips
 from tests.conformance.models import build
 

@@ -1,0 +1,1 @@
+"""Records, and the clips that are cut from them."""

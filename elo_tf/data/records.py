@@ -1,0 +1,275 @@
+"""The files between `prepare` and training: sharded TFRecords of one SequenceExample a video, and their manifest.
+
+    context         video/id         bytes   path below the folder of videos, with "/", as the file system has it
+                    video/index      int64   63 bits of SHA-256 of the id
+                    video/label      bytes   UTF-8, empty if there is none
+                    video/frames     int64   F
+                    video/has_sound  int64   0 or 1
+    feature lists   rgb              F       JPEG, [size,size,3]
+                    flow             F       PNG, grey, [2*size,size]: u above v, quantised as in flow.py
+                    sound            F or 0  little-endian int16 PCM, mono, samples_per_frame each
+
+Only `parse` and remote manifests import TensorFlow: what writes records does without (see shards.py).
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import posixpath
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+
+import cv2
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from elo_tf.config import InputError
+from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, read_shard
+from elo_tf.runtime import storage
+
+ID, INDEX, LABEL, FRAMES, HAS_SOUND = "video/id", "video/index", "video/label", "video/frames", "video/has_sound"
+RGB, FLOW, SOUND = "rgb", "flow", "sound"
+SPLITS = ("train", "holdout")
+MANIFEST = "manifest.json"
+SCHEMA = 1
+
+# Run-length coding beats deflate on quantised flow, in size (651 against 821 bytes at 64 pixels) and in time.
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+
+
+def identity(video_id: str) -> Tuple[int, float]:
+    """(63-bit index, place in [0,1) that decides the split) of a video, from its id alone."""
+    digest = hashlib.sha256(os.fsencode(video_id)).digest()
+    # 53 bits: what a float holds, so that the place stays below 1.
+    return int.from_bytes(digest[:8], "big") >> 1, (int.from_bytes(digest[8:16], "big") >> 11) / 2**53
+
+
+def short_hash(content: Any) -> str:
+    """16 hexadecimal digits that stand for a value of JSON types."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def split_of(video_id: str, holdout_fraction: float) -> str:
+    """The split of a video. It depends on nothing else; what is held out stays so when the fraction grows."""
+    return "holdout" if identity(video_id)[1] < holdout_fraction else "train"
+
+
+def serialize(
+    video_id: str, label: str, frames: np.ndarray, flow: np.ndarray, sound: Optional[np.ndarray], jpeg_quality: int
+) -> bytes:
+    """A video as the bytes of a SequenceExample.
+
+    Args:
+      video_id: Path below the folder of videos.
+      label: "" if there is none.
+      frames: uint8 [F,size,size,3], RGB.
+      flow: uint8 [F,size,size,2], quantised.
+      sound: int16 [F * samples_per_frame], or None.
+      jpeg_quality: 0..100.
+    """
+    example = SequenceExample()
+    feature, lists = example.context.feature, example.feature_lists.feature_list
+    feature[ID].bytes_list.value.append(os.fsencode(video_id))
+    feature[INDEX].int64_list.value.append(identity(video_id)[0])
+    feature[LABEL].bytes_list.value.append(os.fsencode(label))
+    feature[FRAMES].int64_list.value.append(len(frames))
+    feature[HAS_SOUND].int64_list.value.append(sound is not None)
+
+    def fill(name, entries: Iterable[bytes]):
+        lists[name].SetInParent()  # An empty list is stored as such.
+        for entry in entries:
+            lists[name].feature.add().bytes_list.value.append(entry)
+
+    fill(RGB, (_image(".jpg", frame[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, jpeg_quality)) for frame in frames))
+    fill(FLOW, (_image(".png", np.concatenate([field[..., 0], field[..., 1]]), _PNG) for field in flow))
+    fill(SOUND, (part.astype("<i2").tobytes() for part in sound.reshape(len(frames), -1)) if sound is not None else ())
+    return example.SerializeToString(deterministic=True)
+
+
+def _image(kind: str, pixels: np.ndarray, options: Tuple[int, ...]) -> bytes:
+    return cv2.imencode(kind, np.ascontiguousarray(pixels), options)[1].tobytes()
+
+
+def parse(serialized) -> Dict[str, Any]:
+    """The inverse of `serialize`, in a TensorFlow graph; images and sound stay encoded.
+
+    Args:
+      serialized: Scalar string tensor.
+
+    Returns:
+      `id`, `label` (strings), `index`, `frames` (int64), `has_sound` (bool): scalars; `rgb`, `flow` [F] and `sound`
+      [F] or [0]: strings.
+    """
+    import tensorflow as tf
+
+    string, integer = tf.io.FixedLenFeature([], tf.string), tf.io.FixedLenFeature([], tf.int64)
+    parts = tf.io.FixedLenSequenceFeature([], tf.string)
+    context, lists = tf.io.parse_single_sequence_example(
+        serialized,
+        {ID: string, INDEX: integer, LABEL: string, FRAMES: integer, HAS_SOUND: integer},
+        {RGB: parts, FLOW: parts, SOUND: parts},
+    )
+    video = {name.split("/")[1]: value for name, value in context.items()}
+    return {**video, **lists, "has_sound": tf.cast(video["has_sound"], tf.bool)}
+
+
+def check_shard(path: Path, videos: Iterable[Dict[str, Any]]) -> None:
+    """Compares a shard with its lines of the manifest.
+
+    Raises:
+      DamagedShardError: it is missing, damaged, or does not hold exactly these videos.
+    """
+    missing = {os.fsencode(line["id"]): line for line in videos}
+    try:
+        for number, payload in enumerate(read_shard(path)):
+            try:
+                example = SequenceExample.FromString(payload)
+            except DecodeError as error:
+                raise DamagedShardError(f"record {number} is no SequenceExample") from error
+            feature, lists = example.context.feature, example.feature_lists.feature_list
+            line = missing.pop(b"".join(feature[ID].bytes_list.value), None)
+            found = tuple(len(lists[name].feature) for name in (RGB, FLOW, SOUND))
+            if line is None or found != (line["frames"], line["frames"], line["frames"] * line["sound"]):
+                raise DamagedShardError(f"record {number} is not what the manifest says")
+    except OSError as error:
+        raise DamagedShardError(f"cannot be read: {error.strerror}") from error
+    if missing:
+        raise DamagedShardError(f"lacks {len(missing)} of its videos")
+
+
+@dataclasses.dataclass
+class Manifest:
+    """What a folder of records holds.
+
+    Attributes:
+      settings: Those of `IngestConfig` that change records, by name.
+      sample_rate: Hz, of stored sound.
+      samples_per_frame: Samples of sound that belong to a frame.
+      videos: One dictionary a video, sorted by `id`. A converted one has `ok` true, `split`, `shard` (file name),
+        `label`, `frames`, `sound` (whether it has any) and perhaps `warning`. An unusable one has `ok` false, `why`,
+        `again` (whether a limit or the machine was the cause) and `file`, its size and time when it was tried.
+      complete: False while a conversion runs or after one that was interrupted.
+      folder: Where it lies; a path or a URL.
+    """
+
+    settings: Dict[str, Any]
+    sample_rate: int
+    samples_per_frame: int
+    videos: List[Dict[str, Any]]
+    complete: bool
+    folder: str
+
+    @property
+    def usable(self) -> List[Dict[str, Any]]:
+        return [video for video in self.videos if video["ok"]]
+
+    def require_complete(self) -> None:
+        """Raises `InputError` where the conversion has not come to its end."""
+        if not self.complete:
+            raise InputError(f"{self.folder} is unfinished; run python -m elo_tf.prepare again to complete it")
+
+    @property
+    def refused(self) -> List[Dict[str, Any]]:
+        return [video for video in self.videos if not video["ok"]]
+
+    @property
+    def labels(self) -> List[str]:
+        """The labels in sorted order; a label's place is its class."""
+        return sorted({video["label"] for video in self.usable} - {""})
+
+    def classes(self, split: str) -> Dict[str, int]:
+        """Id -> class of the usable videos of a split that have a label."""
+        places = {label: place for place, label in enumerate(self.labels)}
+        labelled = (video for video in self.usable if video["split"] == split and video["label"])
+        return {video["id"]: places[video["label"]] for video in labelled}
+
+    @property
+    def counts(self) -> Dict[str, int]:
+        """Videos: `train`, `holdout`, `refused`, and `sound`, those of the first two that have it."""
+        counts = {split: sum(video["split"] == split for video in self.usable) for split in SPLITS}
+        return {
+            **counts,
+            "refused": len(self.refused),
+            "sound": sum(video["sound"] for video in self.usable),
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that stand for settings, and videos with their labels, splits and lengths."""
+        videos = [(video["id"], video["label"], video["split"], video["frames"]) for video in self.usable]
+        return short_hash([self.settings, self.sample_rate, videos])
+
+    def shards(self, split: str) -> List[str]:
+        """Paths of the shards of a split, sorted."""
+        names = {video["shard"] for video in self.usable if video["split"] == split}
+        return [posixpath.join(self.folder, name) for name in sorted(names)]
+
+    @classmethod
+    def load(cls, folder: str) -> "Manifest":
+        """Reads the manifest of a folder, local or remote (s3://, hdfs://, az:// where tensorflow-io is imported).
+
+        Raises:
+          InputError: there is none, or it is of another version or unreadable.
+        """
+        path = posixpath.join(str(folder), MANIFEST)
+        try:
+            content = json.loads(_read_text(path))
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{folder} holds no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{path} is damaged ({error}); run elo_tf.prepare again to rebuild it") from error
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            version = content.get("schema") if isinstance(content, dict) else None
+            raise InputError(f"{path} has schema {version}, this program reads schema {SCHEMA}; make the records again")
+        names = [field.name for field in dataclasses.fields(cls) if field.name != "folder"]
+        missing = [name for name in names if name not in content]
+        if missing:
+            raise InputError(f"{path} lacks {', '.join(missing)}; run python -m elo_tf.prepare again to rebuild it")
+        return cls(**{name: content[name] for name in names}, folder=str(folder))
+
+    def save(self) -> None:
+        """Writes manifest.json, one line a video."""
+        head = {
+            "schema": SCHEMA,
+            "complete": self.complete,
+            "settings": self.settings,
+            "sample_rate": self.sample_rate,
+            "samples_per_frame": self.samples_per_frame,
+            "counts": self.counts,
+            "labels": self.labels,
+        }
+        storage.write_text(Path(self.folder) / MANIFEST, as_lines(head, self.videos))
+
+
+def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:
+    """Reads all shards of a local manifest: (file name, damage) of each that is not as it was written."""
+    videos: Dict[str, List[Dict[str, Any]]] = {}
+    for video in manifest.usable:
+        videos.setdefault(video["shard"], []).append(video)
+    for shard in sorted(videos):
+        try:
+            check_shard(Path(manifest.folder) / shard, videos[shard])
+        except DamagedShardError as error:
+            yield shard, error
+
+
+def as_lines(head: Dict[str, Any], videos: Iterable[Dict[str, Any]]) -> str:
+    """A JSON object with one line a key of `head` and one a video."""
+    keys = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
+    lines = ",\n".join(json.dumps(video) for video in videos)
+    return f'{{\n{keys}"videos": [\n{lines}\n]\n}}\n'
+
+
+def _read_text(path: str) -> str:
+    if "://" not in path:
+        return Path(path).read_text(encoding="ascii")
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return file.read()
+    except tf.errors.NotFoundError as error:
+        raise FileNotFoundError(path) from error

@@ -1,0 +1,276 @@
+"""The videos of a split, ready to be cut: resident in memory, or streamed from the shards.
+
+Both kinds offer the same two things to `elo_tf.data.reader`: a dataset of videos, and `frames(video, modality, start,
+count)` that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
+"""
+
+import collections
+import dataclasses
+import os
+import posixpath
+from typing import Any, Dict, List
+
+import numpy as np
+import tensorflow as tf
+
+from elo_tf.config import InputError
+from elo_tf.data import records
+from elo_tf.data.records import Manifest
+
+Video = Dict[str, Any]
+
+# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
+# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate.
+PARALLEL = os.cpu_count()
+# Label of a video that lies in a shard with those that are read, but is none of them.
+_NOT_CHOSEN = -2
+
+# More epochs than any run has: keeps the random numbers of different seeds apart.
+EPOCHS = 2**32
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """What one process reads of each batch: a block of it.
+
+    Of videos in memory, all processes together see what one alone would. Streamed, each process fills its block from
+    its own shards: another number of processes sees other batches, and where shards are few, videos of some are seen
+    more often.
+
+    Attributes:
+      index, count: It is block `index` of `count`.
+      cuts: Into how many smaller batches the block is cut, one for each replica of the process.
+    """
+
+    index: int = 0
+    count: int = 1
+    cuts: int = 1
+
+
+WHOLE = Share()
+
+
+def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
+    """Encoded frames as `records.serialize` wrote them, decoded.
+
+    Args:
+      strings: [count] strings, count static.
+      modality: `rgb`, `flow` or `audio`.
+      size: Side of the stored frames.
+      samples: Samples of sound a frame.
+
+    Returns:
+      uint8 [count,size,size,3] or [...,2], or int16 [count,samples].
+    """
+    if modality == "audio":
+        return tf.reshape(tf.io.decode_raw(strings, tf.int16), [-1, samples])
+    decoded = []
+    for index in range(strings.shape[0]):
+        if modality == "rgb":
+            decoded.append(tf.ensure_shape(tf.io.decode_jpeg(strings[index], 3), [size, size, 3]))
+        else:
+            planes = tf.reshape(tf.io.decode_png(strings[index], 1), [2, size, size])
+            decoded.append(tf.transpose(planes, [1, 2, 0]))
+    return tf.stack(decoded)
+
+
+def _every_frame(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
+    """`decode_frames` of any number of frames."""
+    if modality == "audio":
+        return decode_frames(strings, modality, size, samples)
+    channels = 3 if modality == "rgb" else 2
+    return tf.map_fn(
+        lambda string: decode_frames(string[tf.newaxis], modality, size, samples)[0],
+        strings,
+        fn_output_signature=tf.TensorSpec([size, size, channels], tf.uint8),
+    )
+
+
+def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
+    """Serialized videos of the shards, in an order that depends on the shards alone."""
+    files = tf.data.Dataset.from_tensor_slices(shards)
+    return files.interleave(
+        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=PARALLEL, deterministic=True
+    )
+
+
+def _shards(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[str]:
+    """Paths of the shards that hold these videos, sorted."""
+    return [posixpath.join(manifest.folder, name) for name in sorted({line["shard"] for line in lines})]
+
+
+def _classes(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[int]:
+    """The class of each video: `class` of its line where that is given, else the place of its label, or -1."""
+    labels = {name: place for place, name in enumerate(manifest.labels)}
+    return [line.get("class", labels.get(line["label"], -1)) for line in lines]
+
+
+class ResidentVideos:
+    """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
+
+    Frames of all videos lie end to end in one array a modality; a video is an offset and a length.
+    """
+
+    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]]):
+        self.size = manifest.settings["size"]
+        self.samples = manifest.samples_per_frame
+        lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
+        lengths = np.array([line["frames"] for line in lines], np.int64)
+        offsets = np.cumsum(lengths) - lengths
+        places = {records.identity(line["id"])[0]: place for place, line in enumerate(lines)}
+        self._video = {
+            "index": tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64),
+            "label": tf.constant(_classes(manifest, lines), tf.int32),
+            "frames": tf.constant(lengths),
+            "has_sound": tf.constant([bool(line["sound"]) for line in lines]),
+            "offset": tf.constant(offsets),
+        }
+        self.count = len(lines)
+        total = int(lengths.sum())
+        flat = {
+            "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
+            "flow": np.empty([total, self.size, self.size, 2], np.uint8),
+            "audio": np.zeros([total, self.samples], np.int16),
+        }
+        for video in _read_shards(_shards(manifest, lines)).map(self._decode, PARALLEL).as_numpy_iterator():
+            place = places.pop(int(video["index"]), None)
+            if place is None:
+                continue
+            stretch = slice(offsets[place], offsets[place] + lengths[place])
+            for modality, array in flat.items():
+                if modality != "audio" or video["has_sound"]:
+                    array[stretch] = video[modality]
+        if places:
+            raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
+        with tf.device("CPU"):
+            self._flat = {modality: tf.constant(array) for modality, array in flat.items()}
+
+    def _decode(self, serialized):
+        video = records.parse(serialized)
+        strings = {"rgb": video["rgb"], "flow": video["flow"], "audio": video["sound"]}
+        decoded = {name: _every_frame(value, name, self.size, self.samples) for name, value in strings.items()}
+        return {"index": video["index"], "has_sound": video["has_sound"], **decoded}
+
+    def in_order(self) -> tf.data.Dataset:
+        """Each video once, sorted by index."""
+        return tf.data.Dataset.range(self.count).map(self._at)
+
+    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
+        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
+
+        Args:
+          seed: Of the orders.
+          batch: Videos of a batch, of which the share is a block.
+          share: What this process reads.
+          first: Number of the batch to begin with.
+        """
+        block = batch // share.count
+
+        def visit(step):
+            step = step // block * batch + share.index * block + step % block
+            epoch, place = step // self.count, step % self.count
+            # A stateless permutation: the state of the iterator is one number.
+            place = tf.random.experimental.index_shuffle(place, tf.stack([seed, epoch]), self.count - 1)
+            return {**self._at(place), "epoch": epoch}
+
+        return tf.data.Dataset.range(first * block, np.iinfo(np.int64).max).map(visit)
+
+    def _at(self, place) -> Video:
+        return {name: values[place] for name, values in self._video.items()}
+
+    def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
+        """[count,...] stored frames of a video from `start` on."""
+        first = video["offset"] + start
+        frames = self._flat[modality][first : first + count]
+        return tf.ensure_shape(frames, [count, *frames.shape[1:]])
+
+
+class StreamedVideos:
+    """Videos read from the shards as they are needed, for sets of any size."""
+
+    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int):
+        self.size = manifest.settings["size"]
+        self.samples = manifest.samples_per_frame
+        self.count = len(lines)
+        self._shards = _shards(manifest, lines)
+        self._videos_of = collections.Counter(posixpath.join(manifest.folder, line["shard"]) for line in lines)
+        self._least_frames = least_frames
+        self._ahead = ahead
+        indices = tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64)
+        classes = tf.constant(_classes(manifest, lines), tf.int32)
+        self._labels = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
+        )
+
+    def _parse(self, serialized) -> Video:
+        video = records.parse(serialized)
+        return {**video, "label": self._labels.lookup(video["index"])}
+
+    def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
+        parsed = serialized.map(self._parse, PARALLEL)
+        return parsed.filter(lambda video: (video["frames"] >= self._least_frames) & (video["label"] != _NOT_CHOSEN))
+
+    def in_order(self) -> tf.data.Dataset:
+        """Each video once."""
+        return self._usable(_read_shards(self._shards))
+
+    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
+        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
+
+        A process reads its own part of the shards. Shards are permuted each epoch, and videos within stretches of what
+        the buffer holds, still encoded. All of it follows from numbers, so that reading may begin anywhere: of the
+        epoch that it begins in, what comes before is read but not decoded.
+
+        Args:
+          seed: Of the orders.
+          batch: Videos of a batch, of which a share is as many as its block has.
+          share: What this process reads.
+          first: Number of the batch to begin with.
+
+        Raises:
+          InputError: there are fewer shards than processes.
+        """
+        shards = self._shards[share.index :: share.count]
+        if not shards:
+            raise InputError(
+                f"{len(self._shards)} shards cannot be read by {share.count} processes; make the records again with a "
+                "smaller --shard_mb"
+            )
+        videos = sum(self._videos_of[shard] for shard in shards)
+        begun, done = divmod(first * (batch // share.count), max(1, videos))
+        stretches, rest = divmod(done, self._ahead)
+        names = tf.constant(shards)
+
+        def one_epoch(epoch):
+            order = tf.random.experimental.index_shuffle(
+                tf.range(len(shards), dtype=tf.int64),
+                tf.stack([seed, epoch]),
+                tf.constant(len(shards) - 1, tf.int64),
+            )
+            found = self._usable(_read_shards(tf.gather(names, order)))
+            skipped = tf.where(epoch == begun, tf.constant(stretches, tf.int64), 0)
+
+            def permute(number, stretch):
+                count = tf.shape(stretch["index"])[0]
+                draws = tf.random.stateless_uniform([count], tf.stack([seed * EPOCHS + epoch, number]))
+                return {name: tf.gather(values, tf.argsort(draws)) for name, values in stretch.items()}
+
+            whole = found.skip(skipped * self._ahead).ragged_batch(self._ahead).enumerate(skipped)
+            return whole.map(permute).unbatch().map(lambda video: {**video, "epoch": epoch})
+
+        return tf.data.Dataset.range(begun, np.iinfo(np.int64).max).flat_map(one_epoch).skip(rest)
+
+    def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
+        """[count,...] stored frames of a video from `start` on, decoded."""
+        if modality == "audio":
+            return tf.cond(
+                video["has_sound"],
+                lambda: self._stretch(video["sound"], modality, start, count),
+                lambda: tf.zeros([count, self.samples], tf.int16),
+            )
+        return self._stretch(video[modality], modality, start, count)
+
+    def _stretch(self, strings, modality, start, count):
+        strings = tf.ensure_shape(strings[start : start + count], [count])
+        frames = decode_frames(strings, modality, self.size, self.samples)
+        return tf.ensure_shape(frames, [count, *frames.shape[1:]])

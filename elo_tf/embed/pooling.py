@@ -1,0 +1,122 @@
+"""Windows in full batches through the module, and back to the videos that they belong to.
+
+    Window, Window, End, Window, ... ─> batch [B,T,H,W,3], of several videos ─> [B,D] ─> windows and mean of each video
+
+A batch always has B places, so that the module is traced once; the last one is filled up with black windows. A video is
+finished when its last window has been embedded, or at once when none waits.
+"""
+
+from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
+
+import numpy as np
+
+from elo_tf.embed.feed import Bad, End, Event, Window
+from elo_tf.embed.module import Clips, Module
+
+# A video becomes one protocol buffer, which holds less than 2 GiB; some is left for what is not an embedding.
+_MOST_BYTES = (2 << 30) - (64 << 20)
+_BYTES_A_WINDOW = 16  # of its offset and its seconds, besides its embedding
+
+
+class Pooled:
+    """The windows of one video so far.
+
+    Attributes:
+      offsets: Of its windows.
+      rows: [D] float32 each, their embeddings, if they are kept.
+    """
+
+    def __init__(self, width: int, keep: bool):
+        self.offsets: List[int] = []
+        self.rows: List[np.ndarray] = []
+        self._sum, self._keep, self._count, self._width = np.zeros(width), keep, 0, width
+
+    def add(self, offset: int, row: np.ndarray) -> None:
+        """Takes in a window: its place and its embedding [D]."""
+        self._sum += row
+        self._count += 1
+        if self._keep:
+            self.offsets.append(offset)
+            self.rows.append(row)
+
+    @property
+    def bytes(self) -> int:
+        """What its windows take, once they are stored."""
+        return len(self.rows) * (4 * self._width + _BYTES_A_WINDOW)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """[D] float32, over all windows."""
+        return (self._sum / self._count).astype(np.float32)
+
+    @property
+    def windows(self) -> np.ndarray:
+        """[W,D] float32; W = 0 if they are not kept."""
+        return np.array(self.rows, np.float32).reshape(-1, self._width)
+
+
+Finished = Tuple[Union[End, Bad], Pooled]
+
+
+class _Videos:
+    """Those that are under way."""
+
+    def __init__(self, width: int, keep: bool):
+        self._width, self._keep = width, keep
+        self._pooled: Dict[str, Pooled] = {}
+        self._refused: Set[str] = set()  # Of which more may come.
+
+    def take(self, event: Event, row: Optional[np.ndarray] = None) -> Iterator[Finished]:
+        """Takes in an event, a window with its embedding [D]; gives the video if that finishes it."""
+        if event.video in self._refused:
+            return
+        pooled = self._pooled.setdefault(event.video, Pooled(self._width, self._keep))
+        if row is None:
+            yield _judged(event, self._pooled.pop(event.video))
+            return
+        pooled.add(event.offset, row)
+        if pooled.bytes > _MOST_BYTES:
+            self._refused.add(event.video)
+            why = f"its first {len(pooled.rows)} windows take all that a record holds (give --nostore_windows)"
+            yield Bad(event.video, why), self._pooled.pop(event.video)
+
+
+def embed(events: Iterable[Event], module: Module, clips: Clips, keep: bool) -> Iterator[Finished]:
+    """Each video as soon as all of its windows are embedded, or as soon as it is known to be unusable.
+
+    Args:
+      events: Of a `Feed`.
+      module: Takes batches of `batch_size` windows.
+      clips: How they are cut.
+      keep: Whether the embeddings of windows are kept, not their mean only.
+    """
+    batch = np.zeros([module.batch_size, clips.frames, clips.size, clips.size, 3], np.uint8)
+    videos = _Videos(module.width, keep)
+    waiting: List[Event] = []  # The windows in the batch, and the ends that have to wait for them.
+    filled = 0
+
+    def run() -> Iterator[Finished]:
+        rows = iter(module.embed(batch)[:filled] if filled else ())
+        for event in waiting:
+            yield from videos.take(event, next(rows) if isinstance(event, Window) else None)
+
+    for event in events:
+        if isinstance(event, Window):
+            batch[filled] = event.clip
+            filled += 1
+            event = event._replace(clip=None)
+        elif not any(event.video == other.video for other in waiting):
+            yield from videos.take(event)
+            continue
+        waiting.append(event)
+        if filled == module.batch_size:
+            yield from run()
+            waiting, filled = [], 0
+    batch[filled:] = 0
+    yield from run()
+
+
+def _judged(event: Union[End, Bad], pooled: Pooled) -> Finished:
+    if isinstance(event, End) and not np.isfinite(pooled.mean).all():
+        event = Bad(event.video, "the module gives values that are not finite")
+    return event, pooled

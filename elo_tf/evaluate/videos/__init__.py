@@ -1,0 +1,1 @@
+"""Which labelled videos are for training and which for testing, and the clips of them."""

@@ -1,0 +1,98 @@
+"""Which videos are for training and which for testing, with their classes."""
+
+import dataclasses
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from elo_tf.config import InputError
+from elo_tf.data.records import Manifest, short_hash
+
+# How many names a message shows.
+_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledVideo:
+    """A video of the records, by `id`, and the place of its class in `Split.classes`."""
+
+    id: str
+    label: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Training and test videos.
+
+    Attributes:
+      name: `holdout` for the two parts of the records, or the number of an official split.
+      classes: Names of the classes.
+      train, test: Videos of the records, in a fixed order.
+      missing: Videos that the lists name and the records lack.
+      short: Videos left out since they are shorter than a clip.
+      first_missing: Names of the first few of both.
+    """
+
+    name: str
+    classes: Tuple[str, ...]
+    train: Tuple[LabelledVideo, ...]
+    test: Tuple[LabelledVideo, ...]
+    missing: int = 0
+    short: int = 0
+    first_missing: Tuple[str, ...] = ()
+
+    def without_short(self, manifest: Manifest, frames: int) -> "Split":
+        """The split without videos of fewer frames than a clip has; counts them."""
+        lengths = {line["id"]: line["frames"] for line in manifest.usable}
+        parts: Dict[str, Tuple[LabelledVideo, ...]] = {}
+        short: List[str] = []
+        for name in ("train", "test"):
+            videos = getattr(self, name)
+            parts[name] = tuple(video for video in videos if lengths[video.id] >= frames)
+            short += [video.id for video in videos if lengths[video.id] < frames]
+        names = (*self.first_missing, *short)[:_SHOWN]
+        return dataclasses.replace(self, **parts, short=len(short), first_missing=names)
+
+    def check(self, frames: int, max_missing: float) -> None:
+        """Raises `InputError` where too many videos are missing, or a class has none to train on."""
+        listed = len(self.train) + len(self.test) + self.missing + self.short
+        lost = self.missing + self.short
+        if lost > max_missing * listed:
+            raise InputError(
+                f"split {self.name}: of {listed} videos the records lack {self.missing}, and {self.short} have fewer "
+                f"frames than a clip ({frames}), such as {', '.join(self.first_missing)}; convert them, or allow a "
+                f"part of {lost / listed:.3f} with --max_missing"
+            )
+        if len(self.classes) < 2:
+            raise InputError(
+                f"split {self.name} has {len(self.classes)} classes; convert the records with --labels=folders, "
+                "from one folder a class"
+            )
+        taught = {video.label for video in self.train}
+        untaught = [name for label, name in enumerate(self.classes) if label not in taught]
+        if untaught:
+            raise InputError(
+                f"split {self.name}: {len(untaught)} classes have no training video, such as "
+                f"{', '.join(untaught[:_SHOWN])}; add videos, or use records of another --holdout_fraction"
+            )
+        if not self.test:
+            raise InputError(
+                f"split {self.name} has no test videos; make records with --holdout_fraction, or name the official "
+                "lists with --split_format and --splits"
+            )
+
+    def labels(self, part: str) -> np.ndarray:
+        """[V] int64 classes of `train` or `test`."""
+        return np.array([video.label for video in getattr(self, part)], np.int64)
+
+
+def of_folders(manifest: Manifest) -> Split:
+    """The two parts that `prepare` made: training and held-out videos that have a label."""
+    parts = (tuple(LabelledVideo(*each) for each in manifest.classes(part).items()) for part in ("train", "holdout"))
+    return Split("holdout", tuple(manifest.labels), *parts)
+
+
+def digest(split: Split) -> str:
+    """16 hexadecimal digits that stand for who is in a split: the same lists and records give the same."""
+    parts = [[(video.id, video.label) for video in part] for part in (split.train, split.test)]
+    return short_hash([split.name, split.classes, *parts])

@@ -1,0 +1,1 @@
+"""All towers and terms as one Keras model, and how it learns."""

@@ -1,0 +1,1 @@
+"""k-means and the paper's equations: tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""The rendered world: videos whose classes are known."""

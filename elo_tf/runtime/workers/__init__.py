@@ -1,0 +1,1 @@
+"""Objects in processes of their own, which answer what they are sent."""

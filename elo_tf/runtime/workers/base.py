@@ -1,0 +1,109 @@
+"""Objects in processes of their own, which answer what they are sent: on this machine or others.
+
+    engine.start(build, arguments) ──> process: handler = build(*arguments)
+    worker.receive()               <──  None: it is ready
+    worker.send(message)           ──>          answer = handler(message)
+    worker.receive()               <──  the answer, or what the handler raised
+
+A worker answers its messages in their order. It never outlives the program, and one that ends before its time costs
+what it had not answered: `receive` raises `LostError`, and whoever sent the message sends it to another. One that waits
+for a place to run, on a busy cluster, is not ready, and nothing should be sent to it that others could do.
+"""
+
+import abc
+import traceback
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+from elo_tf.config import InputError
+
+# What a handler makes of a message; the message and the answer can be pickled.
+Handler = Callable[[Any], Any]
+
+
+class LostError(RuntimeError):
+    """A worker ended before it answered; the message says how."""
+
+
+class HandlerError(RuntimeError):
+    """A handler raised what is neither bad input nor a failure of the system; the message names it.
+
+    Attributes:
+      trace: The traceback in the worker.
+    """
+
+    def __init__(self, message: str, trace: str = ""):
+        super().__init__(message, trace)
+        self.trace = trace
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
+class Worker(abc.ABC):
+    """One process and its handler."""
+
+    @abc.abstractmethod
+    def send(self, message: Any) -> None:
+        """Hands over a message; that the worker is gone is told by `receive`."""
+
+    @abc.abstractmethod
+    def receive(self) -> Any:
+        """The next answer, the first being None once the worker is ready; waits for it.
+
+        Raises:
+          InputError, OSError: as the handler raised it, or the function that builds it.
+          HandlerError: the handler raised anything else.
+          LostError: the worker is gone.
+        """
+
+    @abc.abstractmethod
+    def kill(self) -> None:
+        """Ends the process, whatever it does."""
+
+
+class Engine(abc.ABC):
+    """Starts workers; a context manager that ends what it has started.
+
+    Attributes:
+      count: How many workers are meant to run at a time.
+    """
+
+    count: int
+
+    @abc.abstractmethod
+    def start(self, build: Callable[..., Handler], arguments: Tuple) -> Worker:
+        """A new worker, which may still be waiting for a place to run.
+
+        Args:
+          build: Makes the handler, in the worker; importable by its name.
+          arguments: Of `build`; can be pickled.
+        """
+
+    @abc.abstractmethod
+    def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
+        """Those of the workers whose `receive` would not wait; empty after `timeout` seconds without any."""
+
+    @abc.abstractmethod
+    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+        """Those of the workers, which owe no answer, that are known to be gone."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Ends all workers."""
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def answer(handler: Handler, message: Any) -> Tuple[Any, Optional[Exception]]:
+    """What a handler makes of a message, and what it raised, in a form that can be pickled."""
+    try:
+        return handler(message), None
+    except (InputError, OSError) as error:
+        return None, error
+    except Exception as error:  # Any other is reported by the program, not by this process.
+        line = " ".join(str(error).split())[:500]
+        return None, HandlerError(f"{type(error).__name__}: {line}", traceback.format_exc())

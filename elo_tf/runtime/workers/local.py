@@ -1,0 +1,115 @@
+"""Workers that are processes of this machine."""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from multiprocessing import connection
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer
+
+_place = 0
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def place() -> int:
+    """Which of the workers of this machine this process is, from 0: what they share out among them goes by it.
+
+    A worker has the place of one that was lost before it. 0 in any other process, and for a worker of a cluster, which
+    shares its machine out itself.
+    """
+    return _place
+
+
+class LocalEngine(Engine):
+    """Processes of this machine. They are spawned, not forked, so that they share no lock and no thread."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self._workers: List[LocalWorker] = []
+
+    def start(self, build: Callable[..., Handler], arguments: Tuple) -> "LocalWorker":
+        self._workers = [worker for worker in self._workers if worker.process.is_alive()]
+        free = next(number for number in itertools.count() if number not in {each.place for each in self._workers})
+        self._workers.append(LocalWorker(build, arguments, free))
+        return self._workers[-1]
+
+    def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
+        ready = connection.wait([worker.pipe for worker in workers], timeout)
+        return [worker for worker in workers if worker.pipe in ready]
+
+    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+        return [worker for worker in workers if not worker.process.is_alive()]
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        self._workers = []
+
+
+class LocalWorker(Worker):
+    """A process at the other end of a pipe.
+
+    Attributes:
+      place: `place()` in that process.
+    """
+
+    def __init__(self, build: Callable[..., Handler], arguments: Tuple, place: int):
+        self.place = place
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, build, arguments, place), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def send(self, message: Any) -> None:
+        try:
+            self.pipe.send(message)
+        except OSError:
+            pass  # It is gone; its pipe is ready to say so.
+
+    def receive(self) -> Any:
+        try:
+            answer, error = self.pipe.recv()
+        except (EOFError, OSError):
+            self.kill()
+            raise LostError(f"exit status {self.process.exitcode}") from None
+        if error is not None:
+            raise error
+        return answer
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def follow_parent() -> None:
+    """Leaves interruptions to the parent of this process, and ends this one when the parent ends, however it ends."""
+
+    def follow():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _serve(pipe: connection.Connection, build: Callable[..., Handler], arguments: Tuple[Any, ...], number: int) -> None:
+    """The life of a local worker."""
+    global _place
+    _place = number
+    follow_parent()
+    handler, error = answer(lambda given: build(*given), arguments)
+    try:
+        pipe.send((None, error))
+        while not error:
+            pipe.send(answer(handler, pipe.recv()))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # The parent has closed its end.

@@ -1,0 +1,1 @@
+"""The evolution of the loss (Sec. 3.2)."""

@@ -1,0 +1,16 @@
+"""Random search: every vector is drawn from [0,1]^G, whatever came of those before (Table 4)."""
+
+import numpy as np
+
+from elo_tf.search.evolution import base
+
+
+class RandomSearch(base.Strategy, known_as="random"):
+    """Uniform in [0,1]^G. See `base.Strategy` for the arguments."""
+
+    def __init__(self, dimensions: int, seed: int, settings: base.Settings = base.DEFAULTS):
+        super().__init__(dimensions, seed, settings)
+        self._random = np.random.default_rng(seed)
+
+    def _propose(self, n: int) -> np.ndarray:
+        return self._random.random((n, self.dimensions))

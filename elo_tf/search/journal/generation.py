@@ -1,0 +1,145 @@
+"""What a search asks for and what comes of it: results of single trainings, generations of candidates, finalists."""
+
+import dataclasses
+import math
+from typing import List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from elo_tf.search.journal.rungs import Rungs
+
+# Further apart than any two values of a fitness; enough digits are left to tell those of one rung apart.
+BEHIND = 1e6
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What came of one run of a candidate.
+
+    Attributes:
+      steps: Training steps.
+      seed: Of the order of the clips, and of the k-means starts.
+      value: Fitness, to be minimised; None where the candidate is infeasible.
+      reason: Why it is infeasible; None where it has a value.
+      deviation: Standard deviation of the value over its restarts; None without a value, and for a single restart.
+      restarts: k-means runs behind the value.
+      diagnostics: Whatever else was measured, finite.
+      seconds: Wall time of training and scoring, of all attempts.
+      attempts: How often it was tried.
+      failed: Whether it is infeasible because no training came to its end: diverged, out of memory, worker lost.
+    """
+
+    steps: int
+    seed: int
+    value: Optional[float]
+    reason: Optional[str]
+    deviation: Optional[float]
+    restarts: int
+    diagnostics: Mapping[str, float]
+    seconds: float
+    attempts: int = 1
+    failed: bool = False
+
+    @property
+    def error(self) -> Optional[float]:
+        """Standard error of the value over its restarts; it knows nothing of the luck of the training.
+
+        None where it is unknown: without a value, and for a single restart, of which older journals have a deviation 0.
+        """
+        return None if self.deviation is None or self.restarts < 2 else self.deviation / math.sqrt(self.restarts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Generation:
+    """Candidates that were asked for together.
+
+    Attributes:
+      index: Number of the generation, from 0.
+      candidates: [n], numbers of its candidates, running through the whole search.
+      lambdas: [n,G] float64 in [0,1].
+      runs: [n], the results of each candidate so far, from rung to rung.
+      rungs: How long they are trained.
+    """
+
+    index: int
+    candidates: Tuple[int, ...]
+    lambdas: np.ndarray
+    runs: Tuple[Tuple[Result, ...], ...]
+    rungs: Rungs
+
+    @property
+    def results(self) -> Tuple[Optional[Result], ...]:
+        """[n], of the longest training of each candidate so far; None for one without a result."""
+        return tuple(runs[-1] if runs else None for runs in self.runs)
+
+    @property
+    def full_results(self) -> Tuple[Optional[Result], ...]:
+        """[n], of the training in full of each candidate, whose values compare; None for one that has had none."""
+        full = len(self.rungs.steps)
+        return tuple(runs[-1] if len(runs) == full else None for runs in self.runs)
+
+    def due(self) -> List[Tuple[int, int]]:
+        """(place, steps) of what can run now: what is missing in the first rung that is not through."""
+        places: Tuple[int, ...] = tuple(range(len(self.candidates)))
+        for rung, steps in enumerate(self.rungs.steps):
+            missing = [(place, steps) for place in places if len(self.runs[place]) <= rung]
+            if missing or rung + 1 == len(self.rungs.steps):
+                return missing
+            fitness = [fitness_of(self.runs[place][rung]) for place in places]
+            going_on = self.rungs.promoted(rung, len(self.candidates), fitness)
+            places = tuple(places[index] for index in going_on)
+        raise AssertionError("there is a last rung")
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to run."""
+        return not self.due()
+
+    def fitness(self) -> Optional[np.ndarray]:
+        """[n] float64 for the strategy, inf where a candidate is infeasible; None while the generation is not complete.
+
+        Values of shorter trainings are moved up, by so much for each rung that they lack that they are behind all of
+        longer ones, in every generation: the strategy compares, and those that went on were better when they were
+        compared.
+        """
+        if not self.complete:
+            return None
+        reached = np.array([len(runs) for runs in self.runs])
+        return np.array([fitness_of(result) for result in self.results]) + BEHIND * (len(self.rungs.steps) - reached)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finalists:
+    """The candidates among which fresh seeds decide.
+
+    Attributes:
+      candidates: [n], numbers.
+      lambdas: [n,G].
+      seeds: Those that no search has used.
+      steps: Of the full training.
+      runs: [n], the results of each so far, in the order of the seeds.
+    """
+
+    candidates: Tuple[int, ...]
+    lambdas: np.ndarray
+    seeds: Tuple[int, ...]
+    steps: int
+    runs: Tuple[Tuple[Optional[Result], ...], ...]
+
+    def due(self) -> List[Tuple[int, int]]:
+        """(place, seed) of what is left to run."""
+        return [
+            (place, seed)
+            for place, runs in enumerate(self.runs)
+            for seed, result in zip(self.seeds, runs)
+            if result is None
+        ]
+
+    def means(self) -> np.ndarray:
+        """[n], mean over the seeds; inf for a candidate that was infeasible under one of them."""
+        return np.array([np.mean([fitness_of(result) for result in runs]) for runs in self.runs])
+
+
+def fitness_of(result: Result) -> float:
+    """The value of a result, inf where it has none."""
+    return math.inf if result.value is None else result.value

@@ -1,0 +1,240 @@
+"""The search itself: ask, run, tell, round after round; then fresh seeds decide among the best (Sec. 3.2.3).
+
+strategy ── lambdas ──> journal ──> crew ──> journal ── fitness ──> strategy
+                                      └ best few, fresh seeds ──> winner ──> evolved_loss.json
+"""
+
+import dataclasses
+import math
+import pathlib
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from elo_tf.config import EvolutionConfig, InputError, TaskConfig
+from elo_tf.model.objective import save_loss
+from elo_tf.search import failures
+from elo_tf.search.evolution import base
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.findings import ranking, winner
+from elo_tf.search.reporting.report import UNTRAINED
+from elo_tf.search.reporting.search_log import SearchLog
+from elo_tf.search.trials import cluster_samples
+from elo_tf.search.trials.scheduler import Crew
+from elo_tf.search.trials.trial import Trial
+from elo_tf.search.trials.worker import About
+
+# Name of the journal's note of the units of the terms.
+UNITS = "loss_units"
+
+# Added to the search's seed for the fresh ones: no search uses seeds so far apart.
+_FRESH = 100_003
+
+
+class _Wanted(NamedTuple):
+    """Finalists as the journal takes them: numbers [n], None for one without; lambdas [n,G]; fresh seeds."""
+
+    numbers: List[Optional[int]]
+    lambdas: np.ndarray
+    seeds: Tuple[int, ...]
+
+
+class Search:
+    """One search; the journal is its only state.
+
+    Args:
+      journal: Open; what it holds is replayed, not repeated.
+      evolution: Settings of the strategy.
+      directory: The run directory.
+      strategy: New, of the settings and the seed of the journal's header.
+
+    Raises:
+      InputError: the strategy does not ask for what the journal records.
+    """
+
+    def __init__(self, journal: Journal, evolution: EvolutionConfig, directory: pathlib.Path, strategy: base.Strategy):
+        self.journal = journal
+        self.evolution = evolution
+        self.directory = directory
+        self.strategy = strategy
+        rounds = [(generation.lambdas, generation.fitness()) for generation in journal.generations()]
+        try:
+            base.replay(strategy, rounds)
+        except ValueError as error:
+            raise InputError(f"--strategy={evolution.strategy} in {directory}: {error}") from None
+
+    def is_left(self) -> bool:
+        """Whether candidates are still to be run."""
+        finalists = self.journal.finalists()
+        return (
+            self._rounds_left()
+            or failures.too_many(self.journal, self.evolution.max_failures)
+            or self._lacks_finalists()
+            or bool(finalists and finalists.due())
+            or self._lacks_exhibit()
+        )
+
+    def _rounds_left(self) -> bool:
+        last = self.journal.last()
+        if last and not last.complete:
+            return True
+        return (last.index + 1 if last else 0) < self.evolution.generations and not self.strategy.stop()
+
+    def _lacks_finalists(self) -> bool:
+        """Whether finalists are to be named: there are none of this stage, or the settings ask for others."""
+        wanted, named = self._wanted_finalists(), self.journal.finalists()
+        if wanted is None or named is None:
+            return wanted is not None
+        return named.seeds != wanted.seeds or not np.array_equal(named.lambdas, wanted.lambdas)
+
+    def _lacks_exhibit(self) -> bool:
+        """Whether there is a winner whose clusters are not on disk."""
+        won = winner(self.journal)
+        return won is not None and not cluster_samples.shows(self.directory / cluster_samples.FILE, won.lambdas)
+
+    def trainings(self) -> int:
+        """Trainings of the whole search, as far as one knows beforehand."""
+        rungs = self.journal.rungs.trainings(self.strategy.population)
+        fresh = (self.evolution.rescore + 1) * self.evolution.rescore_seeds if self.evolution.rescore else 0
+        rounds = min(self.evolution.generations, self.strategy.limit / self.strategy.population)
+        return math.ceil(rounds * rungs) + fresh
+
+    def begin(self, crew: Crew) -> About:
+        """What the workers say of the search; the untrained tower is noted in the journal, once."""
+        about = crew.call("about")
+        if UNTRAINED not in self.journal.notes:
+            self.journal.note(UNTRAINED, about.untrained)
+        return about
+
+    def run(self, crew: Crew) -> None:
+        """Runs what is missing, after `begin`.
+
+        Raises:
+          InputError: too many candidates failed (`failures`).
+        """
+        self._agree_on_units(crew)
+        log = SearchLog(
+            self.directory / "tensorboard", self.evolution.generations, self.trainings(),
+            len(self.journal.results()), self._seed, self.journal.rungs.steps[0],
+        )  # fmt: skip
+        with log:
+            failures.check(self.journal, self.evolution.max_failures)
+            while self._rounds_left():
+                self._run_generation(crew, log)
+                failures.check(self.journal, self.evolution.max_failures)
+            if self._lacks_finalists():
+                self.journal.name_finalists(*self._wanted_finalists())
+            self._run_finalists(crew, log)
+        self._save()
+        if self._lacks_exhibit():
+            self._exhibit_winner(crew)
+        for reason in self.strategy.stop():
+            print(f"The strategy stopped: {reason}")
+
+    def _agree_on_units(self, crew: Crew) -> None:
+        """Measures the units of the terms once a search; afterwards they are those of its journal."""
+        if self.journal.header["settings"]["loss_units"] == "gradient" and UNITS not in self.journal.notes:
+            self.journal.note(UNITS, crew.call("measure_units"))
+
+    def _run_generation(self, crew: Crew, log: SearchLog) -> None:
+        """Runs what a generation lacks, rung after rung."""
+        generation = self.journal.last()
+        if not generation or generation.complete:
+            self.journal.ask(self.strategy.ask())
+            generation = self.journal.last()
+        while not generation.complete:
+            trials = [
+                self._trial(generation.candidates[place], generation.lambdas[place], steps, self._seed, recorded=True)
+                for place, steps in generation.due()
+            ]
+            self._run_trials(trials, crew, log)
+            generation = self.journal.last()
+        self.strategy.tell(generation.lambdas, generation.fitness())
+        log.generation(generation, ranking(self.journal.generations()))
+        self._save()
+
+    def _run_trials(self, trials: Sequence[Trial], crew: Crew, log: SearchLog) -> None:
+        for trial, result, warnings in crew.run(trials):
+            self.journal.tell(trial.candidate, result)
+            log.candidate(trial, result, self.journal.names)
+            for warning in warnings:
+                log.warn(f"candidate {trial.candidate}, {warning}")
+
+    @property
+    def _seed(self) -> int:
+        return self.journal.header["seed"]
+
+    def _trial(self, candidate: int, lambdas: np.ndarray, steps: int, seed: int, recorded: bool = False) -> Trial:
+        """A trial; `recorded` in a folder of its own for TensorBoard, one for each length of training."""
+        name = f"{candidate:05d}" if steps == self.journal.rungs.steps[-1] else f"{candidate:05d}-{steps}"
+        log = str(self.directory.absolute() / "tensorboard" / name) if recorded else None
+        return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log)
+
+    def _wanted_finalists(self) -> Optional[_Wanted]:
+        """The best of the search and the strategy's favourite; None where nothing is to be trained again."""
+        best = ranking(self.journal.generations())[: self.evolution.rescore]
+        if not best:
+            return None
+        numbers: List[Optional[int]] = [each.candidate for each in best]
+        vectors = [each.lambdas for each in best]
+        favourite, named = self.strategy.mean(), self.journal.finalists()
+        if not any(np.array_equal(favourite, vector) for vector in vectors):
+            # A number that it was given before, so that no training of it is repeated.
+            known = zip(named.candidates, named.lambdas) if named else ()
+            numbers.append(next((number for number, own in known if np.array_equal(own, favourite)), None))
+            vectors.append(favourite)
+        seeds = [(self._seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds)]
+        return _Wanted(numbers, np.array(vectors), tuple(seeds))
+
+    def _run_finalists(self, crew: Crew, log: SearchLog) -> None:
+        finalists = self.journal.finalists()
+        if finalists:
+            trials = [
+                self._trial(finalists.candidates[place], finalists.lambdas[place], finalists.steps, seed)
+                for place, seed in finalists.due()
+            ]
+            self._run_trials(trials, crew, log)
+
+    def _exhibit_winner(self, crew: Crew) -> None:
+        """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept.
+
+        As it was scored: with the same seed, and in the first attempt that comes to its end.
+        """
+        won = winner(self.journal)
+        print(f"Training the winner, candidate {won.candidate}, again for the report ...", flush=True)
+        scored = won.results[0]
+        trial = self._trial(won.candidate, won.lambdas, scored.steps, scored.seed)
+        for attempt in range(scored.attempts):
+            shown = crew.call("exhibit", dataclasses.replace(trial, attempt=attempt))
+            if shown:
+                shown.save(self.directory / cluster_samples.FILE)
+                return
+        print("It came to nothing this time, so that the report shows no clusters; to try again, repeat the command")
+
+    def _save(self) -> None:
+        """Writes the loss that is the winner so far."""
+        won = winner(self.journal)
+        if won is None:
+            return
+        results = self.journal.results()
+        settings = self.journal.header["settings"]
+        about = {
+            # How the terms are formed, so that a training forms them alike.
+            "task": {field.name: settings[field.name] for field in dataclasses.fields(TaskConfig)},
+            "strategy": self.evolution.strategy,
+            "fitness": {
+                "name": settings["fitness"],
+                "value": won.value,
+                "error": won.error,
+                "seeds": len(won.results),
+                "confirmed": won.confirmed,
+                "restarts": won.results[0].restarts,
+            },
+            "candidate": won.candidate,
+            "evaluations": len(results),
+            "infeasible": sum(result.value is None for result in results),
+            "training_steps": sum(result.steps for result in results),
+            "seconds": round(sum(result.seconds for result in results), 1),
+        }
+        path = self.directory / "evolved_loss.json"
+        save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(UNITS))

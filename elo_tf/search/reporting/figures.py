@@ -1,0 +1,209 @@
+"""The figures of a search, drawn from its journal alone.
+
+lambdas.png    λ over the rounds, as Fig. 3 of the paper
+fitness.png    fitness over the rounds
+best_loss.png  λ of the best candidate, modality by task, as Fig. 8
+"""
+
+import math
+import pathlib
+from typing import Dict, List, Mapping, Optional, Sequence, Union
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from elo_tf.data.clips import MODALITIES
+from elo_tf.plots.files import save
+from elo_tf.plots.palette import BLUE, GREY, INK, MAP, ORANGE
+from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.findings import Winner, ties, winner
+from elo_tf.search.reporting.quantity import quantity_of
+
+# Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
+_FEW_ROUNDS = 60
+
+
+def draw_all(
+    journal: Union[Journal, str, pathlib.Path], directory: Union[str, pathlib.Path], codes: Mapping[str, str]
+) -> List[pathlib.Path]:
+    """Draws all figures of a search; each replaces its file at once.
+
+    Args:
+      journal: Of the search, or its path.
+      directory: Where the figures go; made where it does not exist.
+      codes: Short form of each λ's name, such as `{"rgb/shuffle": "R-S"}`; a name without one stands for itself.
+
+    Returns:
+      The files; none before the first generation has been asked for.
+    """
+    if not isinstance(journal, Journal):
+        journal = Journal.read(str(journal))
+    generations, names = journal.generations(), journal.names
+    if not generations:
+        return []
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    codes = {name: codes.get(name, name) for name in names}
+    figures = {
+        "lambdas.png": lambdas_over_rounds(generations, names, codes),
+        "fitness.png": fitness_over_rounds(generations, quantity_of(journal.header).title),
+        "best_loss.png": best_loss(winner(journal), names, codes),
+    }
+    return [save(figure, directory / name) for name, figure in figures.items()]
+
+
+def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+    """Mean λ of each round's candidates, a row a λ, rows grouped by modality (Fig. 3)."""
+    means = np.array([generation.lambdas.mean(axis=0) for generation in generations]).T  # [G, rounds]
+    rounds, groups = means.shape[1], _groups(names)
+    width = min(max(0.2 * rounds, 2.4), 8.0)
+    figure = Figure(figsize=(width + 2.4, 0.2 * len(names) + 0.1 * len(groups) + 1.1), layout="constrained")
+    panels = figure.subplots(
+        len(groups), 1, sharex=True, squeeze=False, height_ratios=[len(members) for members in groups.values()]
+    )[:, 0]
+    for axes, (title, members) in zip(panels, groups.items()):
+        image = axes.pcolormesh(
+            np.arange(rounds + 1) - 0.5,
+            np.arange(len(members) + 1) - 0.5,
+            means[members],
+            vmin=0.0,
+            vmax=1.0,
+            cmap=MAP,
+            edgecolors="white" if rounds <= _FEW_ROUNDS else "face",
+            linewidth=0.6 if rounds <= _FEW_ROUNDS else 0.0,
+        )
+        axes.invert_yaxis()
+        axes.set_yticks(range(len(members)), [codes[names[index]] for index in members], fontsize=8)
+        axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
+        axes.tick_params(length=0, labelbottom=axes is panels[-1])
+        axes.spines[:].set_visible(False)
+    panels[-1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    panels[-1].set_xlabel("round (generation)")
+    figure.align_ylabels(panels)
+    figure.colorbar(image, ax=list(panels), label="mean λ of the candidates", fraction=0.05, pad=0.02)
+    figure.suptitle("Evolution of the loss weights", fontsize=11)
+    return figure
+
+
+def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure:
+    """Every candidate trained in full a dot with its standard error, the best so far a line, mean and s.d. of a round.
+
+    Candidates of one round are spread sideways, so that equal values stay visible side by side. Those that cannot be
+    told from the best have a ring. Infeasible ones have no value: a strip along the top edge has their number.
+
+    Args:
+      generations: Of the search.
+      title: Of the values.
+    """
+    full = [[result for result in generation.full_results if result] for generation in generations]
+    feasible = [[result for result in results if result.value is not None] for results in full]
+    failed = [sum(bool(each) and each.value is None for each in generation.results) for generation in generations]
+    figure = Figure(figsize=(5.8, 4.6), layout="constrained")
+    if any(failed):
+        strip, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 8])
+        _draw_infeasible(strip, failed)
+    else:
+        axes = figure.add_subplot()
+    if any(feasible):
+        _draw_candidates(axes, feasible)
+        _draw_summary(axes, [np.array([result.value for result in results]) for results in feasible])
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    else:
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=GREY)
+    axes.set_xlim(-0.7, len(generations) - 0.3)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    axes.set_xlabel("round (generation)")
+    axes.set_ylabel(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("Fitness of the candidates (lower is better)", fontsize=11)
+    return figure
+
+
+def best_loss(best: Optional[Winner], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+    """λ of the winner so far, a modality a row and a task a column (Fig. 8)."""
+    parts = [name.split("/", 1) for name in names]
+    rows = list(dict.fromkeys(modality for modality, _ in parts))
+    columns = sorted({task for _, task in parts})
+    figure = Figure(figsize=(0.62 * len(columns) + 2.4, 0.45 * len(rows) + 1.9), layout="constrained")
+    axes = figure.add_subplot()
+    grid = np.full((len(rows), len(columns)), np.nan)
+    for index, (modality, task) in enumerate(parts):
+        row, column = rows.index(modality), columns.index(task)
+        text, colour = codes[names[index]], "black"
+        if best:
+            grid[row, column] = best.lambdas[index]
+            text = f"{text}\n{best.lambdas[index]:.2f}"
+            colour = "white" if best.lambdas[index] < 0.6 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, linespacing=1.1)
+    edges = np.arange(len(columns) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
+    image = axes.pcolormesh(*edges, grid, vmin=0.0, vmax=1.0, cmap=MAP, edgecolors="white", linewidth=1.5)
+    axes.invert_yaxis()
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
+    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("task")
+    axes.set_ylabel("modality")
+    figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label("λ", rotation=0)
+    title = "No feasible candidate so far"
+    if best:
+        title = f"Best loss: candidate {best.candidate}, fitness {best.value:.4g}"
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _groups(names: Sequence[str]) -> Dict[str, List[int]]:
+    """Places of the λ in `names` by modality, those of two modalities last."""
+    groups: Dict[str, List[int]] = {name: [] for name in (*MODALITIES, "pairs")}
+    for index, name in enumerate(names):
+        modality = name.split("/", 1)[0]
+        groups[modality if modality in MODALITIES else "pairs"].append(index)
+    return {title: members for title, members in groups.items() if members}
+
+
+def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[Result]]) -> None:
+    """A dot a candidate, in the order of the round and spread over 0.6 of its width."""
+    sideways = [np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(len(own)) for own in feasible]
+    rounds = np.concatenate([index + offset for index, offset in enumerate(sideways)])
+    results = [result for own in feasible for result in own]
+    values = np.array([result.value for result in results])
+    size, few = np.clip(600 / len(feasible), 4, 26), len(feasible) <= _FEW_ROUNDS
+    style = {"color": GREY, "alpha": 0.6, "linewidths": 0, "zorder": 2}
+    axes.scatter(rounds, values, s=size, label="candidate ± s.e." if few else "candidate", **style)
+    if few:
+        errors = [math.nan if result.error is None else result.error for result in results]  # NaN has no bar.
+        axes.errorbar(rounds, values, errors, fmt="none", ecolor=GREY, elinewidth=0.8, alpha=0.6, zorder=2)
+    tied = ties(results)
+    style = {"facecolors": "none", "edgecolors": ORANGE, "linewidths": 1.2, "zorder": 5}
+    axes.scatter(rounds[tied], values[tied], s=2.5 * size, label="the best and its ties", **style)
+
+
+def _draw_summary(axes: Axes, values: Sequence[np.ndarray]) -> None:
+    """Mean ± standard deviation of the rounds that have values, and the best value so far."""
+    rounds = [index for index, own in enumerate(values) if len(own)]
+    means, deviations = (np.array([measure(values[index]) for index in rounds]) for measure in (np.mean, np.std))
+    best = np.minimum.accumulate([values[index].min() for index in rounds])
+    if len(values) <= _FEW_ROUNDS:
+        style = {"marker": "o", "markersize": 3, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 2, "color": BLUE}
+        axes.errorbar(rounds, means, deviations, label="mean ± s.d. of the round", zorder=3, **style)
+    else:
+        axes.fill_between(rounds, means - deviations, means + deviations, color=BLUE, alpha=0.25, linewidth=0)
+        axes.plot(rounds, means, color=BLUE, linewidth=1.2, label="mean ± s.d. of the round", zorder=3)
+    axes.step(rounds, best, where="post", color=ORANGE, linewidth=1.8, label="best so far", zorder=4)
+
+
+def _draw_infeasible(axes: Axes, failed: Sequence[int]) -> None:
+    """A bar a round, as high as it has infeasible candidates; with the number where there is room for it."""
+    few = len(failed) <= _FEW_ROUNDS
+    bars = axes.bar(range(len(failed)), failed, width=0.6 if few else 1.0, color=INK)
+    axes.set_ylim(0, max(failed) * (1.9 if few else 1.05))
+    if few:
+        axes.bar_label(bars, [str(count or "") for count in failed], fontsize=7, padding=1)
+    axes.set_yticks([] if few else [0, max(failed)])
+    axes.tick_params(labelbottom=False, bottom=False, labelsize=8)
+    axes.set_ylabel("infeasible", rotation=0, ha="right", va="center", fontsize=8)
+    axes.spines[["top", "right"] + (["left"] if few else [])].set_visible(False)

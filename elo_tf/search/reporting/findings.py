@@ -1,0 +1,208 @@
+"""What a search has found, read from its journal: its candidates in order, those that tie, the winner.
+
+A value is the mean of R k-means runs, so that its standard error is s.d. / sqrt(R), and unknown for R = 1. That is the
+noise of the clustering alone: the same loss trained from other initial weights differs by more.
+"""
+
+import collections
+import dataclasses
+import math
+import pathlib
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting.quantity import quantity_of
+
+# Differences below this many standard errors are not told apart.
+TIE_ERRORS = 2.0
+
+
+class Ranked(NamedTuple):
+    """A feasible candidate.
+
+    Attributes:
+      candidate: Its number, from 0 through the whole search.
+      round: Generation that it belongs to.
+      lambdas: [G] float64 in [0,1].
+      result: With a value.
+      tie: Whether it ties with the best, as the best does with itself.
+    """
+
+    candidate: int
+    round: int
+    lambdas: np.ndarray
+    result: Result
+    tie: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Winner:
+    """The loss that a search names.
+
+    Attributes:
+      candidate: Its number.
+      lambdas: [G].
+      results: Under each fresh seed, or of its only training; each with a value.
+      confirmed: Whether it was feasible under every fresh seed; None where no loss was trained again.
+    """
+
+    candidate: int
+    lambdas: np.ndarray
+    results: Tuple[Result, ...]
+    confirmed: Optional[bool] = None
+
+    @property
+    def values(self) -> Tuple[float, ...]:
+        """Fitness of each result."""
+        return tuple(result.value for result in self.results)
+
+    @property
+    def value(self) -> float:
+        """Mean fitness."""
+        return float(np.mean(self.values))
+
+    @property
+    def error(self) -> Optional[float]:
+        """Standard error of the mean: over fresh seeds if there are several, else over the parts of a training.
+
+        None where it is unknown, with a single one of both.
+        """
+        count = len(self.results)
+        return float(np.std(self.values, ddof=1)) / math.sqrt(count) if count > 1 else self.results[0].error
+
+    def described(self, parts: str = "restarts of k-means") -> str:
+        """Its value with the standard error, and what that is over: seeds, or `parts` of a single training."""
+        count, restarts = len(self.results), self.results[0].restarts
+        over = f"{count} fresh seeds" if count > 1 else f"{restarts} {parts}"
+        doubt = "; no finalist was feasible under every fresh seed" if self.confirmed is False else ""
+        return f"{with_error(self.value, self.error)} s.e. over {over}{doubt}"
+
+
+def with_error(value: float, error: Optional[float]) -> str:
+    """A value and its standard error, which may be unknown."""
+    return f"{value:.4f} +- {'unknown' if error is None else f'{error:.4f}'}"
+
+
+def within_noise(value: float, error: Optional[float], best: float, least: Optional[float]) -> bool:
+    """Whether a value is above the best by less than two standard errors of the difference, √(s.e.² + s.e.²).
+
+    Args:
+      value: Not below the best.
+      error: Its standard error; where one of the two is unknown, nothing is known to be noise.
+      best: The lowest value.
+      least: Its standard error.
+    """
+    return None not in (error, least) and value - best < TIE_ERRORS * math.hypot(error, least)
+
+
+def ties(results: Sequence[Optional[Result]]) -> List[int]:
+    """Places of the results that cannot be told from the best, the best among them, ascending.
+
+    A tie differs from the lowest value by less than two standard errors of the difference, √(s.e.² + s.e.²), or not at
+    all. Where a standard error is unknown, only equal values tie. Results without a value, and missing ones, are no
+    ties.
+    """
+    valued = [(place, result) for place, result in enumerate(results) if result and result.value is not None]
+    if not valued:
+        return []
+    _, best = min(valued, key=lambda each: each[1].value)
+
+    def is_tie(result: Result) -> bool:
+        return result.value == best.value or within_noise(result.value, result.error, best.value, best.error)
+
+    return [place for place, result in valued if is_tie(result)]
+
+
+def ranking(generations: Sequence[Generation]) -> List[Ranked]:
+    """The feasible candidates, the lowest value first, the earlier of equals first."""
+    asked = [each for generation in generations for each in _asked(generation)]
+    tied = set(ties([result for *_, result in asked]))
+    feasible = [
+        Ranked(*each, place in tied) for place, each in enumerate(asked) if each[-1] and each[-1].value is not None
+    ]
+    return sorted(feasible, key=lambda each: each.result.value)
+
+
+def _asked(generation: Generation) -> List[Tuple[int, int, np.ndarray, Optional[Result]]]:
+    rounds = [generation.index] * len(generation.candidates)
+    return list(zip(generation.candidates, rounds, generation.lambdas, generation.full_results))
+
+
+def winner(journal: Journal) -> Optional[Winner]:
+    """The best of the finalists by their fresh seeds; where there are none, or all are infeasible, of all candidates.
+
+    None where no candidate is feasible.
+    """
+    finalists = journal.finalists()
+    trained_again = bool(finalists) and not finalists.due()
+    if trained_again and np.isfinite(finalists.means()).any():
+        place = int(np.argmin(finalists.means()))
+        return Winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place], confirmed=True)
+    ranked = ranking(journal.generations())
+    if not ranked:
+        return None
+    best = ranked[0]
+    return Winner(best.candidate, best.lambdas, (best.result,), confirmed=False if trained_again else None)
+
+
+def reasons(results: Sequence[Optional[Result]]) -> List[Tuple[str, int, str]]:
+    """(kind, count, first reason) of the infeasible results, the most frequent first; a kind ends at the colon."""
+    found: Dict[str, List[str]] = collections.defaultdict(list)
+    for result in results:
+        if result and result.value is None:
+            found[result.reason.split(":")[0]].append(result.reason)
+    return sorted(((kind, len(each), each[0]) for kind, each in found.items()), key=lambda row: -row[1])
+
+
+def heaviest(lambdas: np.ndarray, names: Sequence[str], codes: Mapping[str, str]) -> List[str]:
+    """The terms of a loss, each as code and λ, the heaviest first."""
+    return [f"{codes.get(names[i], names[i])} {lambdas[i]:.2f}" for i in np.argsort(-lambdas, kind="stable")]
+
+
+def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]:
+    """A search, finished or not, in a few lines of name and value."""
+    generations, trainings = journal.generations(), journal.results()
+    results = [each for generation in generations for each in generation.results]
+    told = [each for each in results if each]
+    count = f"{len(told)} in {len(generations)} generations, {sum(each.value is None for each in told)} infeasible"
+    if len(told) < len(results):
+        count += f", {len(results) - len(told)} without result so far"
+    rows = [("candidates", count)]
+    if trainings:
+        seconds, steps = (sum(getattr(each, name) for each in trainings) for name in ("seconds", "steps"))
+        rows.append(("cost", f"{len(trainings)} trainings, {steps} steps, {seconds:.0f} s of workers"))
+    ranked, won = ranking(generations), winner(journal)
+    if not won:
+        return [*rows, ("best fitness", "no candidate is feasible so far")]
+    quantity, _, parts = quantity_of(journal.header)
+    terms = heaviest(won.lambdas, journal.names, codes)
+    if ranked:
+        best = ranked[0]
+        first = [each.value for each in generations[0].full_results if each and each.value is not None]
+        of_best = f"{with_error(best.result.value, best.result.error)} s.e. ({quantity})"
+        rows += [
+            ("best fitness", f"{of_best}, candidate {best.candidate} of round {best.round}"),
+            ("ties with it", f"{sum(each.tie for each in ranked) - 1} of {len(ranked) - 1} other feasible candidates"),
+            ("first generation", f"mean {np.mean(first):.4f}" if first else "none feasible"),
+        ]
+    return [
+        *rows,
+        ("winner", f"candidate {won.candidate}, {won.described(parts)}"),
+        ("heaviest terms", ", ".join(terms[:4])),
+        ("lightest terms", ", ".join(terms[-4:])),
+    ]
+
+
+def findings(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -> str:
+    """The end of a search as a short table for the terminal."""
+    rows = [
+        *summary(journal, codes),
+        ("loss", str(directory / "evolved_loss.json")),
+        ("figures", str(directory / "figures")),
+        ("report", str(directory / "report.html")),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)

@@ -1,0 +1,112 @@
+"""The candidates of a search by their fitness, as sections of the report: the best of all, and the finalists."""
+
+import math
+from typing import List, Mapping, Optional, Sequence
+
+import numpy as np
+
+from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES
+from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.reporting import page
+from elo_tf.search.reporting.findings import Ranked, heaviest, with_error, within_noise
+from elo_tf.search.reporting.quantity import agreed_with, quantity_of
+
+# Rows of the table of the best candidates.
+_BEST = 10
+
+
+def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[str, str]) -> str:
+    """The best of all feasible candidates.
+
+    Args:
+      ranked: The feasible ones, the best first.
+      journal: Of the search.
+      codes: Short form of each λ's name; a name without one stands for itself.
+
+    Returns:
+      A section of HTML.
+    """
+    if not ranked:
+        return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
+    chosen, _ = CHOICES.get(journal.header.get("settings", {}).get("fitness"), ("", False))
+    scores = [name for name in (GAIN, *SCORES) if name in ranked[0].result.diagnostics and name != chosen]
+    rows = []
+    for rank, each in enumerate(ranked[:_BEST], 1):
+        own = each.result.diagnostics
+        rows.append(
+            [
+                f"{rank} (tie)" if each.tie and rank > 1 else rank,
+                each.candidate,
+                each.round,
+                with_error(each.result.value, each.result.error).replace("+-", "±"),
+                *(f"{own[name]:.4f}" if name in own else "not measured" for name in scores),
+                ", ".join(heaviest(each.lambdas, journal.names, codes)[:4]),
+            ]
+        )
+    titles = [f"{quantity_of(journal.header).title} ± s.e.", *(name.replace("_", " ") for name in scores)]
+    return page.section(
+        "Best candidates",
+        page.table(["rank", "candidate", "round", *titles, "heaviest terms"], rows),
+        page.paragraph(
+            f"The best {len(rows)} of {len(ranked)} feasible candidates. A tie differs from the best by less than two "
+            "standard errors of the difference: which of the two is better is not known."
+        ),
+        page.paragraph(
+            "Of the other scores, lower is better for zipf; gain is that in R² over the untrained tower, agreement "
+            f"that of the clusters with those of {agreed_with(journal.header)}, weak the accuracy on labelled clips, "
+            "and higher is better. Bad: a best fitness with a low one."
+        ),
+    )
+
+
+def finalists(journal: Journal) -> str:
+    """The best of the search under fresh seeds; empty where none are named so far."""
+    named = journal.finalists()
+    if not named:
+        return ""
+    asked = {candidate for generation in journal.generations() for candidate in generation.candidates}
+    rows = []
+    for candidate, runs, mean in zip(named.candidates, named.runs, _means(named.runs)):
+        name = str(candidate) if candidate in asked else f"{candidate} (the strategy's favourite)"
+        rows.append([name, *map(_value, runs), mean])
+    return page.section(
+        "Finalists",
+        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds), "mean ± s.e."], rows),
+        page.paragraph(
+            "The best candidates, and the strategy's favourite, trained again with other orders of the clips and other "
+            "starts of k-means. The lowest mean wins; a tie is less than two standard errors of the difference behind "
+            "it, and it is not known whether it is worse. Bad: seeds differ by more than candidates do, or all are "
+            "worse than they were in the search, since the best of many is also the luckiest."
+        ),
+    )
+
+
+def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
+    """Of each finalist, once it is known: mean and standard error over the seeds, and whether it ties with the best.
+
+    A single seed has no standard error, and then none is known to tie.
+    """
+    found = {}
+    for place, own in enumerate(runs):
+        values = [result.value for result in own if result and result.value is not None]
+        if len(values) == len(own):
+            error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+            found[place] = float(np.mean(values)), error
+    best = min(found, key=lambda place: found[place][0], default=None)
+    texts = []
+    for place in range(len(runs)):
+        if place not in found:
+            texts.append("–")
+            continue
+        (mean, error), (lowest, least) = found[place], found[best]
+        tie = place != best and within_noise(mean, error, lowest, least)
+        shown = f"{mean:.4f}" if error is None else with_error(mean, error).replace("+-", "±")
+        texts.append(shown + (" (tie)" if tie else ""))
+    return texts
+
+
+def _value(result: Optional[Result]) -> str:
+    if result is None:
+        return "not run"
+    return "infeasible" if result.value is None else f"{result.value:.4f}"

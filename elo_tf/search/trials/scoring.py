@@ -1,0 +1,166 @@
+"""What a search scores an RGB tower on: held-out clips, clusters of another modality, labelled clips if there are any.
+
+held-out clips ─┬─ RGB ────────────────────────> tower ─> features ─┬─> `fitness.score`
+                └─ flow, sound ─> plain descriptors (─> clusters) ─┤
+labelled clips ─── RGB ────────────────────────> tower ─> features ─┘
+"""
+
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
+
+import numpy as np
+
+from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
+from elo_tf.data.clips import Clips
+from elo_tf.data.descriptors import describe
+from elo_tf.data.reader import Reader
+from elo_tf.data.records import Manifest, identity
+from elo_tf.search.fitness.predictability import LEAST_VIDEOS, Predictability, Target, assign_folds
+from elo_tf.search.fitness.score import CLIPS_A_CLUSTER, Fitness, Labelled, Scorer
+from elo_tf.search.trials.cluster_samples import Exhibit, make
+
+# Clips [B,T,H,W,3] -> embeddings [B,D].
+Embed = Callable
+# Modalities whose plain descriptors features are held against; those of RGB are what it is to be better than.
+FORETOLD = ("flow", "audio")
+
+
+class TowerScorer:
+    """Scores towers; everything that does not depend on the tower is made once.
+
+    Args:
+      run: Names the records; its seed starts the clustering of the descriptors.
+      data: How clips are cut.
+      fitness: How they are scored.
+
+    Attributes:
+      reader: Of the clips to score on.
+      labelled: Reader of the labelled clips, or None.
+
+    Raises:
+      InputError: records are missing or do not fit, or there are fewer videos than clusters.
+    """
+
+    def __init__(self, run: RunConfig, data: DataConfig, fitness: FitnessConfig):
+        self._config = fitness
+        self._scorer = Scorer(fitness)
+        needs = frozenset(("now", modality) for modality in ("rgb", *FORETOLD))
+        self.reader = Reader.open(run.records, "holdout", needs, data)
+        if self.reader.videos.count < fitness.clusters:
+            raise InputError(
+                f"--clusters={fitness.clusters} is more than the {self.reader.videos.count} held-out videos of "
+                f"{run.records}; use fewer clusters or more videos"
+            )
+        self._batches = self.reader.scoring(fitness.scoring_clips)
+        self.labelled = _open_labelled(data, fitness)
+        self._labelled_batches = self.labelled.scoring(fitness.labelled_clips) if self.labelled else None
+        described, videos = self._describe()
+        self.reference = self._cluster(described.get(fitness.agree_with), run.seed)
+        targets = {
+            modality: Target(descriptors, present, assign_folds(videos[present]))
+            for modality, (descriptors, present) in described.items()
+            if len(np.unique(videos[present])) >= LEAST_VIDEOS and descriptors.std(axis=0).max() > 0
+        }
+        self._foretold = Predictability(targets) if targets else None
+
+    @property
+    def traces(self) -> int:
+        """Graphs traced so far."""
+        return self._scorer.traces
+
+    def begin(self, embed: Embed, seed: int) -> Fitness:
+        """The fitness of the untrained tower; from then on, gains are measured from it."""
+        features = self.embed(embed)
+        fitness = self._score(embed, features, seed)
+        if self._foretold:
+            self._foretold.untrained = self._foretold.measure(features)
+        return fitness
+
+    def score(self, embed: Embed, seed: int) -> Fitness:
+        """The fitness of a tower; `seed` is that of the k-means starts."""
+        return self._score(embed, self.embed(embed), seed)
+
+    def _score(self, embed: Embed, features: np.ndarray, seed: int) -> Fitness:
+        return self._scorer.score(features, seed, self.reference, self._embed_labelled(embed), self._foretold)
+
+    def embed(self, embed: Embed, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
+        """Embeddings of these clips, or of the scoring clips: [N,D] float32."""
+        batches = self._batches if batches is None else batches
+        return np.concatenate([embed(clips["now"]["rgb"]).numpy() for clips in batches])
+
+    def exhibit(self, embed: Embed, lambdas: np.ndarray, seed: int) -> Exhibit:
+        """What the clusters of a tower look like.
+
+        Args:
+          embed: The tower.
+          lambdas: [G], the loss that has trained it.
+          seed: Of the k-means starts.
+        """
+        ids = {identity(line["id"])[0]: line["id"] for line in self.reader.manifest.usable}
+        clips = (
+            (clips["now"]["rgb"].numpy(), [ids[index] for index in clips["video"].numpy().tolist()])
+            for clips in self._batches
+        )
+        return make(lambdas, self.embed(embed), clips, self._config, seed)
+
+    def _embed_labelled(self, embed: Embed) -> Optional[Labelled]:
+        if self._labelled_batches is None:
+            return None
+        parts = [
+            (embed(clips["now"]["rgb"]).numpy(), clips["label"].numpy(), clips["video"].numpy())
+            for clips in self._labelled_batches
+        ]
+        return Labelled(*(np.concatenate(part) for part in zip(*parts)))
+
+    def _describe(self) -> Tuple[Dict[str, Tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Plain descriptors of the scoring clips.
+
+        Returns:
+          Modality -> ([n,d] descriptors of the clips that have it, [N] which those are), of modalities that any clip
+          has; and [N], the video that each clip is of.
+        """
+        parts: Dict[str, List[np.ndarray]] = {modality: [] for modality in FORETOLD}
+        masks: Dict[str, List[np.ndarray]] = {modality: [] for modality in FORETOLD}
+        videos = []
+        for clips in self._batches:
+            videos.append(clips["video"].numpy())
+            for modality in FORETOLD:
+                present = clips["present"][modality].numpy() > 0
+                masks[modality].append(present)
+                if present.any():
+                    parts[modality].append(describe(modality, clips["now"][modality].numpy()[present]))
+        described = {
+            modality: (np.concatenate(found), np.concatenate(masks[modality]))
+            for modality, found in parts.items()
+            if found
+        }
+        return described, np.concatenate(videos)
+
+    def _cluster(self, described: Optional[Tuple[np.ndarray, np.ndarray]], seed: int) -> Optional[np.ndarray]:
+        """Clusters of the scoring clips by descriptors of another modality: [R,N], -1 where it is missing.
+
+        None where too few clips have that modality, or all are alike in it: agreement is then not measured.
+        """
+        if described is None:
+            return None
+        descriptors, present = described
+        if present.sum() < self._config.clusters * CLIPS_A_CLUSTER:
+            return None
+        assignment = self._scorer.cluster(descriptors, seed)
+        if (assignment == assignment[:, :1]).all():  # Flow of videos in which nothing moves.
+            return None
+        reference = np.full([len(assignment), len(present)], -1, np.int32)
+        reference[:, present] = assignment
+        return reference
+
+
+def _open_labelled(data: DataConfig, fitness: FitnessConfig) -> Optional[Reader]:
+    """The labelled videos of the training part: the other part is a test set, which no search may see."""
+    if not fitness.labelled:
+        if fitness.fitness == "weak":
+            raise InputError("--fitness=weak needs labelled videos; name their records with --labelled")
+        return None
+    manifest = Manifest.load(fitness.labelled)
+    if len(manifest.labels) < 2:
+        raise InputError(f"--labelled={fitness.labelled} has fewer than two labels; convert it with --labels=folders")
+    needs = frozenset({("now", "rgb")})
+    return Reader.open(fitness.labelled, "train", needs, data, manifest.classes("train"))

@@ -1,0 +1,82 @@
+"""A trial: one training of a candidate and its scoring, as it is ordered and as it is answered."""
+
+import dataclasses
+import math
+from typing import Mapping, Optional, Tuple
+
+from elo_tf.search.fitness.score import Fitness
+from elo_tf.search.journal.generation import Result
+
+# Between the seeds of two attempts; further apart than the seeds of any search.
+_NEXT_ATTEMPT = 1_000_003
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What a worker is asked for.
+
+    Attributes:
+      candidate: Its number.
+      lambdas: [G] in [0,1].
+      steps: Training steps.
+      seed: Of the order of the clips, and of the k-means starts.
+      attempt: How often it diverged before; each attempt sees the clips in another order.
+      units: What each term is divided by, by name; None where that is 1.
+      log: Folder for the record of the training; None records nothing.
+    """
+
+    candidate: int
+    lambdas: Tuple[float, ...]
+    steps: int
+    seed: int
+    attempt: int = 0
+    units: Optional[Mapping[str, float]] = None
+    log: Optional[str] = None
+
+    @property
+    def order_seed(self) -> int:
+        """Seed of the order of the clips in this attempt."""
+        return (self.seed + self.attempt * _NEXT_ATTEMPT) % 2**31
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a worker answers.
+
+    Attributes:
+      fitness: The score, or why there is none.
+      diverged: Whether there is none because a term stopped being finite.
+      losses: Last unweighted value of each term; empty if it diverged.
+      seconds: Wall time of each part: `reset`, `data` (waiting for clips), `training`, `scoring`.
+      warnings: What a user should know of the training.
+    """
+
+    fitness: Fitness
+    diverged: bool
+    losses: Mapping[str, float]
+    seconds: Mapping[str, float]
+    warnings: Tuple[str, ...] = ()
+
+
+def result_of(trial: Trial, outcome: Outcome, seconds: float, attempts: int) -> Result:
+    """An outcome as the journal takes it.
+
+    Args:
+      trial: That it is of.
+      outcome: The last of its attempts.
+      seconds: Wall time of all attempts.
+      attempts: Their number.
+    """
+    fitness = outcome.fitness
+    losses = {f"loss/{name}": value for name, value in outcome.losses.items() if math.isfinite(value)}
+    parts = {f"seconds/{name}": value for name, value in outcome.seconds.items()}
+    diagnostics = {**fitness.diagnostics, **losses, **parts}
+    return Result(
+        trial.steps, trial.seed, fitness.value, fitness.reason, fitness.deviation, fitness.restarts, diagnostics,
+        seconds, attempts, outcome.diverged,
+    )  # fmt: skip
+
+
+def failure(trial: Trial, reason: str, seconds: float, attempts: int) -> Result:
+    """The result of a trial that no worker brought to its end."""
+    return Result(trial.steps, trial.seed, None, reason, None, 0, {}, seconds, attempts, True)

@@ -1,0 +1,117 @@
+"""What runs in a worker of a search: one `CandidateRunner`, built once, and what it is asked for."""
+
+import dataclasses
+import gc
+import pathlib
+from typing import Any, Dict, List, Optional, Tuple
+
+import tensorflow as tf
+
+from elo_tf.data.reader import reading
+from elo_tf.runtime.training_log import TrainingLog
+from elo_tf.runtime.workers.local import place
+from elo_tf.search.trials.candidate import CandidateRunner, Settings
+from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.trial import Outcome, Trial
+
+# End of the names of the event files of trainings; a trial has one, however often it is tried.
+_RECORD = ".training"
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a search says of itself at its start.
+
+    Attributes:
+      videos: Number of videos to train on, to score on, and labelled.
+      excluded: Of each of them, those that are too short for the clips asked for.
+      untrained: Diagnostics of the untrained RGB tower.
+    """
+
+    videos: Dict[str, int]
+    excluded: Dict[str, int]
+    untrained: Dict[str, float]
+
+
+class CandidateWorker:
+    """What runs in a worker of a search (`elo_tf.search.trials.scheduler`): answers (name of a method, arguments).
+
+    Args:
+      settings: The search's.
+    """
+
+    def __init__(self, settings: Settings):
+        _fix_arithmetic(settings.run.threads)
+        _take_gpu(place())
+        self._records = " or ".join(filter(None, (settings.run.records, settings.fitness.labelled)))
+        with reading(self._records):
+            self._runner = CandidateRunner(settings)
+        # The graphs stay until the end: looking through them for garbage costs half a second each time.
+        gc.freeze()
+
+    def __call__(self, message: Tuple[str, Tuple]) -> Any:
+        method, arguments = message
+        methods = {method.__name__: method for method in (self.about, self.measure_units, self.run, self.exhibit)}
+        with reading(self._records):
+            return methods[method](*arguments)
+
+    def about(self) -> About:
+        """The facts of the search."""
+        readers = {"to train on": self._runner.training, "to score on": self._runner.scoring.reader}
+        if self._runner.scoring.labelled:
+            readers["with labels"] = self._runner.scoring.labelled
+        return About(
+            {name: reader.videos.count for name, reader in readers.items()},
+            {name: reader.excluded for name, reader in readers.items()},
+            self._runner.untrained.diagnostics,
+        )
+
+    def measure_units(self) -> Dict[str, float]:
+        """The unit of each term at the initial weights, by name."""
+        return self._runner.measure_units()
+
+    def run(self, trial: Trial) -> Outcome:
+        """Runs a trial."""
+        train = self._runner.settings.train
+        if trial.units is not None:
+            self._runner.assign_units(trial.units)
+        if not (trial.log and (train.log_every or train.share_every)):
+            return self._runner.run(trial.lambdas, trial.steps, trial.order_seed)
+        warnings: List[str] = []
+        folder = pathlib.Path(trial.log)
+        for part in folder.glob(f"*{_RECORD}"):
+            part.unlink()  # Of an attempt that diverged, or was lost with its worker or with the whole search.
+        log = TrainingLog(folder, dict(zip(self._runner.names, trial.lambdas)), warnings.append, _RECORD)
+        outcome = self._runner.run(trial.lambdas, trial.steps, trial.order_seed, log)
+        log.close()
+        return dataclasses.replace(outcome, warnings=tuple(warnings))
+
+    def exhibit(self, trial: Trial) -> Optional[Exhibit]:
+        """Runs a trial, and shows what the clusters of its RGB tower look like; None where it has no value."""
+        if self.run(trial).fitness.value is None:
+            return None
+        return self._runner.exhibit(trial.order_seed)
+
+
+def _fix_arithmetic(threads: int) -> None:
+    """Fixes how many threads share a sum, and allows no operation whose result depends on the moment."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+
+
+def leave_gpus() -> None:
+    """Hides all GPUs from this process: those of a search are for its workers, and TensorFlow would fill them."""
+    tf.config.set_visible_devices([], "GPU")
+
+
+def _take_gpu(place: int) -> None:
+    """Leaves one GPU visible, if there are any: workers of a machine take them in turn.
+
+    On Ray only those are there that it has given to this worker: none, unless `--gpus_per_candidate` says so.
+    """
+    devices = tf.config.list_physical_devices("GPU")
+    if devices:
+        device = devices[place % len(devices)]
+        tf.config.set_visible_devices(device, "GPU")
+        tf.config.experimental.set_memory_growth(device, True)  # Other workers may share it.

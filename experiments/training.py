@@ -114,8 +114,13 @@ def _trained(records: pathlib.Path, job: Job) -> Tuple[Any, Dict[str, Any]]:
 
 def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     """Trains all towers that the terms need."""
-    import tensorflow as tf
+    model, batches = build_model(records, job)
+    tower = model.towers["rgb"]
+    return tower, train(model, batches, job.train.steps, _watch(tower, records, job))
 
+
+def build_model(records: str, job: Job) -> Tuple[Any, Any]:
+    """The model of a job with its first weights, and the clips that it is to be trained on."""
     from elo_tf.data.reader import Reader, clip_sizes
     from elo_tf.data.records import Manifest
     from elo_tf.model.elo_model import EloModel
@@ -125,13 +130,19 @@ def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     model = EloModel(select(job.terms, job.task), sizes, job.backbone, penalty(job.train))
     if job.lambdas:
         model.objective.assign(job.lambdas)
-    tower = _draw_weights(model.towers["rgb"], job)
+    _draw_weights(model.towers["rgb"], job)
     model.compile(optimizer=make_optimizer(job.train))
     batches = Reader.open(records, "train", model.needs, job.data).training(job.seed)
     model.compute_losses(next(iter(batches)), training=False)  # Makes the other variables.
     make_slots(model.optimizer, model.trainable_variables)
-    watch = _watch(tower, records, job)
-    return tower, _train(tf.function(model.train_step, autograph=False), batches, job.train.steps, watch)
+    return model, batches
+
+
+def train(model, batches, steps: int, watch: Optional[Callable[[int], Optional[float]]] = None) -> Dict[str, Any]:
+    """Trains all that the model has; see `_train`."""
+    import tensorflow as tf
+
+    return _train(tf.function(model.train_step, autograph=False), batches, steps, watch)
 
 
 def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:

@@ -29,7 +29,7 @@ class WorldConfig(Checked):
 
     world: int = setting(0, "number of unlabelled videos to render; 0 renders no world", low=0)
     world_seed: int = setting(0, "all that is random in the world follows from it", low=0)
-    world_classes: str = setting("main", "list of classes: main, second or third; they overlap in part")
+    world_classes: str = setting("main", "list of classes: main, second or third; sounding, which sound tells best")
     world_zipf: float = setting(1.0, "Zipf exponent of the class frequencies of unlabelled videos; 0 balances", low=0)
     labelled_per_class: int = setting(60, "labelled videos of each class, for evaluation", low=0)
     world_seconds: float = setting(2.56, "length of a video, seconds at 12.5 frames a second", low=0.96, high=60)

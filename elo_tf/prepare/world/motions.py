@@ -14,6 +14,8 @@ from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 
+from elo_tf.prepare.world.sounds import ANY, Register
+
 FRAME = 64.0  # side of the frame in the units of this file, pixels
 RADIUS = 6.5  # of a typical actor, pixels: turns the path length per cycle into angles and scales
 
@@ -271,4 +273,16 @@ CLASSES: Dict[str, Tuple[str, ...]] = {
     "main": tuple("bounce collide blink shuttle zigzag jump pendulum rotate orbit drift cross stretch".split()),
     "second": tuple("leap cradle shake rock stop_and_go jump pulsate roll rotate weave swap cross".split()),
     "third": tuple("bounce collide shake rock zigzag chase pendulum figure_eight pulsate flip drift swap".split()),
+    # Each class has a register of its own, and motions of a family are much alike: sound tells more than flow.
+    "sounding": tuple("collide cradle bounce leap shuttle rock jump chase pendulum orbit figure_eight roll".split()),
 }
+_REGISTERED = ("sounding",)
+
+
+def register(world_classes: str, name: str) -> Register:
+    """The part of the pitches in which a class of a list sounds: a part for each of its family, or all of them."""
+    if world_classes not in _REGISTERED:
+        return ANY
+    family = [each for each in CLASSES[world_classes] if MOTIONS[each].sound == MOTIONS[name].sound]
+    place = family.index(name)
+    return place / len(family), (place + 1) / len(family)

@@ -99,7 +99,8 @@ def render(video: Video, config: WorldConfig) -> Tuple[np.ndarray, np.ndarray]:
     seconds = np.arange(round(frames / scenes.FPS * sounds.SAMPLE_RATE)) / sounds.SAMPLE_RATE
     of_frames = np.arange(frames) / scenes.FPS
     speed, lift = (np.interp(seconds, of_frames, course) for course in (scene.speed, scene.lift))
-    return scene.frames, sounds.record(rng, motions.MOTIONS[video.label].sound, scene.moments, speed, lift)
+    family, register = motions.MOTIONS[video.label].sound, motions.register(config.world_classes, video.label)
+    return scene.frames, sounds.record(rng, family, scene.moments, speed, lift, register)
 
 
 def encode(frames: np.ndarray, sound: np.ndarray) -> bytes:

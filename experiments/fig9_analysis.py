@@ -11,10 +11,8 @@ from experiments.measured_search import TRUTHS
 
 TARGETS = ("weak", *TRUTHS)
 # Fitness -> 1 where more of it is better, -1 where less is.
-FITNESSES = {"zipf": -1, "zipf_scale_free": -1, "agreement": 1, "agreement_adjusted": 1, "weak": 1}
+FITNESSES = {"gain": 1, "zipf": -1, "zipf_scale_free": -1, "agreement": 1, "agreement_adjusted": 1, "weak": 1}
 PICKED_OF = 16
-MIN_DEVIATIONS = (0.0, 0.001, 0.01, 0.1)
-MARGINS = (-1.0, 0.0, 0.01, 0.02, 0.05)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +70,11 @@ class World:
         seed = self.candidates[0].seed
         names = ("zipf", *TRUTHS)
         return [each for each in self.candidates if each.seed == seed and all(name in each.measured for name in names)]
+
+    @property
+    def fitnesses(self) -> List[str]:
+        """Those that were measured here."""
+        return [name for name in FITNESSES if any(name in each.measured for each in self.candidates)]
 
     @property
     def agrees_with(self) -> str:
@@ -145,30 +148,6 @@ def noise(world: World, score: str) -> Dict[str, float]:
         if math.isfinite(value):
             groups.setdefault(each.number, []).append(value)
     return rank_statistics.noise(list(groups.values()))
-
-
-def gates(world: World) -> List[Dict[str, float]]:
-    """What each pair of thresholds keeps, among candidates above chance and among the others."""
-    rows = []
-    knowing = [world.knows(each) for each in world.first]
-    for deviation in MIN_DEVIATIONS:
-        for margin in MARGINS:
-            limit = world.untrained.get("agreement_adjusted", -math.inf) + margin
-            keeps = [
-                each.measured["feature_deviation"] >= deviation
-                and not each.measured.get("agreement_adjusted", math.inf) <= limit
-                for each in world.first
-            ]
-            kept = [
-                dataclasses.replace(each, reason=None if keep else "gate") for each, keep in zip(world.first, keeps)
-            ]
-            row: Dict[str, float] = {"min_deviation": deviation, "agreement_margin": margin}
-            for name, of in (("above chance", True), ("others", False)):
-                row[f"{name} kept"] = sum(keep for keep, knows in zip(keeps, knowing) if knows == of)
-                row[name] = sum(knows == of for knows in knowing)
-            row["picked"] = picked(kept, "zipf_scale_free", "true/linear", gated=True)
-            rows.append(row)
-    return rows
 
 
 def mean_rho(found: Sequence[World], name: str) -> float:

@@ -13,6 +13,7 @@ from experiments.fig9_analysis import FITNESSES, TARGETS, World, pearson, spearm
 # Colour and marker of a kind of loss; colours of Okabe and Ito, told apart with any colour vision.
 KINDS = {"uniform": ("#0072b2", "o"), "sparse": ("#d55e00", "^"), "single": ("#009e73", "s"), "ones": ("#000000", "*")}
 LABELS = {
+    "gain": "predictability (gain in R²)",
     "zipf": "Zipf, literal (nats, less is better)",
     "zipf_scale_free": "Zipf, scale-free (nats, less is better)",
     "agreement": "agreement (NMI)",
@@ -26,17 +27,17 @@ _GREY = "#8a8a8a"
 
 def scatter(world: World) -> Figure:
     """A column a fitness, a row what it is held against; the good end of every axis is right or top."""
-    figure = Figure(figsize=(2.5 * len(FITNESSES) + 0.6, 2.5 * len(TARGETS) + 1.0), layout="constrained")
-    panels = figure.subplots(len(TARGETS), len(FITNESSES), squeeze=False, sharex="col", sharey="row")
+    figure = Figure(figsize=(2.5 * len(world.fitnesses) + 0.6, 2.5 * len(TARGETS) + 1.0), layout="constrained")
+    panels = figure.subplots(len(TARGETS), len(world.fitnesses), squeeze=False, sharex="col", sharey="row")
     for row, target in enumerate(TARGETS):
-        for column, (score, sign) in enumerate(FITNESSES.items()):
+        for column, score in enumerate(world.fitnesses):
             axes = panels[row, column]
             if score == target:
                 axes.text(0.5, 0.5, "the same", transform=axes.transAxes, ha="center", va="center", color=_GREY)
             else:
                 _points(axes, world, score, target)
                 _note(axes, world, score, target)
-            if sign < 0 and row == 0:
+            if FITNESSES[score] < 0 and row == 0:
                 axes.invert_xaxis()  # Shared by the column.
             if column == 0:
                 axes.set_ylabel(LABELS[target])
@@ -49,9 +50,9 @@ def scatter(world: World) -> Figure:
 
 def rankings(world: World) -> Figure:
     """Rank by each fitness against rank by 1-layer accuracy; a fitness that orders as labels do gives the diagonal."""
-    figure = Figure(figsize=(2.5 * len(FITNESSES) + 0.6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(FITNESSES), squeeze=False, sharey=True)[0]
-    for axes, score in zip(panels, FITNESSES):
+    figure = Figure(figsize=(2.5 * len(world.fitnesses) + 0.6, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(world.fitnesses), squeeze=False, sharey=True)[0]
+    for axes, score in zip(panels, world.fitnesses):
         own = [each for each in world.first if math.isfinite(each.goodness(score))]
         # The best has rank 1.
         places = [

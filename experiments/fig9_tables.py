@@ -12,7 +12,6 @@ from experiments.fig9_analysis import (
     TARGETS,
     Candidate,
     World,
-    gates,
     mean_rho,
     noise,
     partial_spearman,
@@ -36,19 +35,12 @@ def write(world: World) -> str:
     ]
     for name, own in groups.items():
         lines += ["", f"## Correlation, {name} ({len(own)} losses): Pearson r; Spearman rho", ""]
-        lines += table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in FITNESSES])
+        lines += table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in world.fitnesses])
     lines += ["", "## What the scores read besides: the effective rank of the features", "", *_ranks(world)]
     lines += ["", f"## Best of {PICKED_OF} losses by each fitness", "", *_picks(world)]
     lines += ["", "## The same losses under other seeds", "", *_noises(world)]
     lines += ["", "## Variants of the fitness", "", *_variants(world)]
-    head = ["min_deviation", "agreement_margin", "above chance kept", "others kept", "best of 16 by zipf_scale_free"]
-    rows = [
-        [f"{row['min_deviation']:g}", f"{row['agreement_margin']:g}"]
-        + [f"{row[f'{name} kept']} of {row[name]}" for name in ("above chance", "others")]
-        + [_number(row["picked"])]
-        for row in gates(world)
-    ]
-    return "\n".join([*lines, "", "## Gate thresholds", "", *table(head, rows)]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _cells(candidates: Sequence[Candidate], score: str) -> List[str]:
@@ -68,7 +60,7 @@ def _ranks(world: World) -> List[str]:
         [name]
         + [with_interval(spearman(world.first, name, target)) for target in (rank, truth)]
         + [with_interval(partial_spearman(world.first, name, truth, rank))]
-        for name in FITNESSES
+        for name in world.fitnesses
     ]
     return table(head, rows)
 
@@ -82,7 +74,7 @@ def _picks(world: World) -> List[str]:
     ]
     rows = [
         [name, *(_number(picked(world.first, score, truth, gated)) for gated in (False, True) for truth in TRUTHS)]
-        for name, score in [(name, name) for name in FITNESSES] + [(f"oracle, {name}", name) for name in TRUTHS]
+        for name, score in [(name, name) for name in world.fitnesses] + [(f"oracle, {name}", name) for name in TRUTHS]
     ]
     gate = f"behind the gate by {world.agrees_with}" if world.agrees_with else "behind the gate"
     head = ["picked by", *TRUTHS, *(f"{truth}, {gate}" for truth in TRUTHS)]
@@ -91,7 +83,7 @@ def _picks(world: World) -> List[str]:
 
 def _noises(world: World) -> List[str]:
     rows = []
-    for name in (*FITNESSES, *TRUTHS):
+    for name in (*world.fitnesses, *TRUTHS):
         found = noise(world, name)
         rows.append([name, *(_number(found[part]) if found else "" for part in ("within", "between", "reliability"))])
     return table(["", "s.d. between seeds", "s.d. between losses", "reliability"], rows)

@@ -2,10 +2,11 @@
 
     embeddings/<candidate>-<steps>-<seed>.npy -> normalise -> k-means -+-> p(c) -> KL to Zipf (- the same of a null)
     embeddings/reference.npz -> descriptors ----------------> k-means -+-> mutual information
+                                            ---------------------------> R2, CKA, neighbours - those of the untrained
 
-One setting is varied at a time, from the scale-free score and from agreement with `--agree_with`. Scores are such that
-more is better. A null has the features' covariance (`gaussian`) or their values in each dimension (`permuted`), and no
-clusters: the difference is what clusters alone add.
+One setting is varied at a time, from the gain in predictability, from the scale-free Zipf score and from agreement with
+`--agree_with`. Scores are such that more is better. A null has the features' covariance (`gaussian`) or their values in
+each dimension (`permuted`), and no clusters: the difference is what clusters alone add.
 """
 
 import dataclasses
@@ -20,7 +21,8 @@ import tensorflow as tf
 from elo_tf.config import FitnessConfig
 from elo_tf.ops.kmeans import KMeans, kmeans
 from elo_tf.runtime import storage
-from elo_tf.search.fitness import agreement, zipf
+from elo_tf.search.fitness import agreement, predictability, zipf
+from experiments import alignments
 from experiments.measured_search import DESCRIBED, REFERENCE
 
 NORMALISATIONS = {
@@ -31,6 +33,7 @@ NORMALISATIONS = {
 }
 SPREADS = ("literal", "within")
 _cluster_distribution = tf.function(zipf.cluster_distribution, autograph=False)
+_explained_graph = tf.function(predictability.explained, autograph=False, reduce_retracing=True)
 
 NULLS = ("gaussian", "permuted")
 
@@ -76,7 +79,37 @@ class AgreementVariant:
         return f"agreement {self.modality} {kind} K={self.clusters} R={self.restarts}"
 
 
-Variant = Union[ZipfVariant, AgreementVariant]
+@dataclasses.dataclass(frozen=True)
+class GainVariant:
+    """What features have in common with the descriptors of a modality, less what those of the untrained tower have.
+
+    Attributes:
+      measure: Key of `MEASURES`.
+      modality: One of `DESCRIBED`, or `any`: that of the greatest gain.
+    """
+
+    measure: str
+    modality: str
+
+    @property
+    def name(self) -> str:
+        return f"gain in {self.measure}, {self.modality}"
+
+
+Variant = Union[ZipfVariant, AgreementVariant, GainVariant]
+
+
+def _explained(features: np.ndarray, descriptors: np.ndarray, videos: np.ndarray) -> float:
+    """Cross-validated R² of the descriptors, as the search computes it."""
+    return float(_explained_graph(features, descriptors, predictability.assign_folds(videos)).numpy().mean())
+
+
+# Name -> measure of (features [N,D], descriptors [N,d], videos [N]).
+MEASURES: Dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
+    "R2": _explained,
+    "CKA": lambda features, descriptors, videos: alignments.linear_cka(features, descriptors),
+    "neighbours": alignments.mutual_neighbours,
+}
 
 
 def families(config: FitnessConfig) -> Dict[str, List[Variant]]:
@@ -85,9 +118,12 @@ def families(config: FitnessConfig) -> Dict[str, List[Variant]]:
     agreement = AgreementVariant(config.agree_with, True, config.clusters, config.restarts)
     clusters = [max(2, config.clusters // 2), 2 * config.clusters]
     restarts = sorted({1, max(1, config.restarts // 4)} - {config.restarts})
+    gain = GainVariant("R2", "any")
     ways = [(name, spread) for name in NORMALISATIONS for spread in SPREADS]
     ways.remove((base.normalise, base.spread))
     return {
+        "gain in": [gain, *(GainVariant(name, "any") for name in MEASURES if name != gain.measure)],
+        "gain about": [gain, *(GainVariant(gain.measure, modality) for modality in DESCRIBED)],
         "normalisation, sigma": [
             base, *(dataclasses.replace(base, normalise=name, spread=spread) for name, spread in ways)
         ],
@@ -124,6 +160,7 @@ class Offline:
         with np.load(folder / REFERENCE) as parts:
             self._parts = {name: parts[name] for name in parts.files}
         self._references: Dict[Tuple[str, int], np.ndarray] = {}
+        self._untrained: Dict[Tuple[str, str], float] = {}
 
     def scores(self, features: np.ndarray, seed: int) -> Dict[str, float]:
         """Name of each variant -> its score of embeddings [N,D]; `seed` is of the k-means starts."""
@@ -132,6 +169,9 @@ class Offline:
         return {name: self._score(each, features, seed, clustered) for name, each in variants.items()}
 
     def _score(self, variant: Variant, features: np.ndarray, seed: int, clustered) -> float:
+        if isinstance(variant, GainVariant):
+            modalities = DESCRIBED if variant.modality == "any" else (variant.modality,)
+            return max(self._gain(variant.measure, modality, features) for modality in modalities)
         if isinstance(variant, AgreementVariant):
             _, found = self._clusters("", "standardise_l2", variant.clusters, features, seed, clustered)
             measure = (
@@ -144,6 +184,17 @@ class Offline:
         if variant.null:
             score += self._divergence(variant.null, variant, features, seed, clustered)
         return score
+
+    def _gain(self, measure: str, modality: str, features: np.ndarray) -> float:
+        """What features have in common with a modality, beyond those of the untrained tower; -inf where it lacks."""
+        present = self._parts[f"{modality}_present"]
+        descriptors, videos = self._parts[modality][present], self._parts["videos"][present]
+        if len(np.unique(videos)) < predictability.LEAST_VIDEOS or not np.ptp(descriptors, axis=0).any():
+            return -np.inf
+        key = (measure, modality)
+        if key not in self._untrained:
+            self._untrained[key] = MEASURES[measure](self._parts["untrained"][present], descriptors, videos)
+        return MEASURES[measure](features[present], descriptors, videos) - self._untrained[key]
 
     def _divergence(self, null: str, variant: ZipfVariant, features: np.ndarray, seed: int, clustered) -> float:
         """KL to Zipf of the features, or of their null."""

@@ -100,7 +100,8 @@ class MeasuredWorker(CandidateWorker):
         needs = frozenset(("now", modality) for modality in ("rgb", *DESCRIBED))
         reader = Reader.open(settings.run.records, "holdout", needs, settings.data)
         batches = list(reader.scoring(settings.fitness.scoring_clips))
-        parts = {"untrained": self._runner.embed()}
+        videos = np.concatenate([clips["video"].numpy() for clips in batches])
+        parts = {"untrained": self._runner.embed(), "videos": videos}
         for modality in DESCRIBED:
             clips = np.concatenate([clips["now"][modality].numpy() for clips in batches])
             parts[modality] = describe(modality, clips)

@@ -236,7 +236,7 @@ def test_tables_tell_a_score_of_the_rank_from_one_of_the_truth():
     first = lines.index("## What the scores read besides: the effective rank of the features") + 4
     rows = {
         line.split("|")[1].strip(): [float(cell.split()[0]) for cell in line.split("|")[2:5]]
-        for line in lines[first : first + 5]
+        for line in lines[first : first + len(fig9_analysis.FITNESSES)]
     }
     assert set(rows) == set(fig9_analysis.FITNESSES)
     assert (
@@ -308,9 +308,10 @@ def test_results_are_written_and_read_again(tmp_path):
 def test_figures_show_every_candidate():
     world = synthetic()
     figure = fig9_plots.scatter(world)
-    panel = figure.axes[0]
-    assert sum(len(points.get_offsets()) for points in panel.collections) == 60
-    left, right = panel.get_xlim()
+    gain, literal = figure.axes[:2]
+    assert sum(len(points.get_offsets()) for points in gain.collections) == 60
+    assert gain.get_xlim()[0] < gain.get_xlim()[1]
+    left, right = literal.get_xlim()
     assert left > right  # Less of Zipf is better, and the better is to the right.
     assert sum(len(points.get_offsets()) for points in fig9_plots.rankings(world).axes[0].collections) == 60
 

@@ -1,5 +1,5 @@
 # make demo   the whole path on a rendered world, from nothing to an exported tower and what it finds, in runs/demo/
-# make test   the tests
+# make test   the tests but for those that take longest, which make test-all has too
 # make lint   the linter and the import contracts
 # Each makes the environment in .venv first, if it is missing or requirements.txt has changed.
 
@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3.10 python3.9 python3 python; 
 	$$python -c 'import sys, venv; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-all lint clean
 .DELETE_ON_ERROR:
 
 $(READY): requirements.txt setup.cfg pyproject.toml
@@ -57,6 +57,9 @@ demo-%:
 		--loss=$(LOSS) --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/$*
 
 test: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not slow" $(TESTS)
+
+test-all: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist=loadfile $(TESTS)
 
 lint: $(READY)

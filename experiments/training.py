@@ -124,7 +124,8 @@ def build_model(records: str, job: Job) -> Tuple[Any, Any]:
     from elo_tf.data.reader import Reader, clip_sizes
     from elo_tf.data.records import Manifest
     from elo_tf.model.elo_model import EloModel
-    from elo_tf.model.optimizer import make_optimizer, make_slots, penalty
+    from elo_tf.model.optimizer import make_optimizer, penalty
+    from elo_tf.runtime.private_api import make_slots
 
     sizes = clip_sizes(Manifest.load(records), job.data)
     model = EloModel(select(job.terms, job.task), sizes, job.backbone, penalty(job.train))

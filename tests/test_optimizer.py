@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import TrainConfig
-from elo_tf.model.optimizer import WarmupCosine, make_optimizer, make_slots, penalty
+from elo_tf.model.optimizer import WarmupCosine, make_optimizer, penalty
+from elo_tf.runtime.private_api import make_slots
 
 
 def test_schedule_by_hand():

@@ -8,9 +8,10 @@ from elo_tf.config import TrainConfig
 from elo_tf.costs.budget import slots_a_weight
 from elo_tf.costs.traced_step import HEADS, kept_bytes, trace
 from elo_tf.model.elo_model import EloModel
-from elo_tf.model.optimizer import make_optimizer, make_slots
+from elo_tf.model.optimizer import make_optimizer
 from elo_tf.model.term_table import count_operations
 from elo_tf.networks.backbone import VARIANTS
+from elo_tf.runtime.private_api import make_slots
 from tests.batches import SIZES, random_clips
 from tests.test_backbone import expected_weights
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.term_table import clip_specs, count_operations
 from elo_tf.networks.backbone import ENDPOINTS
+from elo_tf.runtime import private_api
 from elo_tf.tasks.views import find
 
 # Operations whose result lies in the memory of their input.
@@ -64,7 +65,7 @@ def trace(model: EloModel, batch: int) -> TracedStep:
       model: Its variables are made here.
       batch: B, clips on one device.
     """
-    graph = tf.__internal__.FuncGraph("training_step")
+    graph = private_api.function_graph("training_step")
     with graph.as_default():
         clips = _placeholders(model, batch)
         with tf.GradientTape() as tape:

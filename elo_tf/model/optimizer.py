@@ -1,7 +1,7 @@
 """The optimiser of the towers and its learning rate: linear warm-up, then half a cosine down to zero."""
 
 import math
-from typing import Sequence, Union
+from typing import Union
 
 import tensorflow as tf
 
@@ -69,12 +69,3 @@ def _make(config: TrainConfig, steps: Union[int, tf.Variable]) -> tf.keras.optim
 def penalty(config: TrainConfig) -> float:
     """The L2 penalty on convolution kernels that belongs into the loss: that of SGD, whose decay is the penalty."""
     return config.weight_decay if config.optimizer == "sgd" else 0.0
-
-
-def make_slots(optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
-    """Makes the variables of the optimiser before any graph does: a graph that makes variables is traced twice.
-
-    Under the scope of a strategy they are made on all of its replicas.
-    """
-    # What `apply_gradients` does first; that itself cannot be called outside of a replica.
-    optimizer._create_all_weights(variables)

@@ -11,6 +11,8 @@ from typing import List, Optional, Tuple, Union
 
 import tensorflow as tf
 
+from elo_tf.runtime import private_api
+
 Size = Union[int, tf.Tensor]
 
 
@@ -42,9 +44,7 @@ def batch_normalization(affine: bool = True) -> tf.keras.layers.Layer:
         synchronized=replicas > 1,
         dtype=None if affine else tf.float32,
     )
-    # The fused kernel tracks the unbiased variance, the synchronised code the biased one. Keras can take the
-    # correction out, so that the statistics do not depend on the number of replicas; a test compares them.
-    norm._bessels_correction_test_only = False
+    private_api.track_biased_variance(norm)
     return norm
 
 

@@ -18,8 +18,9 @@ from elo_tf.data.reader import Reader, clip_sizes, reading
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.gradients import GradientNorms
-from elo_tf.model.optimizer import make_optimizer, make_slots, penalty
+from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.model.term_table import clip_specs
+from elo_tf.runtime.private_api import make_slots
 from elo_tf.train import replicas
 from elo_tf.train.checkpoints import Checkpoints
 from elo_tf.train.terms import Terms

@@ -11,8 +11,9 @@ from elo_tf import tasks
 from elo_tf.config import TrainConfig
 from elo_tf.data.clips import SEGMENTS, Clips, ClipSizes
 from elo_tf.model.elo_model import EloModel, with_grey
-from elo_tf.model.optimizer import make_optimizer, make_slots
+from elo_tf.model.optimizer import make_optimizer
 from elo_tf.model.term_table import clip_specs
+from elo_tf.runtime.private_api import make_slots
 from elo_tf.tasks import views
 
 WAYS = ("encode", "whole", "separate")

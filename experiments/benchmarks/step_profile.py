@@ -36,9 +36,10 @@ from elo_tf.data.clips import check_modalities
 from elo_tf.data.reader import Reader, clip_sizes
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
-from elo_tf.model.optimizer import make_optimizer, make_slots
+from elo_tf.model.optimizer import make_optimizer
 from elo_tf.networks.backbone import VARIANTS
 from elo_tf.runtime import command_line
+from elo_tf.runtime.private_api import make_slots
 
 _RECORDS = flags.DEFINE_string("records", "", "records to train on")
 _VARIANT = flags.DEFINE_string("variant", "", "variant of the towers in place of --backbone, such as tiny_0")

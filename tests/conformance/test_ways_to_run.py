@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from elo_tf.model.optimizer import make_slots
+from elo_tf.runtime.private_api import make_slots
 from elo_tf.train.update import Update
 from tests.batches import random_clips
 from tests.conformance.models import TERMS, build, losses_of, whole_model

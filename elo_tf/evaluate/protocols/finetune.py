@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from elo_tf.config import InputError, ProtocolConfig, TrainConfig
 from elo_tf.evaluate.protocols.base import Case, Prediction, Protocol, register
-from elo_tf.model.optimizer import make_optimizer, make_slots, penalty
+from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.networks.tower import make_network
+from elo_tf.runtime.private_api import make_slots
 from elo_tf.runtime.progress import progress_bar
 
 # Steps after which a loss that is not finite is noticed.

@@ -20,7 +20,8 @@ from elo_tf.data.reader import Reader, clip_sizes
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.gradients import GradientNorms
-from elo_tf.model.optimizer import make_optimizer, make_slots, penalty
+from elo_tf.model.optimizer import make_optimizer, penalty
+from elo_tf.runtime.private_api import make_slots
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.search.fitness.score import Fitness
 from elo_tf.search.trials.cluster_samples import Exhibit

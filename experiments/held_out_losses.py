@@ -97,7 +97,8 @@ def table(results: Dict[str, List[Dict[str, Any]]]) -> str:
         cells = []
         for name in names:
             left = [each["after"][term] / each["before"][term] for each in whole[name]]
-            cells.append(f"{np.mean(left):.2f} ({min(left):.2f} to {max(left):.2f})" if left else "diverged")
+            spread = f" ({min(left):.2f} to {max(left):.2f})" if len(left) > 1 else ""
+            cells.append(f"{np.mean(left):.2f}{spread}" if left else "diverged")
         lines.append(f"| {term} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -121,7 +121,7 @@ class TrainConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class FinalRunConfig(RunConfig):
-    """`RunConfig` of a training in full, which takes all cores."""
+    """Where a training in full reads and writes, and what makes it repeatable."""
 
     threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
 

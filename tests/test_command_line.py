@@ -82,10 +82,11 @@ def test_flags_stand_under_what_they_set_and_the_commands_own_come_first(helps):
     first = flags.index("fitness")
     assert flags[first : first + 3] == ["fitness", "clusters", "zipf_exponent"]  # As declared.
     # Of a command without flags of its own, and in words, not in names of code.
-    assert (
-        headings(helps["elo_tf.train"][0])[0]
-        == "Where a training in full reads and writes, and what makes it repeatable"
-    )
+    found = headings(helps["elo_tf.train"][0])
+    assert found[0] == "Where a run reads and writes, and what makes it repeatable"
+    # What the final training has beside a candidate of the search stands by itself.
+    place = found.index("How a loss is trained, briefly in a search or in full")
+    assert found[place + 1] == "How the final model is trained, besides what a candidate of a search has"
     assert not [line for text, _, _ in helps.values() for line in headings(text) if "`" in line]
 
 

@@ -19,7 +19,12 @@ class FitnessConfig(Checked):
         choices=("predictability", "agreement", "zipf", "zipf_scale_free", "weak"),
     )
     clusters: int = setting(50, "K of k-means; 50 for HMDB-sized work, 400 for Kinetics", low=2)
-    zipf_exponent: float = setting(1.0, "s of the Zipf prior, Eq. 5", low=0)
+    zipf_exponent: float = setting(
+        1.0,
+        "s of the Zipf prior, Eq. 5; p(c_i) is sorted before it meets the prior: a reading of the paper, which does "
+        "not say in what order clusters are",
+        low=0,
+    )
     restarts: int = setting(20, "R, k-means runs averaged (Sec. 3.2.2: 20)", low=1)
     kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)

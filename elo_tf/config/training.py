@@ -128,7 +128,7 @@ class FinalRunConfig(RunConfig):
 
 @dataclasses.dataclass(frozen=True)
 class FinalTrainConfig(TrainConfig):
-    """How the final model is trained (`elo_tf.train`): what a candidate has, and what only long trainings need."""
+    """How the final model is trained, besides what a candidate of a search has (`elo_tf.train`)."""
 
     log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
     loss: str = setting(

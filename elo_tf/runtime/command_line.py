@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import textwrap
-from typing import Callable, Iterator, List, Sequence, TextIO, Tuple, Type
+from typing import Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
 
 from absl import flags, logging
 
@@ -105,11 +105,12 @@ def _own_packages(main: Callable) -> Tuple[str, ...]:
 
 
 def _flag_table(packages: Sequence[str], configs: Sequence[Type]) -> str:
-    """The flags by subject: first those of the command alone, then a group for each dataclass of settings.
+    """The flags by subject: first those of the command alone, then a group for each dataclass that declares some.
 
     Flags of libraries (logging, testing) would bury them and are left out.
     """
-    fields = {field.name for each in configs for field in dataclasses.fields(each)}
+    declared = {owner: names for each in configs for owner, names in _declared(each).items()}
+    fields = {name for names in declared.values() for name in names}
     own = [
         flag.name
         for module, defined in flags.FLAGS.flags_by_module_dict().items()
@@ -118,9 +119,23 @@ def _flag_table(packages: Sequence[str], configs: Sequence[Type]) -> str:
         if flag.name not in fields
     ]
     groups = [_group("This command alone", own)] if own else []
-    groups += [_group(_heading(each), [field.name for field in dataclasses.fields(each)]) for each in configs]
+    groups += [_group(_heading(owner), names) for owner, names in declared.items()]
     groups += [["Every command:", *_paragraph("--flagfile=FILE", _FLAGFILE)]]
     return "\n\n".join("\n".join(lines) for lines in groups)
+
+
+def _declared(settings: Type) -> Dict[Type, List[str]]:
+    """Dataclass -> names of the fields that it declares, of a dataclass of settings and its bases.
+
+    A field that is declared again, with another default, is its base's: that is what it is about.
+    """
+    found: Dict[Type, List[str]] = {}
+    for owner in reversed(settings.__mro__):  # A base before what derives from it.
+        above = [name for names in found.values() for name in names]
+        names = [name for name in owner.__dict__.get("__annotations__", {}) if name not in above]
+        if dataclasses.is_dataclass(owner) and names:
+            found[owner] = names
+    return found
 
 
 def _heading(settings: Type) -> str:

@@ -211,6 +211,7 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--strategy=fixed"], "--strategy=fixed with 0 --lambda_files; 'fixed' alone takes them"),
         (["--lambda_files=a.json,b.json"], "--strategy=cma_es with 2 --lambda_files; 'fixed' alone takes them"),
         (["--strategy=fixed", "--lambda_files=/nowhere.json"], "loss file /nowhere.json does not exist"),
+        (["--initial_loss=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--strategy=tournament", "--pool=9"], "a tournament of 25 cannot be drawn from a pool of 9"),
         (["--tournament_size=0"], "--tournament_size=0 is less than 1, its limit"),
         (["--rungs=4"], "--rungs=4: 4 rungs that lessen by 3 leave no step of 4 to the shortest"),

@@ -60,6 +60,11 @@ class EvolutionConfig(Checked):
     generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
     initial_step: float = setting(0.3, "cma_es: initial standard deviation, in units of λ", low=1e-6, high=1)
+    initial_loss: str = setting(
+        "",
+        "loss file (evolved_loss.json) to start from: cma_es has it as its first mean, with a third of --initial_step; "
+        "tournament and random have it in their first round; terms that it lacks start at 0.5",
+    )
     pool: int = setting(100, "tournament: losses that can become parents; the oldest leaves", low=1)
     tournament_size: int = setting(
         25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1

@@ -1,13 +1,15 @@
 """Evolves the loss: searches the lambdas of Eq. 1 by the score of the RGB tower that each loss trains (Sec. 3.2).
 
     python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --records=DIR --run_dir=DIR
+    python -m elo_tf.search --initial_loss=SEARCH/evolved_loss.json --records=DIR --run_dir=DIR
     python -m elo_tf.search --report=RUN_DIR
     python -m elo_tf.search --flagfile=experiments/flagfiles/paper_search.flags --dry_run
 
 RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json, figures/, clusters.npz,
 tensorboard/ and report.html. A search that was interrupted, by whatever, continues when the command is given again: no
-finished candidate runs twice. The second command draws figures and report anew, also while the search runs. The third
-builds and checks everything without running it, and prints what the search would take on rented machines.
+finished candidate runs twice. The second command starts from a loss that was found before; the third draws figures and
+report anew, also while the search runs; the fourth builds and checks everything without running it, and prints what the
+search would take on rented machines.
 """
 
 import dataclasses
@@ -74,7 +76,7 @@ def main() -> None:
     from elo_tf.search.journal.header import MAY_DIFFER, make_header
     from elo_tf.search.journal.journal import Journal
     from elo_tf.search.loop import Search
-    from elo_tf.search.settings import fixed_vectors, make_rungs, make_strategy
+    from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy
     from elo_tf.search.trials.candidate import Settings
     from elo_tf.search.trials.scheduler import Crew
     from elo_tf.search.trials.worker import CandidateWorker, leave_gpus
@@ -86,9 +88,10 @@ def main() -> None:
         views.check(view, modality, data.frames)
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
-    strategy = make_strategy(evolution, len(names), run.seed, vectors)
+    initial = initial_vector(evolution, names, task.loss_units)
+    strategy = make_strategy(evolution, len(names), run.seed, vectors, initial)
     make_rungs(evolution, train.steps, strategy.population)
-    header = make_header(run.seed, configs, names, manifest, vectors)
+    header = make_header(run.seed, configs, names, manifest, vectors, initial)
     leave_gpus()
     engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
     # From here on there are files: flags that can be refused without a look at the videos have been.

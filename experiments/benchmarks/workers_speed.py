@@ -83,7 +83,7 @@ def _crew(settings: "Settings", count: int) -> "Crew":
 def _timed(crew: "Crew", trials: "List[Trial]"):
     """Seconds a candidate, and the results."""
     begun = time.perf_counter()
-    results = [result for _, result, _ in crew.run(trials)]
+    results = [ended.result for ended in crew.run(trials)]
     return (time.perf_counter() - begun) / len(trials), results
 
 

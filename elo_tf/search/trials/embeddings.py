@@ -1,6 +1,6 @@
 """Embeddings that are kept until the end of a search, so that the winner's clusters are shown without another training.
 
-trial, scored ─ embeddings ──> RUN_DIR/embeddings/CANDIDATE-STEPS-SEED.npz ──> cluster samples of the winner
+trial, scored ─ embeddings ──> RUN_DIR/best_embeddings/CANDIDATE-STEPS-SEED.npz ──> cluster samples of the winner
                                of those that may be the winner, no others
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 
 from elo_tf.runtime.storage import write_bytes
 
-# In the run directory.
-FOLDER = "embeddings"
+# In the run directory; `embeddings` is what experiments keep of all candidates.
+FOLDER = "best_embeddings"
 
 
 class Run(NamedTuple):

@@ -33,7 +33,6 @@ from typing import Dict, List, Sequence, Tuple
 import numpy as np
 
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
-from elo_tf.data.records import Manifest
 from elo_tf.runtime import command_line, storage
 from elo_tf.search.journal.journal import Journal
 from experiments import fig9_tables, search_flags
@@ -105,6 +104,7 @@ def evaluate(
 
 def run_world(name: str, config: Fig9Config, shared: MeasuredConfig, task: TaskConfig, folder: pathlib.Path):
     """Runs what is missing of a world; returns it, and the seconds that its trainings took."""
+    from elo_tf.data.records import Manifest
     from elo_tf.search.reporting.report import UNTRAINED
     from experiments import fitness_variants, measured_search
 

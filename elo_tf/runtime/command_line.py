@@ -94,9 +94,10 @@ def _unread_output_dropped() -> Iterator[None]:
         try:
             yield
         finally:
-            # Here, since Python complains of a stream that it cannot flush at its exit.
-            output.flush()
-            errors.flush()
+            # Here, since Python complains of a pipe that it cannot flush at its exit; of a full disk it is to complain.
+            with contextlib.suppress(OSError):
+                output.flush()
+                errors.flush()
 
 
 def _own_packages(main: Callable) -> Tuple[str, ...]:

@@ -13,7 +13,7 @@ from elo_tf.search.journal.generation import Generation, Result
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting import findings
 from experiments import rank_statistics
-from experiments.measured_search import TRUTHS, truth_of
+from experiments.truths import TRUTHS, truth_of
 
 # Rows of a course.
 QUANTITIES = ("fitness", *TRUTHS)

@@ -10,15 +10,17 @@ ahead of another if the difference is more than two standard errors of the diffe
 import json
 import math
 import pathlib
+import typing
 from typing import Dict, List, NamedTuple
 
 from absl import flags
-from matplotlib.figure import Figure
 
 from elo_tf.config import InputError
-from elo_tf.plots.files import save
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from elo_tf.runtime import command_line
+
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _EVALUATION = flags.DEFINE_string("evaluation", "", "folder of results of python -m elo_tf.evaluate")
 _PICTURE = flags.DEFINE_string("picture", "", "file of the picture, .png")
@@ -107,8 +109,10 @@ def _names(names: List[str]) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
-def picture(results: Results) -> Figure:
+def picture(results: Results) -> "Figure":
     """A panel a column, a bar a row, with two standard errors either way."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8.2, 3.0), layout="constrained")
     panels = figure.subplots(1, len(COLUMNS))
     for axes, (column, title) in zip(panels, COLUMNS.items()):
@@ -129,6 +133,8 @@ def picture(results: Results) -> Figure:
 
 
 def main() -> None:
+    from elo_tf.plots.files import save
+
     for flag in (_EVALUATION, _PICTURE):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing; see --help")

@@ -27,20 +27,20 @@ import dataclasses
 import json
 import pathlib
 import tempfile
+import typing
 from typing import Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
-from elo_tf.data.records import Manifest
-from elo_tf.plots.files import save
 from elo_tf.runtime import command_line, storage
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting.report import UNTRAINED
-from elo_tf.search.trials.candidate import Settings
-from experiments import fig9_plots, fig9_tables, fitness_variants, measured_search, search_flags
+from experiments import fig9_tables, search_flags
 from experiments.fig9_analysis import Candidate, World
 from experiments.search_flags import MeasuredConfig
+
+if typing.TYPE_CHECKING:
+    from elo_tf.search.trials.candidate import Settings
 
 # Part -> worlds where none are given, and the first seed: of the losses, the weights and the order of the clips.
 PARTS = {"choose": (("main:5:0", "third:21:0"), 0), "report": (("second:31:0", "main:3:0"), 1000)}
@@ -79,9 +79,11 @@ def draw_losses(terms: int, count: int, seed: int) -> List[Tuple[str, Tuple[floa
 
 
 def evaluate(
-    settings: Settings, losses: Sequence[Tuple[int, str, Tuple[float, ...]]], directory: pathlib.Path, processes: int
+    settings: "Settings", losses: Sequence[Tuple[int, str, Tuple[float, ...]]], directory: pathlib.Path, processes: int
 ) -> Tuple[Journal, List[Candidate]]:
     """Trains and scores losses, (number, kind, lambdas); returns the journal, and what came of each."""
+    from experiments import fitness_variants, measured_search
+
     rounds = -(-len(losses) // ROUND)
     evolution = EvolutionConfig(
         strategy="fixed", generations=rounds, population=ROUND, rescore=0, max_failures=1.0
@@ -102,6 +104,10 @@ def evaluate(
 
 def run_world(name: str, config: Fig9Config, shared: MeasuredConfig, task: TaskConfig, folder: pathlib.Path):
     """Runs what is missing of a world; returns it, and the seconds that its trainings took."""
+    from elo_tf.data.records import Manifest
+    from elo_tf.search.reporting.report import UNTRAINED
+    from experiments import fitness_variants, measured_search
+
     records = shared.prepare(name, folder)
     seed = PARTS[config.part][1]
     terms = len(measured_search.term_names(shared.settings(records, seed, "zipf_scale_free", task)))
@@ -125,6 +131,9 @@ def run_world(name: str, config: Fig9Config, shared: MeasuredConfig, task: TaskC
 
 def publish(world: World, folder: pathlib.Path, about: Dict[str, str]) -> str:
     """Writes the tables and figures of a world; returns the tables."""
+    from elo_tf.plots.files import save
+    from experiments import fig9_plots
+
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"fig9_{world.name.replace(':', '-')}"
     text = fig9_tables.write(world)

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from experiments import rank_statistics
-from experiments.measured_search import TRUTHS
+from experiments.truths import TRUTHS
 
 TARGETS = ("weak", *TRUTHS)
 # Fitness -> 1 where more of it is better, -1 where less is.

@@ -19,7 +19,7 @@ from experiments.fig9_analysis import (
     picked,
     spearman,
 )
-from experiments.measured_search import TRUTHS
+from experiments.truths import TRUTHS
 
 
 def write(world: World) -> str:

@@ -28,7 +28,7 @@ import numpy as np
 
 from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConfig, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, learning_speed_plots, result_files, search_flags, training, worlds
+from experiments import jobs, result_files, search_flags, training, worlds
 from experiments.fig9 import draw_losses
 
 UNTRAINED, LABELS, EMBED = "untrained", "labels", "rgb-flow/embed"
@@ -236,6 +236,8 @@ def _rows(config: LearningConfig) -> List[Tuple[str, str, Change]]:
 
 def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -> str:
     """Writes the table, numbers and figure of what is recorded; returns the table."""
+    from experiments import learning_speed_plots
+
     rows: Dict[str, List[Run]] = {}
     for row, subject, change in _rows(config):
         for world in names:

@@ -11,7 +11,7 @@ import dataclasses
 import io
 import os
 import pathlib
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, NamedTuple, Tuple
 
 import numpy as np
 
@@ -32,8 +32,8 @@ from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.trial import Outcome, Trial
 from elo_tf.search.trials.worker import About, CandidateWorker, leave_gpus
 from experiments import protocols, training
+from experiments.truths import TRUTHS
 
-TRUTHS = ("true/kmeans", "true/linear")
 REFERENCE = "reference.npz"
 # Modalities whose plain descriptors RGB clusters can be compared with.
 DESCRIBED = ("audio", "flow")
@@ -168,8 +168,3 @@ def term_names(settings: Settings) -> Tuple[str, ...]:
     """Names of the lambdas, [G]."""
     model = settings.model
     return tuple(term.name for term in tasks.select(check_modalities(model.modalities), model.tasks, settings.task))
-
-
-def truth_of(diagnostics: Dict[str, float]) -> Optional[Tuple[float, ...]]:
-    """`TRUTHS` of a result, or None where they could not be measured."""
-    return tuple(diagnostics[name] for name in TRUTHS) if all(name in diagnostics for name in TRUTHS) else None

@@ -22,18 +22,18 @@ import math
 import os
 import pathlib
 import platform
+import typing
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from elo_tf.config import Checked, FitnessConfig, from_flags, setting
-from elo_tf.plots.files import save
 from elo_tf.plots.palette import BLUE, GREY, ORANGE
 from elo_tf.runtime import command_line
-from elo_tf.search.fitness.score import Scorer
-from elo_tf.search.fitness.zipf import zipf_prior
 from experiments import fig9_tables, result_files
+
+if typing.TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CLASSES = 12
 DIMENSIONS = 64
@@ -43,7 +43,7 @@ RANKS = (2, 4, 8, 16, 64)  # dimensions of noise without classes
 SCORES = ("zipf_scale_free", "zipf", "agreement_adjusted")
 # Share of each class among the videos, by the name of the law.
 LAWS = {
-    "Zipf": zipf_prior(CLASSES, exponent=1.0).numpy(),
+    "Zipf": (1 / np.arange(1, CLASSES + 1)) / (1 / np.arange(1, CLASSES + 1)).sum(),
     "equal": np.full(CLASSES, 1 / CLASSES),
 }
 
@@ -93,6 +93,8 @@ def flat_noise(rank: int, videos: int, generator: np.random.Generator) -> np.nda
 
 def measure(config: PlantedConfig, counts: Sequence[int], signals: Sequence[float], ranks: Sequence[int]) -> List[Row]:
     """Scores of all kinds of features, for each K of `counts`."""
+    from elo_tf.search.fitness.score import Scorer
+
     rows = []
     for clusters in counts:
         scorer = Scorer(FitnessConfig(fitness="zipf", clusters=clusters, restarts=config.restarts))
@@ -138,8 +140,10 @@ def _cell(values: Sequence[float]) -> str:
     return f"{np.mean(values):.3f}{deviation}"
 
 
-def plot(rows: Sequence[Row]) -> Figure:
+def plot(rows: Sequence[Row]) -> "Figure":
     """Score free of scale against what the features know, a panel for each K; noise at the left of it."""
+    from matplotlib.figure import Figure
+
     counts = sorted({row.clusters for row in rows})
     figure = Figure(figsize=(3.2 * len(counts) + 0.8, 3.4), layout="constrained")
     panels = figure.subplots(1, len(counts), squeeze=False, sharey=True)[0]
@@ -164,6 +168,8 @@ def plot(rows: Sequence[Row]) -> Figure:
 
 
 def main() -> None:
+    from elo_tf.plots.files import save
+
     config = from_flags(PlantedConfig)
     if config.smoke:
         small = dataclasses.replace(config, videos=64, restarts=2, seeds=1)

@@ -5,13 +5,14 @@ import os
 import pathlib
 import platform
 import sys
+import typing
 from typing import Dict, Tuple
 
-import tensorflow as tf
-
 from elo_tf.config import Checked, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig, setting
-from elo_tf.search.trials.candidate import Settings
 from experiments import training, worlds
+
+if typing.TYPE_CHECKING:
+    from elo_tf.search.trials.candidate import Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +49,10 @@ class MeasuredConfig(Checked):
         place = folder / f"{worlds.slug(world)}-{self.videos}"
         return worlds.prepare(world, place, self.processes, ("searched", "labelled"))
 
-    def settings(self, records: pathlib.Path, seed: int, fitness: str, task: TaskConfig) -> Settings:
+    def settings(self, records: pathlib.Path, seed: int, fitness: str, task: TaskConfig) -> "Settings":
         """Those of a search on the records of a world."""
+        from elo_tf.search.trials.candidate import Settings
+
         return Settings(
             RunConfig(records=str(records / "searched"), seed=seed),
             training.DATA,
@@ -79,6 +82,8 @@ class MeasuredConfig(Checked):
 
 def head(experiment: str) -> Dict[str, str]:
     """The head of results: the command without its folders, and the machine."""
+    import tensorflow as tf
+
     places = [f"--{name}=" for name in ("folder", "results")]
     given = [next((place + "DIR" for place in places if text.startswith(place)), text) for text in sys.argv[1:]]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}, one thread a candidate"

@@ -32,18 +32,15 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from elo_tf.config import Checked, EvolutionConfig, InputError, TaskConfig, from_flags, setting
-from elo_tf.plots.files import save
 from elo_tf.runtime import command_line, storage
 from elo_tf.runtime.provenance import check_same
 from elo_tf.search.evolution import base
-from elo_tf.search.journal.header import MAY_DIFFER
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.rungs import Rungs
-from elo_tf.search.reporting.report import UNTRAINED
-from experiments import courses, fig9_tables, measured_search, rank_statistics, search_flags, table4_plots
+from experiments import courses, fig9_tables, rank_statistics, search_flags
 from experiments.fig9_analysis import FITNESSES as SIGNS
-from experiments.measured_search import TRUTHS
 from experiments.search_flags import MeasuredConfig
+from experiments.truths import TRUTHS
 
 # Row of the table -> strategy, and whether its candidates climb rungs.
 SEARCHERS = {
@@ -109,16 +106,16 @@ def plan(searcher: str, config: Table4Config, steps: int, terms: int) -> Evoluti
     return dataclasses.replace(evolution, generations=rounds)
 
 
-# What may differ between the searches of one table: how they search, by what, and the seed.
-_VARIED = {*MAY_DIFFER, "fitness", "seed", *(field.name for field in dataclasses.fields(EvolutionConfig))}
-
-
 def read(world: pathlib.Path) -> Journals:
     """All searches of a world that have results, finished or not.
 
     Raises:
       InputError: one of them has another genome, other steps or clips than the first: they are not to be compared.
     """
+    from elo_tf.search.journal.header import MAY_DIFFER
+
+    # How they search, by what, and the seed.
+    varied = {*MAY_DIFFER, "fitness", "seed", *(field.name for field in dataclasses.fields(EvolutionConfig))}
     found: Journals = {}
     first: Optional[Journal] = None
     for searcher in SEARCHERS:
@@ -128,7 +125,7 @@ def read(world: pathlib.Path) -> Journals:
                 journal = Journal.read(str(path))
                 if seed.isdecimal() and journal.results():
                     first = first or journal
-                    check_same(str(path), first.header, journal.header, _VARIED)
+                    check_same(str(path), first.header, journal.header, varied)
                     found.setdefault((searcher, fitness), {})[int(seed)] = journal
     return found
 
@@ -196,6 +193,8 @@ def _worth(journals: Journals) -> List[str]:
 
 def _baselines(journals: Journals) -> List[str]:
     """The untrained tower, and losses at random: what a search has to beat."""
+    from elo_tf.search.reporting.report import UNTRAINED
+
     untrained = {seed: journal.notes[UNTRAINED] for own in journals.values() for seed, journal in own.items()}
     values = [_spread([each[name] for each in untrained.values()]) for name in TRUTHS]
     lines = [f"Untrained tower, k-means / 1-layer: {' / '.join(values)}."]
@@ -225,6 +224,10 @@ def _change(pairs: Sequence[Tuple[float, float]]) -> str:
 
 def publish(name: str, world: pathlib.Path, folder: pathlib.Path, about: Mapping[str, str]) -> str:
     """Writes the tables, numbers and figure of a world; returns the tables."""
+    from elo_tf.plots.files import save
+    from elo_tf.search.reporting.report import UNTRAINED
+    from experiments import table4_plots
+
     journals = read(world)
     text = write(journals)
     folder.mkdir(parents=True, exist_ok=True)
@@ -241,6 +244,8 @@ def publish(name: str, world: pathlib.Path, folder: pathlib.Path, about: Mapping
 
 
 def main() -> None:
+    from experiments import measured_search
+
     config, shared, task = from_flags(Table4Config), from_flags(MeasuredConfig), from_flags(TaskConfig)
     with tempfile.TemporaryDirectory() as temporary:
         if shared.smoke:

@@ -17,14 +17,11 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from elo_tf.config import DataConfig, TaskConfig, TrainConfig
-from elo_tf.networks.backbone import VARIANTS
 from experiments import protocols
 
 # The videos of the rendered worlds are too short for 16 frames, another moment and a future.
 DATA = DataConfig(frames=12, crop_size=24)
 BACKBONE = "tiny"
-# Variants that only experiments compare with.
-VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
 WINDOWS = 2  # clips of each labelled video
 DEFAULTS = TaskConfig()
 CHECK_EVERY = 50  # steps after which a loss that is not finite is noticed
@@ -90,7 +87,11 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
     """
     import tensorflow as tf
 
+    from elo_tf.networks.backbone import VARIANTS
+
     begun = time.perf_counter()
+    # A variant that only experiments compare with.
+    VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()

@@ -14,6 +14,7 @@ import io
 import json
 import pathlib
 import sys
+import typing
 from typing import List, Sequence
 
 import numpy as np
@@ -22,12 +23,13 @@ from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
 from elo_tf.data.clips import centre
 from elo_tf.decoding.decode import UnusableError, check_clip_bytes
 from elo_tf.decoding.stream import FrameStream
-from elo_tf.networks import tower
 from elo_tf.runtime import command_line, storage
 from export import predictor
 from export.transport import Endpoint, Transport
 
-_TOWER = pathlib.PurePath("assets.extra", tower.FILE)
+if typing.TYPE_CHECKING:
+    from elo_tf.networks import tower
+
 PORTS = {"rest": 8501, "grpc": 8500}
 
 
@@ -131,16 +133,19 @@ def find_clip(config: ClientConfig) -> Clip:
     return Clip(stored_size=about.stored_for(size) if about else size, **given)
 
 
-def _describe(place: pathlib.Path) -> tower.Description:
+def _describe(place: pathlib.Path) -> "tower.Description":
     """Of a version, or of the newest one in a directory.
 
     Raises:
       InputError: it is missing or damaged.
     """
-    newest = storage.newest_version(place, _TOWER) or place
-    if not (newest / _TOWER).exists():
-        raise InputError(f"--model_dir={place} has no {_TOWER}; name a folder that python -m export.saved_model made")
-    return tower.Description.load(newest / _TOWER)
+    from elo_tf.networks import tower  # Imports TensorFlow, which a client does without otherwise.
+
+    file = pathlib.PurePath("assets.extra", tower.FILE)
+    newest = storage.newest_version(place, file) or place
+    if not (newest / file).exists():
+        raise InputError(f"--model_dir={place} has no {file}; name a folder that python -m export.saved_model made")
+    return tower.Description.load(newest / file)
 
 
 def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:

@@ -10,7 +10,6 @@ import random
 import time
 from typing import Callable, Sequence, TypeVar
 
-import cv2
 import numpy as np
 
 from elo_tf.config import IngestConfig, InputError
@@ -172,6 +171,8 @@ def encode(windows: np.ndarray, send: str) -> np.ndarray:
     """
     if send == FLOAT:
         return windows.astype(np.float32) / np.float32(255)
+    import cv2  # Of no use where frames are sent as numbers, and slow to import.
+
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if send == JPEG else []
     images = np.empty(windows.shape[:-3], object)
     for place in np.ndindex(images.shape):

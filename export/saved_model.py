@@ -16,17 +16,16 @@ import dataclasses
 import json
 import pathlib
 import re
+import typing
 from typing import Any, Dict, Optional, Tuple
-
-import tensorflow as tf
 
 from elo_tf import config
 from elo_tf.config import Checked, InputError, setting
-from elo_tf.evaluate import results
-from elo_tf.networks import tower
 from elo_tf.runtime import command_line
-from export import accuracies, model_card, versions, warmup
-from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
+from export import versions
+
+if typing.TYPE_CHECKING:
+    from elo_tf.networks import tower
 
 EXTRA = "assets.extra"
 CARD = "README.md"
@@ -65,6 +64,9 @@ class ExportConfig(Checked):
         Raises:
           InputError: one is no positive integer, or there are too many.
         """
+        from export import warmup
+        from export.module import ENCODED_FRAMES, SERVING_DEFAULT
+
         most = warmup.MOST // len((SERVING_DEFAULT, ENCODED_FRAMES))
         sizes = [size for size in self.warmup_batch_sizes if size]
         for size in sizes:
@@ -79,7 +81,10 @@ DEFAULTS = ExportConfig()
 
 
 def write(
-    found: tower.Tower, base: pathlib.Path, settings: ExportConfig = DEFAULTS, evaluation: Optional[pathlib.Path] = None
+    found: "tower.Tower",
+    base: pathlib.Path,
+    settings: ExportConfig = DEFAULTS,
+    evaluation: Optional[pathlib.Path] = None,
 ) -> pathlib.Path:
     """Writes a version.
 
@@ -96,6 +101,10 @@ def write(
       InputError: the version or its archive exists, or cannot be written, or the file of results that was named has
         none of this tower; nothing remains of it then.
     """
+    import tensorflow as tf
+
+    from export import warmup
+
     measured = _measured(found, evaluation)
     target = versions.choose(base, settings.version)
     place = base.resolve()
@@ -114,8 +123,11 @@ def write(
     return target
 
 
-def _measured(found: tower.Tower, evaluation: Optional[pathlib.Path]) -> str:
+def _measured(found: "tower.Tower", evaluation: Optional[pathlib.Path]) -> str:
     """What the card says of accuracy."""
+    from elo_tf.evaluate import results
+    from export import accuracies
+
     if evaluation:
         return accuracies.read(evaluation, found.network)
     own = pathlib.Path(found.checkpoint).parent.parent / results.FOLDER / results.FILE
@@ -126,9 +138,15 @@ def _measured(found: tower.Tower, evaluation: Optional[pathlib.Path]) -> str:
 
 
 def _fill(
-    folder: pathlib.Path, found: tower.Tower, name: str, measured: str, weight_decay: float, sizes: Tuple[int, ...]
+    folder: pathlib.Path, found: "tower.Tower", name: str, measured: str, weight_decay: float, sizes: Tuple[int, ...]
 ) -> None:
     """Writes all files of the version NAME/NUMBER."""
+    import tensorflow as tf
+
+    from elo_tf.networks import tower
+    from export import model_card, warmup
+    from export.module import RgbModule
+
     about = found.about
     module = RgbModule(found.network, about.size, about.stored_size, weight_decay)
     module.trace()
@@ -142,8 +160,10 @@ def _fill(
         warmup.write(extra / warmup.FILE, name.split("/")[0], sizes, about.frames, about.size)
 
 
-def describe(found: tower.Tower, weight_decay: float) -> Dict[str, Any]:
+def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:
     """Content of assets.extra/tower.json: the fields of `tower.Description`, and `export`, the input contract."""
+    from export.module import ENCODED_FRAMES, SERVING_DEFAULT
+
     channels = found.network.channels
     return {
         **dataclasses.asdict(found.about),
@@ -173,6 +193,11 @@ def main() -> None:
         raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
     if not places.output:
         raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    import tensorflow as tf
+
+    from elo_tf.networks import tower
+
     base = pathlib.Path(places.output)
     versions.choose(base, settings.version)  # Refused before anything is read.
     tf.keras.mixed_precision.set_global_policy(places.precision)

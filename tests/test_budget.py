@@ -211,9 +211,10 @@ def test_a_flag_file_sets_each_flag_once(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file, configs", [("paper_search.flags", SEARCH), ("paper_final.flags", FINAL)])
-def test_the_flag_files_of_the_paper_build_with_small_towers(file, configs):
-    made = settings(FLAGFILES / file, configs)
+@pytest.mark.parametrize("kind", ["paper", "paper_scale"])
+@pytest.mark.parametrize("file, configs", [("search.flags", SEARCH), ("final.flags", FINAL)])
+def test_the_flag_files_of_the_paper_build_with_small_towers(kind, file, configs):
+    made = settings(FLAGFILES / f"{kind}_{file}", configs)
     plan = reduced(plan_of(made, search=searched(made[EvolutionConfig]) if EvolutionConfig in made else None))
     budget = make_budget(plan)
     assert budget.step.faults == () and budget.step.terms == 45

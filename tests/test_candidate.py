@@ -174,9 +174,8 @@ def test_training_and_scoring_videos_are_disjoint(runner):
     assert trained and scored and not trained & scored
 
 
-def test_the_exhibit_is_of_the_tower_and_its_scoring_clips(runner):
-    runner.run([0.5, 0.25, 1.0])
-    shown = runner.exhibit()
+def test_cluster_samples_are_of_the_tower_and_its_scoring_clips(runner):
+    shown = runner.scoring.sample_clusters(runner.run([0.5, 0.25, 1.0]).embeddings)
     assert shown.is_of([0.5, 0.25, 1.0])
     scored = {}
     for clips in runner.scoring._batches:
@@ -189,17 +188,23 @@ def test_the_exhibit_is_of_the_tower_and_its_scoring_clips(runner):
         assert any((strip == frames).all() for frames in scored[ids[name]])
 
 
-def test_a_worker_shows_no_clusters_of_a_training_that_diverged(runner, monkeypatch):
+def test_a_worker_answers_the_embeddings_that_were_scored_if_it_is_asked_for_them(runner, monkeypatch):
     worker = object.__new__(CandidateWorker)
     worker._runner = runner
-    trial = Trial(0, (0.5, 0.5, 0.5), 3, 7)
-    monkeypatch.setattr(runner, "_reset", _poisoned_reset(runner))
-    assert worker.exhibit(trial) is None
-    monkeypatch.undo()
-    shown = worker.exhibit(trial)
-    assert shown.is_of(trial.lambdas)
+    trial = Trial(0, (0.5, 0.5, 0.5), 3, 7, keep=True)
+    assert worker.run(dataclasses.replace(trial, keep=False)).embeddings is None
+    outcome = worker.run(trial)
+    np.testing.assert_array_equal(outcome.embeddings.features, runner.embed())
     # Its clusters are those of the seed that it is scored with.
-    np.testing.assert_array_equal(shown.shares, runner.exhibit(7).shares)
+    assert outcome.embeddings.seed == 7
+    again = runner.scoring.score(runner._embedding, outcome.embeddings.features, 7)
+    assert again.diagnostics == outcome.fitness.diagnostics
+    shown = worker.sample_clusters(outcome.embeddings)
+    assert shown.is_of(trial.lambdas)
+    others = dataclasses.replace(outcome.embeddings, names=outcome.embeddings.names[::-1])
+    assert worker.sample_clusters(others) is None
+    monkeypatch.setattr(runner, "_reset", _poisoned_reset(runner))
+    assert worker.run(trial).embeddings is None
 
 
 @pytest.mark.parametrize("place, taken", [(0, "GPU:0"), (1, "GPU:1"), (3, "GPU:1")])

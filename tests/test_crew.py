@@ -88,7 +88,7 @@ def trials(*lambdas, seed=0):
 
 
 def results(crew, *lambdas, seed=0):
-    return {trial.candidate: result for trial, result, _ in crew.run(trials(*lambdas, seed=seed))}
+    return {ended.trial.candidate: ended.result for ended in crew.run(trials(*lambdas, seed=seed))}
 
 
 PLAIN = (0.5, 0.5)

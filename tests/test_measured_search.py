@@ -13,6 +13,7 @@ from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting.report import UNTRAINED
 from experiments import courses, fitness_variants, measured_search, protocols, training
 from experiments.search_flags import MeasuredConfig
+from experiments.truths import TRUTHS
 from tests import videos
 
 # The last has a weight for the clips' order only: no gradient reaches the RGB tower.
@@ -68,10 +69,10 @@ def test_the_truth_is_measured_also_of_what_the_gate_stops(searched):
     assert len(results) == 3 and all(result.value is None for result in results)
     assert "collapsed" in results[0].reason and "no term that teaches" in results[2].reason
     for result in results:
-        assert all(0 <= result.diagnostics[name] <= 1 for name in measured_search.TRUTHS)
+        assert all(0 <= result.diagnostics[name] <= 1 for name in TRUTHS)
     # Labels are told by brightness: any tower sees some of it. What was not trained is the untrained tower.
-    untrained = {name: journal.notes[UNTRAINED][name] for name in measured_search.TRUTHS}
-    assert {name: results[2].diagnostics[name] for name in measured_search.TRUTHS} == untrained
+    untrained = {name: journal.notes[UNTRAINED][name] for name in TRUTHS}
+    assert {name: results[2].diagnostics[name] for name in TRUTHS} == untrained
     assert untrained["true/linear"] > 0.8
     assert courses.winner(journal) is None and courses.cost(journal)["infeasible"] == 3
 

@@ -74,8 +74,8 @@ def test_answers_errors_and_losses_are_those_of_local_workers(cluster):
 def test_a_node_that_dies_costs_the_time_of_its_trial(cluster, tmp_path):
     with Crew(select.parse("ray", cluster.address), Handler, (str(tmp_path),), retries=1) as crew:
         found, killed = {}, False
-        for trial, result, _ in crew.run([Trial(number, PLAIN, 5, 0) for number in range(60)]):
-            found[trial.candidate] = result
+        for ended in crew.run([Trial(number, PLAIN, 5, 0) for number in range(60)]):
+            found[ended.trial.candidate] = ended.result
             if len(found) >= 10 and not killed:
                 cluster.remove_node(list(cluster.worker_nodes)[-1], allow_graceful=False)
                 killed = True

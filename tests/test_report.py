@@ -13,7 +13,7 @@ from elo_tf.search.journal.generation import Result
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting import report, standings
 from elo_tf.search.reporting.findings import ranking
-from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 NAMES = ("rgb/shuffle", "rgb-audio/embed", "grey/colorize", f"rgb/{HOSTILE}")
@@ -69,7 +69,7 @@ def show(directory, lambdas):
     names[5, 3:] = ""
     sizes = np.sort(generator.dirichlet(np.ones(10)))[::-1]
     strips = generator.integers(0, 256, [6, 5, 4, 32, 32, 3], np.uint8)
-    Exhibit(np.float32(lambdas), sizes, sizes / 10, sizes[:6], strips, names).save(directory / "clusters.npz")
+    ClusterSamples(np.float32(lambdas), sizes, sizes / 10, sizes[:6], strips, names).save(directory / "clusters.npz")
 
 
 class Page(html.parser.HTMLParser):

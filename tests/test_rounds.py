@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 
 from elo_tf.config import EvolutionConfig, FitnessConfig, InputError, TaskConfig, TrainConfig
 from elo_tf.search.evolution.base import strategies
+from elo_tf.search.fitness.score import Fitness
 from elo_tf.search.journal.generation import Result
 from elo_tf.search.journal.header import MAY_DIFFER
 from elo_tf.search.journal.journal import Journal
@@ -16,38 +18,49 @@ from elo_tf.search.loop import Search
 from elo_tf.search.reporting.findings import winner
 from elo_tf.search.settings import make_rungs, make_strategy
 from elo_tf.search.trials import cluster_samples
-from elo_tf.search.trials.cluster_samples import Exhibit
-from elo_tf.search.trials.trial import failure
+from elo_tf.search.trials.cluster_samples import ClusterSamples
+from elo_tf.search.trials.embeddings import FOLDER, Embeddings, KeptEmbeddings, Run
+from elo_tf.search.trials.trial import Ended, Outcome, failure
 
 NAMES = ("rgb/shuffle", "rgb/predict")
 
 
 class ArithmeticCrew:
-    """Values fall from candidate to candidate, and are worse under fresh seeds; `lost` attempts at an exhibit fail.
+    """Values fall from candidate to candidate, and are worse under fresh seeds; `lost` further trainings fail.
 
-    Candidates in `fails` are lost, and so are all trainings of `longest` steps or more.
+    Candidates in `fails` are lost, and so are all trainings of `longest` steps or more. It breaks after `most` trials.
     """
 
-    def __init__(self, lost=0, attempts=1, fails=(), longest=math.inf):
-        self.ran, self.exhibited = [], []
-        self._lost, self._attempts, self._fails, self._longest = lost, attempts, fails, longest
+    def __init__(self, lost=0, attempts=1, fails=(), longest=math.inf, most=math.inf):
+        self.ran, self.again, self.shown = [], [], []
+        self._lost, self._attempts, self._fails, self._longest, self._most = lost, attempts, fails, longest, most
 
     def run(self, trials):
         for trial in trials:
+            if len(self.ran) == self._most:
+                raise KeyboardInterrupt
             self.ran.append((trial.candidate, trial.seed))
             if trial.candidate in self._fails or trial.steps >= self._longest:
-                yield trial, failure(trial, "worker lost", 1.0, 1), ()
+                yield Ended(trial, failure(trial, "worker lost", 1.0, 1))
                 continue
             value = 1 / (1 + trial.candidate) + 10 * (trial.seed > 0)
-            yield trial, Result(trial.steps, trial.seed, value, None, 0.1, 4, {}, 1.0, self._attempts), ()
+            result = Result(trial.steps, trial.seed, value, None, 0.1, 4, {}, 1.0, self._attempts)
+            yield Ended(trial, result, (), self._embeddings(trial) if trial.keep else None)
 
-    def call(self, method, trial):
-        assert method == "exhibit"
-        self.exhibited.append(trial)
-        if trial.attempt < self._lost:
-            return None
+    def _embeddings(self, trial):
+        features = np.full([3, 2], trial.candidate, np.float32)
+        return Embeddings(np.float32(trial.lambdas), features, np.array(["a", "b", "c"]), trial.order_seed)
+
+    def call(self, method, argument):
+        if method == "run":
+            self.again.append(argument)
+            lost = argument.attempt < self._lost
+            fitness = Fitness(None if lost else 0.5, "lost" if lost else None, None, 4, {})
+            return Outcome(fitness, lost, {}, {}, embeddings=None if lost else self._embeddings(argument))
+        assert method == "sample_clusters"
+        self.shown.append(argument)
         pictures, names = np.zeros([1, 5, 4, 2, 2, 3], np.uint8), np.full([1, 5], "a")
-        return Exhibit(np.float32(trial.lambdas), np.ones(1), np.zeros(1), np.ones(1), pictures, names)
+        return ClusterSamples(argument.lambdas, np.ones(1), np.zeros(1), np.ones(1), pictures, names)
 
 
 def search(directory, crew, strategy="random", names=NAMES, **settings):
@@ -83,31 +96,122 @@ def test_other_settings_of_a_finished_search_name_other_finalists_and_repeat_no_
     search(tmp_path, first, "cma_es", generations=2, rescore=1, rescore_seeds=2)
     search(tmp_path, again, "cma_es", generations=2, rescore=1, rescore_seeds=2)
     # The best, 7, and what the strategy favours, 8.
-    assert len(first.ran) == 2 * 4 + 2 * 2 and not again.ran and not again.exhibited
+    assert len(first.ran) == 2 * 4 + 2 * 2 and not again.ran and not again.shown
     finalists = search(tmp_path, more, "cma_es", generations=2, rescore=3, rescore_seeds=3).finalists()
     assert finalists.candidates == (7, 6, 5, 8) and len(finalists.seeds) == 3 and not finalists.due()
     assert len(more.ran) == 4 * 3 - 2 * 2 and not set(more.ran) & set(first.ran)
 
 
-def test_the_winner_is_shown_as_it_was_scored(tmp_path):
+def kept(directory):
+    """Names of the embeddings that a search has kept."""
+    return sorted(path.name for path in (directory / FOLDER).iterdir())
+
+
+def forget(directory):
+    """Leaves a run directory as searches of earlier versions did that were ended before the clusters were shown."""
+    (directory / cluster_samples.FILE).unlink()
+    shutil.rmtree(directory / FOLDER)
+
+
+@pytest.mark.parametrize("rescore", [0, 2])
+def test_the_winner_is_shown_by_what_was_kept_of_its_scoring(tmp_path, rescore):
     crew = ArithmeticCrew()
-    journal = search(tmp_path, crew, generations=1, rescore=1, rescore_seeds=2)
-    (trial,) = crew.exhibited
+    journal = search(tmp_path, crew, generations=2, rescore=rescore, rescore_seeds=2)
+    (embeddings,) = crew.shown
+    won = winner(journal)
+    assert (embeddings.features == won.candidate).all() and embeddings.seed == won.results[0].seed
+    assert cluster_samples.shows(tmp_path / cluster_samples.FILE, won.lambdas)
+    assert not crew.again
+
+
+def test_embeddings_are_kept_of_those_alone_that_may_win(tmp_path):
+    search(tmp_path / "best", ArithmeticCrew(), generations=2, rescore=0)
+    assert kept(tmp_path / "best") == ["00007-9-0.npz"]
+    seeds = search(tmp_path / "final", ArithmeticCrew(), generations=2, rescore=2, rescore_seeds=2).finalists().seeds
+    assert kept(tmp_path / "final") == [f"00006-9-{seeds[0]}.npz", "00007-9-0.npz", f"00007-9-{seeds[0]}.npz"]
+    # As soon as the search goes on, its finalists are none any more.
+    search(tmp_path / "final", ArithmeticCrew(), generations=3, rescore=0)
+    assert kept(tmp_path / "final") == ["00011-9-0.npz"]
+
+
+@pytest.mark.parametrize("most", [1, 3, 6, 8, 9])
+def test_a_search_that_was_interrupted_shows_what_an_unbroken_one_does(tmp_path, most):
+    settings = {"generations": 2, "rescore": 1, "rescore_seeds": 2}
+    whole, crew = ArithmeticCrew(), ArithmeticCrew()
+    search(tmp_path / "whole", whole, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "parts", ArithmeticCrew(most=most), **settings)
+    search(tmp_path / "parts", crew, **settings)
+    assert len(crew.ran) == len(whole.ran) - most and not crew.again
+    np.testing.assert_array_equal(crew.shown[0].features, whole.shown[0].features)
+    assert kept(tmp_path / "parts") == kept(tmp_path / "whole")
+
+
+def test_embeddings_of_a_training_that_was_kept_but_not_noted_are_replaced(tmp_path, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Journal, "tell", die)
+        search(tmp_path, ArithmeticCrew(), generations=1, rescore=0)
+    assert kept(tmp_path) == ["00000-9-0.npz"]
+    crew = ArithmeticCrew()
+    search(tmp_path, crew, generations=1, rescore=0)
+    assert len(crew.ran) == 4 and kept(tmp_path) == ["00003-9-0.npz"] and not crew.again
+
+
+def test_where_nothing_was_kept_the_winner_is_trained_again_as_it_was_scored(tmp_path):
+    settings = {"generations": 1, "rescore": 1, "rescore_seeds": 2}
+    journal = search(tmp_path, ArithmeticCrew(), **settings)
+    forget(tmp_path)
+    crew = ArithmeticCrew()
+    search(tmp_path, crew, **settings)
+    (trial,) = crew.again
     assert (trial.seed, trial.attempt, trial.steps) == (journal.finalists().seeds[0], 0, 9)
     assert cluster_samples.shows(tmp_path / cluster_samples.FILE, winner(journal).lambdas)
 
 
-def test_a_winner_that_diverged_first_is_shown_in_the_attempt_that_was_scored(tmp_path):
-    crew = ArithmeticCrew(lost=1, attempts=3)
+@pytest.mark.parametrize("damage", [lambda content: content[:50], lambda content: b"no archive"])
+def test_embeddings_that_are_damaged_cost_a_training(tmp_path, damage):
+    search(tmp_path, ArithmeticCrew(), generations=1, rescore=0)
+    (tmp_path / cluster_samples.FILE).unlink()
+    (path,) = (tmp_path / FOLDER).iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    crew = ArithmeticCrew()
     search(tmp_path, crew, generations=1, rescore=0)
-    assert [(trial.seed, trial.attempt) for trial in crew.exhibited] == [(0, 0), (0, 1)]
+    assert len(crew.again) == 1 and (tmp_path / cluster_samples.FILE).exists()
+
+
+def test_embeddings_of_another_search_are_not_taken(tmp_path):
+    search(tmp_path, ArithmeticCrew(), generations=1, rescore=0)
+    (path,) = (tmp_path / FOLDER).iterdir()
+    run, store = Run(3, 9, 0), KeptEmbeddings(tmp_path / FOLDER)
+    own = np.load(path)["lambdas"]
+    assert path.name == "00003-9-0.npz" and store.load(run, own) and store.load(run, own[::-1]) is None
+
+
+def test_a_folder_that_cannot_be_written_costs_the_clusters_no_search(tmp_path):
+    (tmp_path / FOLDER).write_text("in the way")
+    crew = ArithmeticCrew()
+    search(tmp_path, crew, generations=1, rescore=0)
+    assert len(crew.again) == 1 and (tmp_path / cluster_samples.FILE).exists()
+
+
+def test_a_winner_that_diverged_first_is_trained_again_in_the_attempt_that_was_scored(tmp_path):
+    search(tmp_path, ArithmeticCrew(attempts=3), generations=1, rescore=0)
+    forget(tmp_path)
+    crew = ArithmeticCrew(lost=1)
+    search(tmp_path, crew, generations=1, rescore=0)
+    assert [(trial.seed, trial.attempt) for trial in crew.again] == [(0, 0), (0, 1)]
     assert (tmp_path / cluster_samples.FILE).exists()
 
 
 def test_clusters_of_a_training_that_came_to_nothing_are_not_saved(tmp_path, capsys):
-    crew = ArithmeticCrew(lost=9, attempts=2)
+    search(tmp_path, ArithmeticCrew(attempts=2), generations=1, rescore=0)
+    forget(tmp_path)
+    crew = ArithmeticCrew(lost=9)
     search(tmp_path, crew, generations=1, rescore=0)
-    assert len(crew.exhibited) == 2 and not (tmp_path / cluster_samples.FILE).exists()
+    assert len(crew.again) == 2 and not (tmp_path / cluster_samples.FILE).exists()
     assert "the report shows no clusters" in capsys.readouterr().out
 
 

@@ -55,7 +55,7 @@ def found(run_dir):
 def test_writes_everything_about_a_run(unbroken):
     run_dir, output = unbroken
     names = {str(path.relative_to(run_dir)) for path in run_dir.rglob("*") if path.is_file()}
-    names = {name for name in names if not name.startswith("tensorboard/")}
+    names = {name for name in names if not name.startswith(("tensorboard/", "best_embeddings/"))}
     expected = {"journal.jsonl", "flags.txt", "evolved_loss.json", "clusters.npz", "report.html"}
     figures = {f"figures/{name}.png" for name in ("lambdas", "fitness", "best_loss", "health", "clusters")}
     assert names == expected | figures
@@ -69,6 +69,11 @@ def test_writes_everything_about_a_run(unbroken):
     told = [record for record in records if record["record"] == "told"]
     best = min((record for record in told if record["seed"] == 0), key=lambda record: record["value"])
     assert finalists["candidates"] == [best["candidate"], 8]
+    first = finalists["seeds"][0]
+    kept = [(best["candidate"], 0), (best["candidate"], first), (8, first)]
+    files = sorted(path.name for path in (run_dir / "best_embeddings").iterdir())
+    assert files == sorted(f"{candidate:05d}-4-{seed}.npz" for candidate, seed in kept)
+    assert "Training the winner" not in output  # It is shown from what was kept.
     means = {
         candidate: np.mean([each["value"] for each in told if each["candidate"] == candidate and each["seed"] != 0])
         for candidate in finalists["candidates"]
@@ -211,6 +216,7 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--strategy=fixed"], "--strategy=fixed with 0 --lambda_files; 'fixed' alone takes them"),
         (["--lambda_files=a.json,b.json"], "--strategy=cma_es with 2 --lambda_files; 'fixed' alone takes them"),
         (["--strategy=fixed", "--lambda_files=/nowhere.json"], "loss file /nowhere.json does not exist"),
+        (["--initial_loss=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--strategy=tournament", "--pool=9"], "a tournament of 25 cannot be drawn from a pool of 9"),
         (["--tournament_size=0"], "--tournament_size=0 is less than 1, its limit"),
         (["--rungs=4"], "--rungs=4: 4 rungs that lessen by 3 leave no step of 4 to the shortest"),

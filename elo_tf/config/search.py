@@ -19,7 +19,12 @@ class FitnessConfig(Checked):
         choices=("predictability", "agreement", "zipf", "zipf_scale_free", "weak"),
     )
     clusters: int = setting(50, "K of k-means; 50 for HMDB-sized work, 400 for Kinetics", low=2)
-    zipf_exponent: float = setting(1.0, "s of the Zipf prior, Eq. 5", low=0)
+    zipf_exponent: float = setting(
+        1.0,
+        "s of the Zipf prior, Eq. 5; p(c_i) is sorted before it meets the prior: a reading of the paper, which does "
+        "not say in what order clusters are",
+        low=0,
+    )
     restarts: int = setting(20, "R, k-means runs averaged (Sec. 3.2.2: 20)", low=1)
     kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
@@ -55,6 +60,11 @@ class EvolutionConfig(Checked):
     generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
     initial_step: float = setting(0.3, "cma_es: initial standard deviation, in units of λ", low=1e-6, high=1)
+    initial_loss: str = setting(
+        "",
+        "loss file (evolved_loss.json) to start from: cma_es has it as its first mean, with a third of --initial_step; "
+        "tournament and random have it in their first round; terms that it lacks start at 0.5",
+    )
     pool: int = setting(100, "tournament: losses that can become parents; the oldest leaves", low=1)
     tournament_size: int = setting(
         25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1

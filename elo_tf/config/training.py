@@ -121,14 +121,14 @@ class TrainConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class FinalRunConfig(RunConfig):
-    """`RunConfig` of a training in full, which takes all cores."""
+    """Where a training in full reads and writes, and what makes it repeatable."""
 
     threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class FinalTrainConfig(TrainConfig):
-    """How the final model is trained (`elo_tf.train`): what a candidate has, and what only long trainings need."""
+    """How the final model is trained, besides what a candidate of a search has (`elo_tf.train`)."""
 
     log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
     loss: str = setting(

@@ -18,19 +18,21 @@ missing, also when videos were added, and the result is that of an uninterrupted
 
 import dataclasses
 import time
+import typing
 from pathlib import Path
 
 from absl import flags
 
 from elo_tf.config import EmbedConfig, InputError, from_flags
 from elo_tf.decoding.listing import refusals
-from elo_tf.embed import filmstrip
-from elo_tf.embed.module import Clips, Module, choose_clips, describe, settings, version_directory
-from elo_tf.embed.neighbours import Match, nearest_moments, nearest_videos
-from elo_tf.embed.pipeline import REPORT, Outcome, check_output, embed_one, embed_videos, find, ingest_config
-from elo_tf.embed.table import Table, check_settings
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
+
+if typing.TYPE_CHECKING:
+    from elo_tf.embed.module import Clips, Module
+    from elo_tf.embed.neighbours import Match
+    from elo_tf.embed.pipeline import Outcome
+    from elo_tf.embed.table import Table
 
 _MODEL = flags.DEFINE_string("model", None, "directory of an exported module, or of its versions")
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos, or a video")
@@ -53,6 +55,11 @@ def main() -> None:
         raise InputError(f"--picture={_PICTURE.value} shows what is near a --query, which is missing")
     if _QUERY.value and not Path(_QUERY.value).is_file():
         raise InputError(f"--query={_QUERY.value} is no file; name a video")
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf.embed.module import Module, choose_clips, describe, settings, version_directory
+    from elo_tf.embed.pipeline import check_output, find
+    from elo_tf.embed.table import Table, check_settings
+
     directory, output = version_directory(Path(_MODEL.value)), Path(_OUTPUT.value)
     if _VIDEOS.value:
         check_output(output, Path(_VIDEOS.value))
@@ -70,12 +77,16 @@ def main() -> None:
         _look_up(Path(_QUERY.value), table, module, clips, config)
 
 
-def _clips_of(table: Table) -> Clips:
+def _clips_of(table: "Table") -> "Clips":
+    from elo_tf.embed.module import Clips
+
     return Clips(**{field.name: table.settings[field.name] for field in dataclasses.fields(Clips)})
 
 
-def _embed(place: Path, output: Path, module: Module, clips: Clips, config: EmbedConfig) -> Table:
+def _embed(place: Path, output: Path, module: "Module", clips: "Clips", config: EmbedConfig) -> "Table":
     """Embeds a set of videos and prints what came of it."""
+    from elo_tf.embed.pipeline import embed_videos
+
     start = time.monotonic()
     with progress_bar(0, "video", what="embedding") as bar:
 
@@ -88,8 +99,10 @@ def _embed(place: Path, output: Path, module: Module, clips: Clips, config: Embe
     return outcome.table
 
 
-def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str:
+def summary(outcome: "Outcome", output: Path, clips: "Clips", elapsed: float) -> str:
     """The table at the end of a run, which took `elapsed` seconds."""
+    from elo_tf.embed.pipeline import REPORT
+
     table = outcome.table
     refused = [line for line in outcome.lines if not line["ok"]]
     warned = len(outcome.lines) - len(refused)
@@ -107,8 +120,12 @@ def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str
     return "\n".join(f"{name:<9} {value}" for name, value in rows)
 
 
-def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: EmbedConfig) -> None:
+def _look_up(path: Path, table: "Table", module: "Module", clips: "Clips", config: EmbedConfig) -> None:
     """Prints what is nearest to a video, and draws it."""
+    from elo_tf.embed import filmstrip
+    from elo_tf.embed.neighbours import nearest_moments, nearest_videos
+    from elo_tf.embed.pipeline import embed_one, ingest_config
+
     query = embed_one(path, module, clips, config)
     by_window = _BY.value == "window"
     nearest = nearest_moments if by_window else nearest_videos
@@ -128,8 +145,10 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
     filmstrip.draw(rows, Path(_PICTURE.value))
 
 
-def _caption(rank: int, match: Match, clips: Clips) -> str:
+def _caption(rank: int, match: "Match", clips: "Clips") -> str:
     """A line on one match."""
+    from elo_tf.embed import filmstrip
+
     line = f"{rank:>3}  {match.similarity:7.4f}  {filmstrip.printable(match.entry.id)}"
     if match.offset >= 0:
         line += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"

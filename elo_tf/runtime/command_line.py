@@ -1,9 +1,13 @@
 """What every command line of the project shares: flags from dataclasses, errors in one line, exit status 2."""
 
+import contextlib
+import dataclasses
 import errno
+import os
+import re
 import sys
 import textwrap
-from typing import Callable, Sequence, Type
+from typing import Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
 
 from absl import flags, logging
 
@@ -11,12 +15,16 @@ from elo_tf import config
 
 USER_ERROR = 2
 
+_HELP_WIDTH = 96
+_FLAGFILE = "takes flags from a file, one --name=value a line; where a flag is given twice, the last counts"
+
 
 def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments: int = 0) -> None:
     """Parses the flags, calls `main`, and ends the program.
 
     Bad input (`InputError`, an unknown flag, a file that cannot be read or written) ends it with one line on stderr
-    and exit status 2, without a traceback; any other exception is a defect of ours and keeps its traceback.
+    and exit status 2, without a traceback; any other exception is a defect of ours and keeps its traceback. A reader
+    that has seen enough (`| head -1`) is no error: the command does its work, and what it still prints is dropped.
 
     Args:
       main: Reads its settings with `config.from_flags`; takes what the user gave beside flags.
@@ -24,39 +32,129 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
       configs: Dataclasses whose fields are flags of this command; the command defines its own flags beforehand.
       arguments: How many words beside flags the user may give.
     """
-    config.define_flags(*configs)
-    logging.set_verbosity(logging.WARNING)
-    if {"--help", "-h", "-help"} & set(sys.argv[1:]):
-        print(f"{doc.strip()}\n\n{_flag_table()}")
-        sys.exit(0)
-    try:
-        rest = flags.FLAGS(sys.argv)[1:]
-        if rest[arguments:]:
-            raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
-        main(*rest)
-    except (flags.Error, config.InputError, OSError) as error:
-        remedy = "; make room and give the same command again" if _is_full(error) else ""
-        print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
-        sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    with _unread_output_dropped():
+        config.define_flags(*configs)
+        logging.set_verbosity(logging.WARNING)
+        if {"--help", "-h", "-help"} & set(sys.argv[1:]):
+            print(f"{doc.strip()}\n\n{_flag_table(_own_packages(main), configs)}")
+            sys.exit(0)
+        try:
+            rest = flags.FLAGS(sys.argv)[1:]
+            if rest[arguments:]:
+                raise config.InputError(
+                    f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)"
+                )
+            main(*rest)
+        except (flags.Error, config.InputError, OSError) as error:
+            remedy = "; make room and give the same command again" if _is_full(error) else ""
+            print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
+            sys.exit(USER_ERROR)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
 
 
 def _is_full(error: Exception) -> bool:
     return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
 
 
-def _flag_table() -> str:
-    """The project's flags, alphabetically, one paragraph each."""
-    lines = []
-    for name in sorted(flags.FLAGS):
+class _Output:
+    """A text stream that drops what is written once nobody reads it any more."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Sends the stream to nowhere: also what its buffer holds, which Python writes when it exits."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _unread_output_dropped() -> Iterator[None]:
+    output, errors = _Output(sys.stdout), _Output(sys.stderr)
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            yield
+        finally:
+            # Here, since Python complains of a pipe that it cannot flush at its exit; of a full disk it is to complain.
+            with contextlib.suppress(OSError):
+                output.flush()
+                errors.flush()
+
+
+def _own_packages(main: Callable) -> Tuple[str, ...]:
+    """Packages whose modules define flags of a command: this one, and that of the command."""
+    return tuple({"elo_tf", (main.__globals__.get("__package__") or "elo_tf").split(".")[0]})
+
+
+def _flag_table(packages: Sequence[str], configs: Sequence[Type]) -> str:
+    """The flags by subject: first those of the command alone, then a group for each dataclass that declares some.
+
+    Flags of libraries (logging, testing) would bury them and are left out.
+    """
+    declared = {owner: names for each in configs for owner, names in _declared(each).items()}
+    fields = {name for names in declared.values() for name in names}
+    own = [
+        flag.name
+        for module, defined in flags.FLAGS.flags_by_module_dict().items()
+        if module == sys.argv[0] or module.split(".")[0] in packages
+        for flag in defined
+        if flag.name not in fields
+    ]
+    groups = [_group("This command alone", own)] if own else []
+    groups += [_group(_heading(owner), names) for owner, names in declared.items()]
+    groups += [["Every command:", *_paragraph("--flagfile=FILE", _FLAGFILE)]]
+    return "\n\n".join("\n".join(lines) for lines in groups)
+
+
+def _declared(settings: Type) -> Dict[Type, List[str]]:
+    """Dataclass -> names of the fields that it declares, of a dataclass of settings and its bases.
+
+    A field that is declared again, with another default, is its base's: that is what it is about.
+    """
+    found: Dict[Type, List[str]] = {}
+    for owner in reversed(settings.__mro__):  # A base before what derives from it.
+        above = [name for names in found.values() for name in names]
+        names = [name for name in owner.__dict__.get("__annotations__", {}) if name not in above]
+        if dataclasses.is_dataclass(owner) and names:
+            found[owner] = names
+    return found
+
+
+def _heading(settings: Type) -> str:
+    """The first sentence of a dataclass's docstring, without the module that it names in brackets."""
+    sentence = " ".join(settings.__doc__.split("\n\n")[0].split())
+    return re.sub(r" \(`[^`]*`\)", "", sentence).rstrip(".")
+
+
+def _group(heading: str, names: Sequence[str]) -> List[str]:
+    """Lines of some flags under a heading, each with its default and its help."""
+    lines = textwrap.wrap(f"{heading}:", _HELP_WIDTH)
+    for name in names:
         flag = flags.FLAGS[name]
-        # absl's own flags (logging, testing) would bury ours.
-        if str(flags.FLAGS.find_module_defining_flag(name)).startswith("absl") and name != "flagfile":
-            continue
         default = ",".join(flag.default) if isinstance(flag.default, list) else flag.default
-        shown = f"--{name}={default}" if default is not None else f"--{name}"
-        lines.append(shown)
-        lines.extend(textwrap.wrap(flag.help or "", 96, initial_indent="    ", subsequent_indent="    "))
-    return "\n".join(lines)
+        lines += _paragraph(f"--{name}={default}" if default is not None else f"--{name}", flag.help or "")
+    return lines
+
+
+def _paragraph(flag: str, text: str) -> List[str]:
+    indent = " " * 6
+    return [f"  {flag}", *textwrap.wrap(text, _HELP_WIDTH, initial_indent=indent, subsequent_indent=indent)]

@@ -1,24 +1,27 @@
 """Evolves the loss: searches the lambdas of Eq. 1 by the score of the RGB tower that each loss trains (Sec. 3.2).
 
     python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --records=DIR --run_dir=DIR
+    python -m elo_tf.search --initial_loss=SEARCH/evolved_loss.json --records=DIR --run_dir=DIR
     python -m elo_tf.search --report=RUN_DIR
     python -m elo_tf.search --flagfile=experiments/flagfiles/paper_search.flags --dry_run
 
 RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json, figures/, clusters.npz,
-tensorboard/ and report.html. A search that was interrupted, by whatever, continues when the command is given again: no
-finished candidate runs twice. The second command draws figures and report anew, also while the search runs. The third
-builds and checks everything without running it, and prints what the search would take on rented machines.
+best_embeddings/, tensorboard/ and report.html. A search that was interrupted, by whatever, continues when the command
+is given again: no finished candidate runs twice. The second command starts from a loss that was found before; the third
+draws figures and report anew, also while the search runs; the fourth builds and checks everything without running it,
+and prints what the search would take on rented machines.
 """
 
 import dataclasses
 import os
 import pathlib
 import shutil
+import typing
 from typing import Dict, Tuple
 
 from absl import flags
 
-from elo_tf import config, tasks
+from elo_tf import config
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
@@ -31,23 +34,13 @@ from elo_tf.config import (
     TrainConfig,
     WorkersConfig,
 )
-from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import sizes_at
-from elo_tf.data.records import Manifest
-from elo_tf.model.elo_model import EloModel
 from elo_tf.runtime import command_line
 from elo_tf.runtime.storage import absolute, write_text
-from elo_tf.runtime.workers.select import parse
-from elo_tf.search.journal.header import MAY_DIFFER, make_header
-from elo_tf.search.journal.journal import Journal
-from elo_tf.search.loop import Search
-from elo_tf.search.reporting import report
-from elo_tf.search.reporting.findings import findings, winner
-from elo_tf.search.settings import fixed_vectors, make_rungs, make_strategy, size_of
-from elo_tf.search.trials.candidate import Settings
-from elo_tf.search.trials.scheduler import Crew
-from elo_tf.search.trials.worker import About, CandidateWorker, leave_gpus
-from elo_tf.tasks import views
+
+if typing.TYPE_CHECKING:
+    from elo_tf.search.journal.journal import Journal
+    from elo_tf.search.trials.scheduler import Crew
+    from elo_tf.search.trials.worker import About
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
@@ -61,6 +54,8 @@ _REPORT = flags.DEFINE_string("report", None, "run directory whose figures and r
 def main() -> None:
     """Runs or continues a search, as the flags say."""
     if _REPORT.value:
+        from elo_tf.search.reporting import report
+
         print(report.redraw(_REPORT.value))
         return
     run, data, model, task, train, fitness, evolution = configs = tuple(config.from_flags(kind) for kind in CONFIGS)
@@ -70,22 +65,33 @@ def main() -> None:
         return
     budget = config.from_flags(BudgetConfig)
     if budget.dry_run:
-        from elo_tf.costs.budget_report import Plan, dry_run
-
-        terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
-        size = size_of(evolution, [term.name for term in terms], task.loss_units, train.steps)
-        dry_run(Plan(data, model, task, train, budget, run.records, size))
+        _dry_run(data, model, task, train, evolution, budget, run.records)
         return
     _check_paths(run)
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf import tasks
+    from elo_tf.data.clips import check_modalities
+    from elo_tf.data.records import Manifest
+    from elo_tf.runtime.workers.select import parse
+    from elo_tf.search.journal.header import MAY_DIFFER, make_header
+    from elo_tf.search.journal.journal import Journal
+    from elo_tf.search.loop import Search
+    from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy
+    from elo_tf.search.trials.candidate import Settings
+    from elo_tf.search.trials.scheduler import Crew
+    from elo_tf.search.trials.worker import CandidateWorker, leave_gpus
+    from elo_tf.tasks import views
+
     manifest = Manifest.load(run.records)
     terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
     for modality, view in {pair for term in terms for pair in term.views}:
         views.check(view, modality, data.frames)
     names = tuple(term.name for term in terms)
     vectors = fixed_vectors(evolution, names, task.loss_units)
-    strategy = make_strategy(evolution, len(names), run.seed, vectors)
+    initial = initial_vector(evolution, names, task.loss_units)
+    strategy = make_strategy(evolution, len(names), run.seed, vectors, initial)
     make_rungs(evolution, train.steps, strategy.population)
-    header = make_header(run.seed, configs, names, manifest, vectors)
+    header = make_header(run.seed, configs, names, manifest, vectors, initial)
     leave_gpus()
     engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
     # From here on there are files: flags that can be refused without a look at the videos have been.
@@ -105,8 +111,27 @@ def main() -> None:
         finish(journal, directory, {term.name: term.code for term in terms})
 
 
+def _dry_run(
+    data: DataConfig, model: ModelConfig, task: TaskConfig, train: TrainConfig, evolution: EvolutionConfig,
+    budget: BudgetConfig, records: str,
+) -> None:  # fmt: skip
+    """Prints what the search takes."""
+    from elo_tf import tasks
+    from elo_tf.costs.budget_report import Plan, dry_run
+    from elo_tf.data.clips import check_modalities
+    from elo_tf.search.settings import size_of
+
+    terms = tasks.select(check_modalities(model.modalities), model.tasks, task)
+    size = size_of(evolution, [term.name for term in terms], task.loss_units, train.steps)
+    dry_run(Plan(data, model, task, train, budget, records, size))
+
+
 def list_losses(data: DataConfig, model: ModelConfig, task: TaskConfig) -> None:
     """Prints the terms of the genome that the flags name; records are not needed."""
+    from elo_tf import tasks
+    from elo_tf.data.clips import check_modalities
+    from elo_tf.data.reader import sizes_at
+    from elo_tf.model.elo_model import EloModel
     from elo_tf.model.term_table import catalogue, table
 
     sizes = sizes_at(data.crop_size or 56, data)
@@ -139,7 +164,7 @@ def _run_directory(run: RunConfig) -> pathlib.Path:
     return directory
 
 
-def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, done: int) -> None:
+def announce(about: "About", names: Tuple[str, ...], crew: "Crew", trainings: int, done: int) -> None:
     """Prints what the search is about to do."""
     videos = ", ".join(f"{count} {purpose}" for purpose, count in about.videos.items())
     print(f"{len(names)} lambdas; videos: {videos}; {trainings} trainings, {done} already done; {crew.size} workers")
@@ -157,7 +182,7 @@ def announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, d
         )
 
 
-def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> None:
+def finish(journal: "Journal", directory: pathlib.Path, codes: Dict[str, str]) -> None:
     """Writes the figures and the report, and prints the findings.
 
     Args:
@@ -168,6 +193,9 @@ def finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> 
     Raises:
       InputError: no candidate was feasible.
     """
+    from elo_tf.search.reporting import report
+    from elo_tf.search.reporting.findings import findings, winner
+
     report.write(journal, codes, directory)
     if winner(journal) is None:
         candidates = sum(len(generation.candidates) for generation in journal.generations())

@@ -7,7 +7,7 @@ strategy ── lambdas ──> journal ──> crew ──> journal ── fitn
 import dataclasses
 import math
 import pathlib
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -16,12 +16,14 @@ from elo_tf.model.objective import save_loss
 from elo_tf.search import failures
 from elo_tf.search.evolution import base
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting.findings import ranking, winner
+from elo_tf.search.reporting.findings import Winner, ranking, winner
 from elo_tf.search.reporting.report import UNTRAINED
 from elo_tf.search.reporting.search_log import SearchLog
 from elo_tf.search.trials import cluster_samples
+from elo_tf.search.trials.cluster_samples import ClusterSamples
+from elo_tf.search.trials.embeddings import FOLDER, KeptEmbeddings, Run
 from elo_tf.search.trials.scheduler import Crew
-from elo_tf.search.trials.trial import Trial
+from elo_tf.search.trials.trial import Ended, Trial
 from elo_tf.search.trials.worker import About
 
 # Name of the journal's note of the units of the terms.
@@ -57,6 +59,7 @@ class Search:
         self.evolution = evolution
         self.directory = directory
         self.strategy = strategy
+        self._kept = KeptEmbeddings(directory / FOLDER)
         rounds = [(generation.lambdas, generation.fitness()) for generation in journal.generations()]
         try:
             base.replay(strategy, rounds)
@@ -71,7 +74,7 @@ class Search:
             or failures.too_many(self.journal, self.evolution.max_failures)
             or self._lacks_finalists()
             or bool(finalists and finalists.due())
-            or self._lacks_exhibit()
+            or self._lacks_samples()
         )
 
     def _rounds_left(self) -> bool:
@@ -87,7 +90,7 @@ class Search:
             return wanted is not None
         return named.seeds != wanted.seeds or not np.array_equal(named.lambdas, wanted.lambdas)
 
-    def _lacks_exhibit(self) -> bool:
+    def _lacks_samples(self) -> bool:
         """Whether there is a winner whose clusters are not on disk."""
         won = winner(self.journal)
         return won is not None and not cluster_samples.shows(self.directory / cluster_samples.FILE, won.lambdas)
@@ -126,8 +129,8 @@ class Search:
                 self.journal.name_finalists(*self._wanted_finalists())
             self._run_finalists(crew, log)
         self._save()
-        if self._lacks_exhibit():
-            self._exhibit_winner(crew)
+        if self._lacks_samples():
+            self._sample_winner(crew)
         for reason in self.strategy.stop():
             print(f"The strategy stopped: {reason}")
 
@@ -154,11 +157,34 @@ class Search:
         self._save()
 
     def _run_trials(self, trials: Sequence[Trial], crew: Crew, log: SearchLog) -> None:
-        for trial, result, warnings in crew.run(trials):
+        for ended in crew.run(trials):
+            trial, result = ended.trial, ended.result
+            # Before it is told: what is told is not run again.
+            kept = self._keep(ended)
             self.journal.tell(trial.candidate, result)
+            if kept:
+                self._kept.keep_only(self._shown())
             log.candidate(trial, result, self.journal.names)
-            for warning in warnings:
+            for warning in ended.warnings:
                 log.warn(f"candidate {trial.candidate}, {warning}")
+
+    def _keep(self, ended: Ended) -> bool:
+        """Keeps the embeddings of a training that may be the winner's; returns whether it may."""
+        trial, best = ended.trial, ranking(self.journal.generations())[:1]
+        if ended.embeddings is None:
+            return False
+        if trial.seed == self._seed and best and best[0].result.value < ended.result.value:
+            return False
+        self._kept.save(Run(trial.candidate, trial.steps, trial.seed), ended.embeddings)
+        return True
+
+    def _shown(self) -> Set[Run]:
+        """Trainings whose clusters are shown if their candidate wins: the best one, and of each finalist the first."""
+        best, finalists = ranking(self.journal.generations())[:1], self.journal.finalists()
+        shown = {Run(each.candidate, each.result.steps, each.result.seed) for each in best}
+        if finalists:
+            shown.update(Run(number, finalists.steps, finalists.seeds[0]) for number in finalists.candidates)
+        return shown
 
     @property
     def _seed(self) -> int:
@@ -168,7 +194,11 @@ class Search:
         """A trial; `recorded` in a folder of its own for TensorBoard, one for each length of training."""
         name = f"{candidate:05d}" if steps == self.journal.rungs.steps[-1] else f"{candidate:05d}-{steps}"
         log = str(self.directory.absolute() / "tensorboard" / name) if recorded else None
-        return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log)
+        keep = steps == self.journal.rungs.steps[-1] and seed in (self._seed, self._fresh_seeds()[0])
+        return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log, keep=keep)
+
+    def _fresh_seeds(self) -> Tuple[int, ...]:
+        return tuple((self._seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds))
 
     def _wanted_finalists(self) -> Optional[_Wanted]:
         """The best of the search and the strategy's favourite; None where nothing is to be trained again."""
@@ -183,8 +213,7 @@ class Search:
             known = zip(named.candidates, named.lambdas) if named else ()
             numbers.append(next((number for number, own in known if np.array_equal(own, favourite)), None))
             vectors.append(favourite)
-        seeds = [(self._seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds)]
-        return _Wanted(numbers, np.array(vectors), tuple(seeds))
+        return _Wanted(numbers, np.array(vectors), self._fresh_seeds())
 
     def _run_finalists(self, crew: Crew, log: SearchLog) -> None:
         finalists = self.journal.finalists()
@@ -195,21 +224,34 @@ class Search:
             ]
             self._run_trials(trials, crew, log)
 
-    def _exhibit_winner(self, crew: Crew) -> None:
-        """Saves what the clusters of the winner look like; it is trained once more, as no weights were kept.
-
-        As it was scored: with the same seed, and in the first attempt that comes to its end.
-        """
+    def _sample_winner(self, crew: Crew) -> None:
+        """Saves what the clusters of the winner look like, as it was scored."""
         won = winner(self.journal)
+        scored = won.results[0]
+        embeddings = self._kept.load(Run(won.candidate, scored.steps, scored.seed), won.lambdas)
+        samples = crew.call("sample_clusters", embeddings) if embeddings else None
+        if not samples:
+            samples = self._train_for_samples(won, crew)
+        if samples:
+            samples.save(self.directory / cluster_samples.FILE)
+        else:
+            print(
+                "It came to nothing this time, so that the report shows no clusters; to try again, repeat the command"
+            )
+
+    def _train_for_samples(self, won: Winner, crew: Crew) -> Optional[ClusterSamples]:
+        """Trains the winner again, whose embeddings are not there: those of earlier versions are not, or they are lost.
+
+        With the seed that it was scored with, and in the first attempt that comes to its end.
+        """
         print(f"Training the winner, candidate {won.candidate}, again for the report ...", flush=True)
         scored = won.results[0]
         trial = self._trial(won.candidate, won.lambdas, scored.steps, scored.seed)
         for attempt in range(scored.attempts):
-            shown = crew.call("exhibit", dataclasses.replace(trial, attempt=attempt))
-            if shown:
-                shown.save(self.directory / cluster_samples.FILE)
-                return
-        print("It came to nothing this time, so that the report shows no clusters; to try again, repeat the command")
+            outcome = crew.call("run", dataclasses.replace(trial, attempt=attempt, keep=True))
+            if outcome.embeddings:
+                return crew.call("sample_clusters", outcome.embeddings)
+        return None
 
     def _save(self) -> None:
         """Writes the loss that is the winner so far."""

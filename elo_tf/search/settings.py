@@ -2,19 +2,26 @@
 
 import math
 import pathlib
-from typing import Optional, Sequence, Tuple
+from typing import Mapping, Optional, Sequence, Tuple
 
 from elo_tf.config import EvolutionConfig, InputError
 from elo_tf.costs.budget import SearchSize
-from elo_tf.model.objective import load_loss
+from elo_tf.model.objective import load_loss, read_loss
 from elo_tf.search.evolution import base
 from elo_tf.search.journal.rungs import Rungs
 
 # [n][G], what the strategy `fixed` evaluates.
 Vectors = Optional[Tuple[Tuple[float, ...], ...]]
+# [G], what another strategy starts from.
+Vector = Optional[Tuple[float, ...]]
+
+# Lambda of a term that the loss to start from lacks: the middle, where all start without one.
+START = 0.5
 
 
-def make_strategy(evolution: EvolutionConfig, dimensions: int, seed: int, vectors: Vectors = None) -> base.Strategy:
+def make_strategy(
+    evolution: EvolutionConfig, dimensions: int, seed: int, vectors: Vectors = None, initial: Vector = None
+) -> base.Strategy:
     """The strategy, new.
 
     Args:
@@ -22,13 +29,14 @@ def make_strategy(evolution: EvolutionConfig, dimensions: int, seed: int, vector
       dimensions: G.
       seed: Of the search.
       vectors: Of `fixed_vectors`.
+      initial: Of `initial_vector`.
 
     Raises:
       InputError: there is no strategy of this name, or a setting is impossible for it.
     """
     try:
         settings = base.Settings(
-            evolution.population, evolution.initial_step, evolution.pool, evolution.tournament_size, vectors
+            evolution.population, evolution.initial_step, evolution.pool, evolution.tournament_size, vectors, initial
         )
         return base.create(evolution.strategy, dimensions=dimensions, seed=seed, settings=settings)
     except ValueError as error:
@@ -60,10 +68,35 @@ def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: 
         raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
     losses = [load_loss(pathlib.Path(path), names) for path in files]
     for path, loss in zip(files, losses):
-        units = "value" if loss.units is None else "gradient"
-        if units != loss_units:
-            raise InputError(f"{path} has lambdas for --loss_units={units}, and this search has {loss_units}")
+        _check_units(path, loss.units, loss_units)
     return tuple(tuple(loss.lambdas.tolist()) for loss in losses) or None
+
+
+def initial_vector(evolution: EvolutionConfig, names: Sequence[str], loss_units: str) -> Vector:
+    """The λ of `--initial_loss`, in the order of the names, `START` for terms that it lacks; None without such a file.
+
+    Raises:
+      InputError: the file is missing, has terms that are not among the names, or is in other units.
+    """
+    path = evolution.initial_loss
+    if not path:
+        return None
+    loss = read_loss(pathlib.Path(path))
+    others = [name for name in loss.lambdas if name not in names]
+    if others:
+        raise InputError(
+            f"--initial_loss={path} has terms that this search lacks: {', '.join(others)}; add them to --tasks and "
+            "--modalities, or take them out of a copy of the file"
+        )
+    _check_units(f"--initial_loss={path}", loss.units, loss_units)
+    return tuple(loss.lambdas.get(name, START) for name in names)
+
+
+def _check_units(path: str, units: Optional[Mapping[str, float]], loss_units: str) -> None:
+    """Raises `InputError` where the λ of a file weigh something else than those of the search."""
+    own = "value" if units is None else "gradient"
+    if own != loss_units:
+        raise InputError(f"{path} has lambdas for --loss_units={own}, and this search has {loss_units}")
 
 
 def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, steps: int) -> SearchSize:
@@ -78,7 +111,8 @@ def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, s
     Raises:
       InputError: the settings of strategy or rungs are impossible.
     """
-    strategy = make_strategy(evolution, len(names), 0, fixed_vectors(evolution, names, loss_units))
+    vectors, initial = (given(evolution, names, loss_units) for given in (fixed_vectors, initial_vector))
+    strategy = make_strategy(evolution, len(names), 0, vectors, initial)
     rungs = make_rungs(evolution, steps, strategy.population)
     limit = strategy.limit / strategy.population
     rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)

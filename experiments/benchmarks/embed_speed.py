@@ -14,7 +14,6 @@ Obtained on the 12 patterns, 120 s of video in all: 17 x real time, 7.0 s of whi
 10 s, 697 MiB for one of 1200 s.
 """
 
-import dataclasses
 import os
 import re
 import subprocess
@@ -27,23 +26,17 @@ from typing import Tuple
 import imageio_ffmpeg
 from absl import flags
 
-from elo_tf.embed.table import Table
-from elo_tf.networks.backbone import VARIANTS
-from elo_tf.networks.tower import Description, Tower, make_network
 from elo_tf.runtime import command_line
-from export import saved_model
 
 _VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")
-_BACKBONE = flags.DEFINE_enum("backbone", "tiny", list(VARIANTS), "tower to embed with")
+_BACKBONE = flags.DEFINE_enum("backbone", "tiny", ["tiny", "r18", "r50"], "tower to embed with")
 _STRIDE = flags.DEFINE_integer("stride", 8, "as of elo_tf.embed", lower_bound=1)
 _DECODERS = flags.DEFINE_integer("decoders", 0, "as of elo_tf.embed", lower_bound=0)
 _REPEATS = flags.DEFINE_integer("repeats", 3, "runs", lower_bound=1)
 _LONG_SECONDS = flags.DEFINE_integer("long_seconds", 1200, "length of the long video", lower_bound=20)
 _SMOKE = flags.DEFINE_bool("smoke", False, "one run on two short patterns, and 40 s as a long video")
 
-ABOUT = Description(
-    backbone="tiny", precision="float32", frames=8, size=56, fps=12.5, stored_size=64, loss={}, training={}, data={}
-)
+FPS = 12.5
 
 
 def make_pattern(path: Path, seconds: int, number: int = 0) -> None:
@@ -69,10 +62,12 @@ def run(model: Path, videos: Path, output: Path) -> Tuple[str, float, float, flo
 
 def measure_speed(model: Path, videos: Path, scratch: Path, repeats: int) -> None:
     """Embeds a folder several times."""
+    from elo_tf.embed.table import Table
+
     for number in range(repeats):
         text, elapsed, processor, peak = run(model, videos, scratch / f"{number}.npz")
         table = Table.load(scratch / f"{number}.npz")
-        seconds = sum(entry.frames for entry in table.entries) / ABOUT.fps
+        seconds = sum(entry.frames for entry in table.entries) / FPS
         windows = sum(len(entry.offsets) for entry in table.entries)
         started = re.search(r"in [\d.]+ s, \d+ x real time", text)[0]
         print(
@@ -91,13 +86,19 @@ def measure_memory(model: Path, scratch: Path, long_seconds: int) -> None:
 
 
 def main() -> None:
+    from elo_tf.networks.tower import Description, Tower, make_network
+    from export import saved_model
+
     if _SMOKE.value:
         count, length, repeats, long_seconds = 2, 4, 1, 40
     else:
         count, length, repeats, long_seconds = 12, 10, _REPEATS.value, _LONG_SECONDS.value
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        about = dataclasses.replace(ABOUT, backbone=_BACKBONE.value)
+        about = Description(
+            backbone=_BACKBONE.value, precision="float32", frames=8, size=56, fps=FPS, stored_size=64, loss={},
+            training={}, data={},
+        )  # fmt: skip
         found = Tower(make_network(_BACKBONE.value), about, 0, "untrained")
         saved_model.write(found, scratch / "elo_rgb", saved_model.ExportConfig(warmup_batch_sizes=()))
         videos = Path(_VIDEOS.value) if _VIDEOS.value else scratch / "videos"

@@ -23,12 +23,8 @@ import warnings
 from typing import Callable, Optional
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
-from elo_tf.ops.kmeans import kmeans
 from elo_tf.runtime import command_line
 
 _VIDEOS = flags.DEFINE_integer("videos", 5000, "N", lower_bound=2)
@@ -50,6 +46,8 @@ class _Row:
 
 
 def main() -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
     features = np.random.default_rng(0).normal(size=(_VIDEOS.value, _WIDTH.value)).astype(np.float32)
     rows = [
         _Row("elo_tf, k-means++ starts", _in_graph(features)),
@@ -83,6 +81,10 @@ def _random_starts(features: np.ndarray, restarts: int) -> np.ndarray:
 
 def _disagreement(features: np.ndarray) -> float:
     """|ours - theirs| / theirs, of the inertia after Lloyd from one start."""
+    from sklearn.cluster import KMeans
+
+    from elo_tf.ops.kmeans import kmeans
+
     start = _random_starts(features, 1)
     ours = float(kmeans(features, _CLUSTERS.value, 1, _ITERATIONS.value, centres=start).inertia[0])
     lloyd = KMeans(_CLUSTERS.value, init=start[0], n_init=1, max_iter=_ITERATIONS.value, tol=0.0, algorithm="lloyd")
@@ -91,6 +93,8 @@ def _disagreement(features: np.ndarray) -> float:
 
 
 def _straightforward(features: np.ndarray) -> Callable[[], float]:
+    import tensorflow as tf
+
     starts, videos = tf.constant(_random_starts(features, _RESTARTS.value)), tf.constant(features)
 
     @tf.function(autograph=False)
@@ -113,6 +117,10 @@ def _straightforward(features: np.ndarray) -> Callable[[], float]:
 
 
 def _in_graph(features: np.ndarray, centres: Optional[np.ndarray] = None) -> Callable[[], float]:
+    import tensorflow as tf
+
+    from elo_tf.ops.kmeans import kmeans
+
     @tf.function(autograph=False)
     def run(features, **start):
         return kmeans(features, _CLUSTERS.value, _RESTARTS.value, _ITERATIONS.value, **start).inertia
@@ -124,6 +132,8 @@ def _in_graph(features: np.ndarray, centres: Optional[np.ndarray] = None) -> Cal
 
 
 def _scikit_learn(features: np.ndarray, init: str) -> Callable[[], float]:
+    from sklearn.cluster import KMeans
+
     return lambda: (
         KMeans(_CLUSTERS.value, init=init, n_init=_RESTARTS.value, max_iter=_ITERATIONS.value, random_state=0)
         .fit(features)

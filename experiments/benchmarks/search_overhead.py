@@ -22,7 +22,6 @@ from elo_tf import config
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
-from elo_tf.search.trials.candidate import CandidateRunner, Settings
 from experiments.benchmarks.process_memory import mebibytes
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 10, "candidates to run, at least 3", lower_bound=3)
@@ -32,6 +31,8 @@ PARTS = ("reset", "data", "training", "scoring", "rest")
 
 
 def main() -> None:
+    from elo_tf.search.trials.candidate import CandidateRunner, Settings
+
     begun = time.perf_counter()
     runner = CandidateRunner(Settings(*(config.from_flags(kind) for kind in KINDS)))
     print(f"set-up {time.perf_counter() - begun:.1f} s, {len(runner.names)} lambdas")

@@ -45,20 +45,22 @@ import json
 import statistics
 import subprocess
 import sys
+import typing
 from typing import Dict, Mapping, Optional
 
-import tensorflow as tf
 from absl import flags
 
-from elo_tf import config, tasks
+from elo_tf import config
 from elo_tf.config import DataConfig, InputError, ModelConfig
-from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import sizes_at
-from elo_tf.model.elo_model import with_grey
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 from experiments.benchmarks.process_memory import mebibytes
-from experiments.benchmarks.step_graphs import WAYS, Bench, Timed, make_view
+
+if typing.TYPE_CHECKING:
+    from experiments.benchmarks.step_graphs import Bench, Timed
+
+# Those of step_graphs, which imports TensorFlow.
+WAYS = ("encode", "whole", "separate")
 
 _MODES = flags.DEFINE_list("modes", list(WAYS), f"ways to measure, of {', '.join(WAYS)}")
 _SEPARATE_GRAPHS = flags.DEFINE_enum("separate_graphs", "one", ["one", "per_task"], "graphs of the way 'separate'")
@@ -92,7 +94,14 @@ def main() -> None:
         _print_parts(parts, ways.get("whole"))
 
 
-def _bench() -> Bench:
+def _bench() -> "Bench":
+    import tensorflow as tf
+
+    from elo_tf import tasks
+    from elo_tf.data.clips import check_modalities
+    from elo_tf.data.reader import sizes_at
+    from experiments.benchmarks.step_graphs import Bench
+
     settings, data = config.from_flags(ModelConfig), config.from_flags(DataConfig)
     tf.keras.utils.set_random_seed(0)
     tf.keras.mixed_precision.set_global_policy(settings.precision)
@@ -105,8 +114,11 @@ def _graph_a_task() -> bool:
     return _SEPARATE_GRAPHS.value == "per_task"
 
 
-def _describe(bench: Bench) -> None:
+def _describe(bench: "Bench") -> None:
     """Prints the settings, and how much the towers see in a step."""
+    from elo_tf.model.elo_model import with_grey
+    from experiments.benchmarks.step_graphs import make_view
+
     settings, data = config.from_flags(ModelConfig), config.from_flags(DataConfig)
     model, batch = bench.model, data.batch_size
     print(
@@ -122,7 +134,7 @@ def _describe(bench: Bench) -> None:
     print(f"separate (--separate_graphs={_SEPARATE_GRAPHS.value}): {runs} on {repeated}\n")
 
 
-def _print_ways(ways: Mapping[str, Timed], memory: Mapping[str, Mapping[str, float]]) -> None:
+def _print_ways(ways: "Mapping[str, Timed]", memory: Mapping[str, Mapping[str, float]]) -> None:
     print("| step | seconds | nodes | tracing, s | peak, MiB | before, MiB |\n| --- | --- | --- | --- | --- | --- |")
     for name, timed in ways.items():
         median = statistics.median(timed.seconds)
@@ -135,7 +147,7 @@ def _print_ways(ways: Mapping[str, Timed], memory: Mapping[str, Mapping[str, flo
             print(f"{first} / {second}: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
-def _print_parts(parts: Mapping[str, Timed], whole: Optional[Timed]) -> None:
+def _print_parts(parts: "Mapping[str, Timed]", whole: "Optional[Timed]") -> None:
     rows = {name: timed.seconds for name, timed in parts.items()}
     print("\n| part of whole | seconds | share |\n| --- | --- | --- |")
     if whole:

@@ -26,20 +26,12 @@ import tempfile
 import time
 from typing import Dict
 
-import tensorflow as tf
 from absl import flags
-from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from elo_tf import config, tasks
+from elo_tf import config
 from elo_tf.config import DataConfig, InputError, ModelConfig, TrainConfig
 from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import Reader, clip_sizes
-from elo_tf.data.records import Manifest
-from elo_tf.model.elo_model import EloModel
-from elo_tf.model.optimizer import make_optimizer
-from elo_tf.networks.backbone import VARIANTS
 from elo_tf.runtime import command_line
-from elo_tf.runtime.private_api import make_slots
 
 _RECORDS = flags.DEFINE_string("records", "", "records to train on")
 _VARIANT = flags.DEFINE_string("variant", "", "variant of the towers in place of --backbone, such as tiny_0")
@@ -49,6 +41,16 @@ _SHOWN = 15  # kinds of operation
 
 
 def main() -> None:
+    import tensorflow as tf
+
+    from elo_tf import tasks
+    from elo_tf.data.reader import Reader, clip_sizes
+    from elo_tf.data.records import Manifest
+    from elo_tf.model.elo_model import EloModel
+    from elo_tf.model.optimizer import make_optimizer
+    from elo_tf.networks.backbone import VARIANTS
+    from elo_tf.runtime.private_api import make_slots
+
     if not _RECORDS.value:
         raise InputError("--records is missing; name a folder of records")
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -83,6 +85,9 @@ def main() -> None:
 
 def profile(step, count: int) -> Dict[str, float]:
     """Kind of operation -> milliseconds a step."""
+    import tensorflow as tf
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             for _ in range(count):

@@ -29,16 +29,18 @@ want, of float32 variables, at each call; a module that can be trained has no ot
 
 import statistics
 import time
+import typing
 from typing import Callable, Dict
 from unittest import mock
 
-import tensorflow as tf
 from absl import flags
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from elo_tf.networks import layers
-from elo_tf.networks.backbone import Backbone
 from elo_tf.runtime import command_line
+
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
+    from elo_tf.networks.backbone import Backbone
 
 _BACKBONE = flags.DEFINE_enum("backbone", "r18", ["tiny", "r18", "r50"], "network")
 _FRAMES = flags.DEFINE_integer("frames", 8, "T", lower_bound=1)
@@ -50,6 +52,10 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def main() -> None:
+    import tensorflow as tf
+
+    from elo_tf.networks.backbone import Backbone
+
     print("| arithmetic, B | ms a call | constant / whole | convolutions / whole |")
     print("| --- | --- | --- | --- |")
     for precision in PRECISIONS:
@@ -64,10 +70,15 @@ def main() -> None:
             print(f"| {precision}, {batch} | {' | '.join(cells)} |", flush=True)
 
 
-def _graphs(network: Backbone, clips: tf.Tensor) -> Dict[str, Callable[[], object]]:
+def _graphs(network: "Backbone", clips: "tf.Tensor") -> Dict[str, Callable[[], object]]:
     """Row -> a call of its graph."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from elo_tf.networks import layers
+
     whole = _traced(network, clips)
-    with mock.patch.object(layers.Norm, "call", _leave):
+    with mock.patch.object(layers.Norm, "call", tf.autograph.experimental.do_not_convert(_leave)):
         convolutions = _traced(network, clips)
     constant = convert_variables_to_constants_v2(whole)
     return {
@@ -77,19 +88,22 @@ def _graphs(network: Backbone, clips: tf.Tensor) -> Dict[str, Callable[[], objec
     }
 
 
-@tf.autograph.experimental.do_not_convert
 def _leave(self, video, training=False):
     """In place of `Norm.call`: what goes in comes out."""
     return video
 
 
-def _traced(network: Backbone, clips: tf.Tensor):
+def _traced(network: "Backbone", clips: "tf.Tensor"):
+    import tensorflow as tf
+
     embed = tf.function(lambda video: network(video, training=False)["embedding"])
     return embed.get_concrete_function(tf.TensorSpec(clips.shape))
 
 
 def _take_turns(graphs: Dict[str, Callable[[], object]]) -> Dict[str, list]:
     """Row -> seconds of each round; the first call, which initialises, is not counted."""
+    import tensorflow as tf
+
     seconds = {name: [] for name in graphs}
     for number in range(_ROUNDS.value + 1):
         for name, call in graphs.items():

@@ -37,14 +37,10 @@ from typing import Dict, List
 
 from absl import flags
 
-from elo_tf import config, tasks
+from elo_tf import config
 from elo_tf.config import DataConfig, InputError, ModelConfig
-from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import clip_sizes
-from elo_tf.data.records import Manifest
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
-from experiments.benchmarks.step_graphs import Bench
 
 _RECORDS = flags.DEFINE_string("records", "", "records to train on")
 _STEPS = flags.DEFINE_integer("steps", 60, "steps of each training", lower_bound=2)
@@ -111,6 +107,12 @@ def _free_ports(count: int) -> List[int]:
 
 
 def _measure_dropping() -> None:
+    from elo_tf import tasks
+    from elo_tf.data.clips import check_modalities
+    from elo_tf.data.reader import clip_sizes
+    from elo_tf.data.records import Manifest
+    from experiments.benchmarks.step_graphs import Bench
+
     data, model = config.from_flags(DataConfig), config.from_flags(ModelConfig)
     sizes = clip_sizes(Manifest.load(_RECORDS.value), data)
     all_terms = tasks.select(check_modalities(model.modalities), model.tasks)

@@ -18,21 +18,22 @@ loop. Overhead 2.3 %.
 
 import statistics
 import time
+import typing
 from typing import Dict, List
 
 import numpy as np
 from absl import flags
 
-from elo_tf import config, tasks
+from elo_tf import config
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
-from elo_tf.data.clips import check_modalities
 from elo_tf.runtime import command_line
 from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.search.journal.generation import Result
-from elo_tf.search.trials.candidate import Settings
-from elo_tf.search.trials.scheduler import Crew
-from elo_tf.search.trials.trial import Trial
-from elo_tf.search.trials.worker import CandidateWorker
+
+if typing.TYPE_CHECKING:
+    from elo_tf.search.trials.candidate import Settings
+    from elo_tf.search.trials.scheduler import Crew
+    from elo_tf.search.trials.trial import Trial
 
 _CANDIDATES = flags.DEFINE_integer("candidates", 8, "candidates a turn of the workers; even", lower_bound=2)
 _ANEW = flags.DEFINE_integer("anew", 2, "candidates a turn of the loop that builds anew", lower_bound=1)
@@ -42,6 +43,11 @@ KINDS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessCon
 
 
 def main() -> None:
+    from elo_tf import tasks
+    from elo_tf.data.clips import check_modalities
+    from elo_tf.search.trials.candidate import Settings
+    from elo_tf.search.trials.trial import Trial
+
     settings = Settings(*(config.from_flags(kind) for kind in KINDS))
     modalities = check_modalities(settings.model.modalities)
     terms = len(tasks.select(modalities, settings.model.tasks, settings.task))
@@ -67,14 +73,17 @@ def main() -> None:
     _print(seconds, statistics.median(overheads))
 
 
-def _crew(settings: Settings, count: int) -> Crew:
+def _crew(settings: "Settings", count: int) -> "Crew":
+    from elo_tf.search.trials.scheduler import Crew
+    from elo_tf.search.trials.worker import CandidateWorker
+
     return Crew(LocalEngine(count), CandidateWorker, (settings,), retries=0)
 
 
-def _timed(crew: Crew, trials: List[Trial]):
+def _timed(crew: "Crew", trials: "List[Trial]"):
     """Seconds a candidate, and the results."""
     begun = time.perf_counter()
-    results = [result for _, result, _ in crew.run(trials)]
+    results = [ended.result for ended in crew.run(trials)]
     return (time.perf_counter() - begun) / len(trials), results
 
 

@@ -14,13 +14,18 @@ from elo_tf.search.evolution.cma_es import CmaEs
 NAMES = tuple(base.strategies())
 # Their vectors do not depend on the seed.
 SEEDLESS = ("fixed",)
+STARTERS = tuple(name for name, kind in base.strategies().items() if kind.takes_initial)
+# A loss to start from, with weights at both bounds.
+INITIAL = (0.0, 1.0, 0.9, 0.8, 0.05, 0.9)
 DIMENSIONS = (1, 6)
 
 
-def create(name, dimensions=6, seed=1):
+def create(name, dimensions=6, seed=1, initial=None):
     """A strategy with a pool that some rounds fill, and a list that some rounds exhaust."""
     vectors = np.random.default_rng(0).random((40, dimensions)).tolist() if name == "fixed" else None
-    return base.create(name, dimensions, seed, base.Settings(pool=20, tournament_size=5, vectors=vectors))
+    return base.create(
+        name, dimensions, seed, base.Settings(pool=20, tournament_size=5, vectors=vectors, initial=initial)
+    )
 
 
 def rounds(strategy, count, function):
@@ -194,6 +199,53 @@ def test_what_it_favours_begins_in_the_middle_and_improves(name, dimensions):
             break
     others = np.random.default_rng(0).random((100, dimensions))
     assert np.square(strategy.mean() - 0.9).sum() < np.median(np.square(others - 0.9).sum(axis=1))
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_a_search_starts_from_the_loss_that_it_is_given(name):
+    strategy, without = create(name, initial=INITIAL), create(name)
+    np.testing.assert_allclose(strategy.mean(), INITIAL, atol=1e-9)
+    nearest, usual = (np.linalg.norm(each.ask() - INITIAL, axis=1).min() for each in (strategy, without))
+    assert nearest < 0.5 * usual
+
+
+@pytest.mark.parametrize("complete", [0, 1, 5])
+@pytest.mark.parametrize("name", STARTERS)
+def test_started_from_a_loss_it_is_rebuilt_bit_by_bit(name, complete):
+    original, rebuilt = (create(name, initial=INITIAL) for _ in range(2))
+    base.replay(rebuilt, rounds(original, complete, uneven))
+    np.testing.assert_array_equal(rebuilt.mean(), original.mean())
+    np.testing.assert_array_equal(asked(rounds(rebuilt, 4, uneven)), asked(rounds(original, 4, uneven)))
+    # Without the loss it would be another search.
+    with pytest.raises(ValueError, match="round 0 of the record is not what"):
+        base.replay(create(name), rounds(create(name, initial=INITIAL), 1, uneven))
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_a_search_of_one_weight_starts_from_it_too(name):
+    strategy = create(name, 1, initial=(0.9,))
+    np.testing.assert_allclose(strategy.mean(), 0.9)
+    assert asked(rounds(strategy, 3, uneven)).shape[1] == 1
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*STARTERS}))
+def test_a_search_that_cannot_start_from_a_loss_says_so_and_which_can(name):
+    with pytest.raises(ValueError, match=f"{name} cannot start from a loss; {', '.join(STARTERS)} can"):
+        create(name, initial=INITIAL)
+
+
+@pytest.mark.parametrize(
+    "initial, message",
+    [
+        ((0.5,) * 5, r"of shape \(5,\) .* 6 weights"),
+        ((0.5,) * 5 + (1.5,), "weight of 1.5"),
+        ((math.nan,) * 6, "of nan"),
+    ],
+)
+@pytest.mark.parametrize("name", STARTERS)
+def test_what_is_no_loss_of_the_search_cannot_be_started_from(name, initial, message):
+    with pytest.raises(ValueError, match=message):
+        create(name, initial=initial)
 
 
 @pytest.mark.parametrize("bad", [math.nan, -math.inf])

@@ -36,6 +36,7 @@ class Settings:
         Real et al., Regularized Evolution for Image Classifier Architecture Search (2019); the paper names none.
       tournament_size: Tournament: vectors that are drawn to find one parent, from 1 to `pool`.
       vectors: Fixed list: the vectors to evaluate, [n][G] in [0,1]; None for every other strategy.
+      initial: A vector to start from, [G] in [0,1], as another search found it; None to start without one.
 
     Raises:
       ValueError: a number is out of its range.
@@ -46,6 +47,7 @@ class Settings:
     pool: int = 100
     tournament_size: int = 25
     vectors: Optional[Tuple[Tuple[float, ...], ...]] = None
+    initial: Optional[Tuple[float, ...]] = None
 
     def __post_init__(self):
         for name, least in (("population", 0), ("pool", 1), ("tournament_size", 1)):
@@ -75,6 +77,7 @@ class Strategy(abc.ABC):
       settings: As given.
       population: Vectors in a round; a last round may have fewer.
       limit: Vectors that it can ask for in all; infinite unless they come to an end.
+      takes_initial: Whether it can start from a vector that it is given.
 
     Raises:
       ValueError: the settings are impossible for this strategy or for G.
@@ -82,6 +85,7 @@ class Strategy(abc.ABC):
 
     name: str
     limit: float = math.inf
+    takes_initial: bool = False
 
     def __init_subclass__(cls, known_as: str, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -98,7 +102,24 @@ class Strategy(abc.ABC):
         self.population = settings.population or 4 + math.floor(3 * math.log(dimensions))
         self._waiting: Optional[np.ndarray] = None
         self._told = 0
-        self._best, self._lowest = np.full(dimensions, 0.5), math.inf
+        self._initial = self._check_initial()
+        self._best, self._lowest = np.full(dimensions, 0.5) if self._initial is None else self._initial, math.inf
+
+    def _check_initial(self) -> Optional[np.ndarray]:
+        """The vector to start from, [G] float64, or None."""
+        if self.settings.initial is None:
+            return None
+        if not self.takes_initial:
+            able = ", ".join(name for name, kind in strategies().items() if kind.takes_initial)
+            raise ValueError(f"{self.name} cannot start from a loss; {able} can")
+        initial = np.array(self.settings.initial, np.float64)
+        if initial.shape != (self.dimensions,):
+            raise ValueError(f"a loss of shape {initial.shape} to start from does not fit {self.dimensions} weights")
+        # So written, a NaN is outside as well.
+        outside = ~((initial >= 0) & (initial <= 1))
+        if outside.any():
+            raise ValueError(f"a weight of {initial[outside][0]} to start from is given; each must be in [0,1]")
+        return initial
 
     def ask(self, n: Optional[int] = None) -> np.ndarray:
         """The vectors of the next round, [n,G] float64 in [0,1]; fewer than n where the last of `limit` come.
@@ -152,14 +173,20 @@ class Strategy(abc.ABC):
     def mean(self) -> np.ndarray:
         """The vector that the strategy presently favours, [G] float64 in [0,1].
 
-        Without a model it is the best that was told, the earliest where several are equal; 0.5 in every λ before any
-        was feasible.
+        Without a model it is the best that was told, the earliest where several are equal; before any was feasible the
+        vector to start from, or 0.5 in every λ.
         """
         return self._best.copy()
 
     @abc.abstractmethod
     def _propose(self, n: int) -> np.ndarray:
         """The next n vectors, [n,G] float64 in [0,1]; it is this strategy's turn, and there are as many left."""
+
+    def _with_initial(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors that were drawn, [n,G]; in the first round, the one to start from is in the place of the first."""
+        if self._initial is not None and not self._told:
+            vectors[0] = self._initial
+        return vectors
 
     def _learn(self, vectors: np.ndarray, fitness: np.ndarray) -> None:
         """Takes a round that was checked: [n,G], and [n] finite or inf. A strategy that does not adapt needs none."""

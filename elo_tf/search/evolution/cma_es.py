@@ -17,6 +17,10 @@ import numpy as np
 
 from elo_tf.search.evolution import base
 
+# Of the initial step, where there is a loss to start from: what another search found is nearer to the best than the
+# middle is, and steps of full length would leave its neighbourhood at once.
+NEAR = 1 / 3
+
 # λ closer than this are one loss to any training.
 _SMALLEST_STEP = 1e-6
 
@@ -39,12 +43,16 @@ _OFF = {
 class CmaEs(base.Strategy, known_as="cma_es"):
     """Covariance matrix adaptation; starts from 0.5 in every λ. See `base.Strategy` for the arguments.
 
+    A vector to start from is the first mean, and the first step a third of `initial_step` then.
+
     Bounds are kept by a smooth periodic transformation of an unbounded search space. Every round has `population`
     vectors, 15 at G = 42 by default.
 
     Raises:
       ValueError: a population of 1 or 2, from which `cma` cannot select.
     """
+
+    takes_initial = True
 
     def __init__(self, dimensions: int, seed: int, settings: base.Settings = base.DEFAULTS):
         super().__init__(dimensions, seed, settings)
@@ -60,7 +68,10 @@ class CmaEs(base.Strategy, known_as="cma_es"):
             "randn": np.random.RandomState(seed).randn,
         }
         # cma has no one-dimensional search: a single λ gets a second coordinate that nothing depends on.
-        self._cma = cma.CMAEvolutionStrategy([0.5] * max(dimensions, 2), settings.initial_step, options)
+        mean, step = [0.5] * max(dimensions, 2), settings.initial_step
+        if self._initial is not None:
+            mean[:dimensions], step = self._initial.tolist(), NEAR * step
+        self._cma = cma.CMAEvolutionStrategy(mean, step, options)
         self._generation: List[np.ndarray] = []
 
     def _propose(self, n: int) -> np.ndarray:

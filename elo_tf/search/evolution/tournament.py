@@ -26,9 +26,13 @@ class Tournament(base.Strategy, known_as="tournament"):
     An infeasible member is never a parent while the pool has a feasible one: tournaments are among the feasible, all of
     them where there are fewer than `tournament_size`.
 
+    A vector to start from enters the pool with the first round, and leaves it for its age as all do.
+
     Raises:
       ValueError: a tournament is larger than the pool.
     """
+
+    takes_initial = True
 
     def __init__(self, dimensions: int, seed: int, settings: base.Settings = base.DEFAULTS):
         super().__init__(dimensions, seed, settings)
@@ -43,7 +47,7 @@ class Tournament(base.Strategy, known_as="tournament"):
 
     def _propose(self, n: int) -> np.ndarray:
         if len(self._pool) < self.settings.pool:
-            return self._random.random((n, self.dimensions))
+            return self._with_initial(self._random.random((n, self.dimensions)))
         feasible = [member for member in self._pool if np.isfinite(member[1])]
         return np.array([self._child(feasible or list(self._pool)) for _ in range(n)])
 

@@ -5,6 +5,9 @@
     q(c_i)   = i^(−s) / H_{K,s}                   Zipf's law
     score    = KL(p ‖ q) = Σ p log(p / q)         Eq. 5, to be minimised
 
+That p is sorted is a reading of the paper, which does not say in what order clusters meet the ranks of q. k-means
+numbers them as its starts come: without an order, the score would be one of the numbering.
+
 Two variants. *Literal*: the features as they are and 2σ² = 1, so that a rescaling of the features moves the score.
 *Scale-free*: `normalise` the features and take 2σ² = mean squared distance within the clusters.
 
@@ -116,7 +119,7 @@ def zipf_prior(clusters: int, exponent: float) -> tf.Tensor:
 
 
 def divergence(distribution: tf.Tensor, exponent: float) -> tf.Tensor:
-    """KL(p ‖ q) of Eq. 5 in nats, with p sorted descending and 0 log 0 = 0.
+    """KL(p ‖ q) of Eq. 5 in nats, with p sorted descending (our reading) and 0 log 0 = 0.
 
     Args:
       distribution: [R,K] float32, p in any order.

@@ -10,8 +10,8 @@ from elo_tf.runtime.provenance import packages
 # Flags that may change when a search is continued: where things lie (the header has hashes of their contents), how
 # long it goes on, what is recorded of it.
 MAY_DIFFER = (
-    "records", "run_dir", "labelled", "lambda_files", "generations", "rescore", "rescore_seeds", "log_every",
-    "share_every", "gpus_per_candidate", "max_failures",
+    "records", "run_dir", "labelled", "lambda_files", "initial_loss", "generations", "rescore", "rescore_seeds",
+    "log_every", "share_every", "gpus_per_candidate", "max_failures",
 )  # fmt: skip
 
 
@@ -21,6 +21,7 @@ def make_header(
     names: Sequence[str],
     manifest: Manifest,
     vectors: Optional[Tuple[Tuple[float, ...], ...]],
+    initial: Optional[Tuple[float, ...]] = None,
 ) -> Dict[str, Any]:
     """The header of a journal.
 
@@ -30,6 +31,7 @@ def make_header(
       names: Of the lambdas, [G].
       manifest: Of the records.
       vectors: [n][G] that the strategy `fixed` evaluates; None for every other.
+      initial: [G] that the strategy starts from; None for a start without a loss.
 
     Raises:
       InputError: the labelled records that the settings name cannot be read.
@@ -39,7 +41,7 @@ def make_header(
         settings.update(dataclasses.asdict(values))
     settings.pop("seed")
     labelled = settings.get("labelled")
-    return {
+    header = {
         "seed": seed,
         "names": list(names),
         "schema": schema_hash(names),
@@ -49,3 +51,5 @@ def make_header(
         "packages": packages(),
         "lambda_files_hash": short_hash(vectors),
     }
+    # Only where there is one: journals of versions without it go on.
+    return header if initial is None else {**header, "initial_loss_hash": short_hash(initial)}

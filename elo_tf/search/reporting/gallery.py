@@ -9,7 +9,7 @@ from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting import diagnosis, page
 from elo_tf.search.reporting.findings import Winner
 from elo_tf.search.trials import cluster_samples
-from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 
 def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -> str:
@@ -21,7 +21,7 @@ def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -
       directory: The run directory.
     """
     title = "Clusters of the winner"
-    shown, missing = _load_exhibit(won, directory)
+    shown, missing = _load_samples(won, directory)
     if shown is None:
         return page.section(title, page.paragraph(f"Missing: {missing}"))
     exponent = journal.header.get("settings", {}).get("zipf_exponent", 1.0)
@@ -45,15 +45,15 @@ def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -
     )
 
 
-def _load_exhibit(won: Optional[Winner], directory: pathlib.Path) -> Tuple[Optional[Exhibit], str]:
-    """The exhibit of the winner, or why there is none."""
+def _load_samples(won: Optional[Winner], directory: pathlib.Path) -> Tuple[Optional[ClusterSamples], str]:
+    """The cluster samples of the winner, or why there is none."""
     if not won:
         return None, "no candidate is feasible so far."
     path = directory / cluster_samples.FILE
     if not path.exists():
         return None, f"{cluster_samples.FILE}, which the search writes at its end."
     try:
-        shown = Exhibit.load(path)
+        shown = ClusterSamples.load(path)
     except InputError as error:
         return None, f"{error}."
     if not shown.is_of(won.lambdas):
@@ -61,7 +61,7 @@ def _load_exhibit(won: Optional[Winner], directory: pathlib.Path) -> Tuple[Optio
     return shown, ""
 
 
-def _strips_of(shown: Exhibit, cluster: int) -> str:
+def _strips_of(shown: ClusterSamples, cluster: int) -> str:
     entries = [
         (strip, f"Frames of {name}", name) for strip, name in zip(shown.strips[cluster], shown.names[cluster]) if name
     ]

@@ -24,7 +24,7 @@ from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.runtime.private_api import make_slots
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.search.fitness.score import Fitness
-from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.embeddings import Embeddings
 from elo_tf.search.trials.scoring import TowerScorer
 from elo_tf.search.trials.trial import Outcome
 
@@ -171,14 +171,17 @@ class CandidateRunner:
         if reason is None:
             reason, losses = self._train(steps, seed, seconds, log)
             diverged = reason is not None
-        begun = time.perf_counter()
+        begun, embeddings = time.perf_counter(), None
         if reason is None:
-            fitness = self.scoring.score(self._embedding, seed)
+            features = self.embed()
+            fitness = self.scoring.score(self._embedding, features, seed)
             diverged = fitness.broken
+            if fitness.value is not None:
+                embeddings = Embeddings(np.asarray(lambdas, np.float32), features, self.scoring.names, seed)
         else:
             fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})
         seconds["scoring"] = time.perf_counter() - begun
-        return Outcome(fitness, diverged, losses, seconds)
+        return Outcome(fitness, diverged, losses, seconds, embeddings=embeddings)
 
     def _idle(self, lambdas: Sequence[float]) -> Optional[str]:
         """Why these lambdas leave the RGB tower as it is, or None."""
@@ -230,9 +233,3 @@ class CandidateRunner:
     def embed(self, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
         """Embeddings by the RGB tower as it is, [N,D] float32: of these clips, or of the scoring clips."""
         return self.scoring.embed(self._embedding, batches)
-
-    def exhibit(self, seed: Optional[int] = None) -> Exhibit:
-        """What the clusters of the RGB tower look like, as it is after `run` with this seed, or with the search's."""
-        lambdas = self.model.objective.lambdas.numpy()
-        seed = self.settings.run.seed if seed is None else seed
-        return self.scoring.exhibit(self._embedding, lambdas, seed)

@@ -26,7 +26,7 @@ _SPARE = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Exhibit:
+class ClusterSamples:
     """Clusters of one tower. C = min(6,K) clusters, n = 5 clips each, f = 4 frames of each clip.
 
     Attributes:
@@ -53,7 +53,7 @@ class Exhibit:
         write_bytes(path, content.getvalue())
 
     @classmethod
-    def load(cls, path: Union[str, pathlib.Path]) -> "Exhibit":
+    def load(cls, path: Union[str, pathlib.Path]) -> "ClusterSamples":
         """Reads what `save` wrote.
 
         Raises:
@@ -61,19 +61,19 @@ class Exhibit:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                exhibit = cls(**{field.name: file[field.name] for field in dataclasses.fields(cls)})
+                samples = cls(**{field.name: file[field.name] for field in dataclasses.fields(cls)})
         except FileNotFoundError:
             raise InputError(f"{path} does not exist; the search writes it at its end") from None
         except Exception as error:  # NumPy parses parts of the file as Python, and raises whatever comes of that.
             raise _damaged(path, f"{type(error).__name__}: {error}") from None
-        shown = exhibit.shares.shape
+        shown = samples.shares.shape
         if (
-            exhibit.strips.shape[:1] != shown
-            or exhibit.strips.ndim != 6
-            or exhibit.strips.shape[:2] != exhibit.names.shape
+            samples.strips.shape[:1] != shown
+            or samples.strips.ndim != 6
+            or samples.strips.shape[:2] != samples.names.shape
         ):
             raise _damaged(path, "its parts do not fit together")
-        return exhibit
+        return samples
 
     def is_of(self, lambdas: np.ndarray) -> bool:
         """Whether these [G] λ have trained the tower."""
@@ -81,9 +81,9 @@ class Exhibit:
 
 
 def shows(path: Union[str, pathlib.Path], lambdas: np.ndarray) -> bool:
-    """Whether a file holds, undamaged, the exhibit of these [G] λ."""
+    """Whether a file holds, undamaged, the samples of these [G] λ."""
     try:
-        return Exhibit.load(path).is_of(lambdas)
+        return ClusterSamples.load(path).is_of(lambdas)
     except InputError:
         return False
 
@@ -100,7 +100,7 @@ def make(
     clips: Iterable[Tuple[np.ndarray, Sequence[str]]],
     config: FitnessConfig,
     seed: int,
-) -> Exhibit:
+) -> ClusterSamples:
     """Clusters features as the scale-free score does, and picks what is to be seen of them.
 
     Args:
@@ -121,7 +121,7 @@ def make(
     unit = normalise(np.asarray(features, np.float32)).numpy()
     strips, names = _fetch(nearest(unit, assignment[0], biggest, _SPARE * CLIPS), clips)
     shown = np.arange(len(names))[:, None], np.array([distinct_first(row, CLIPS) for row in names])  # [C,1], [C,n]
-    return Exhibit(
+    return ClusterSamples(
         np.asarray(lambdas, np.float32),
         sizes.mean(axis=0),
         sizes.std(axis=0),

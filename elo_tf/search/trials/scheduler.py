@@ -16,8 +16,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequenc
 
 from elo_tf.config import InputError
 from elo_tf.runtime.workers.base import Engine, Handler, HandlerError, LostError, Worker
-from elo_tf.search.journal.generation import Result
-from elo_tf.search.trials.trial import Trial, failure, result_of
+from elo_tf.search.trials.trial import Ended, Trial, failure, result_of
 
 # Workers that may be lost one after the other before they are ready; then it is taken that no more can be had.
 _MAX_FALSE_STARTS = 3
@@ -107,8 +106,8 @@ class Crew:
             if failed > self._retries:
                 raise InputError(f"{failed} workers failed at {method!r}, more than --retries allow: {reason}")
 
-    def run(self, trials: Sequence[Trial]) -> Iterator[Tuple[Trial, Result, Tuple[str, ...]]]:
-        """Runs trials side by side; yields each with its result and warnings as it ends.
+    def run(self, trials: Sequence[Trial]) -> Iterator[Ended]:
+        """Runs trials side by side; yields each with its result as it ends.
 
         Raises:
           InputError: workers keep dying before any is ready, or the input is bad.
@@ -124,12 +123,12 @@ class Crew:
                 if not member.ready:
                     self._start(member)
                     continue
-                task, result, warnings = self._collect(member)
-                if result is None:
+                task, ended = self._collect(member)
+                if ended is None:
                     todo.appendleft(task)
                     continue
                 left -= 1
-                yield task.trial, result, warnings
+                yield ended
 
     def _leave_lost(self) -> None:
         """Members that are gone while they had nothing to do are members no longer, and cost no trial an attempt."""
@@ -179,20 +178,21 @@ class Crew:
         self._size, self._false_starts = len(self._members), 0
         print(f"{died} Going on with {self._size}", flush=True)
 
-    def _collect(self, member: _Member) -> Tuple[_Task, Optional[Result], Tuple[str, ...]]:
-        """What came of a member's task; no result where it is to be tried again."""
+    def _collect(self, member: _Member) -> Tuple[_Task, Optional[Ended]]:
+        """What came of a member's task; None where it is to be tried again."""
         task, member.task = member.task, None
         task.seconds += time.perf_counter() - member.begun
         outcome, reason = self._receive(member)
         if reason is None:
             if not outcome.diverged or task.diverged == self._retries:
-                return task, result_of(task.trial, outcome, task.seconds, task.attempts + 1), outcome.warnings
+                result = result_of(task.trial, outcome, task.seconds, task.attempts + 1)
+                return task, Ended(task.trial, result, outcome.warnings, outcome.embeddings)
             task.diverged += 1
-            return task, None, ()
+            return task, None
         task.lost += 1
         if task.lost > self._retries:
-            return task, failure(task.trial, reason, task.seconds, task.attempts), ()
-        return task, None, ()
+            return task, Ended(task.trial, failure(task.trial, reason, task.seconds, task.attempts))
+        return task, None
 
     def _receive(self, member: _Member) -> Tuple[Any, Optional[str]]:
         """The answer of a member, or why there is none: it is then a member no longer."""

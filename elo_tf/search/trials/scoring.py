@@ -5,6 +5,7 @@ held-out clips ─┬─ RGB ─────────────────
 labelled clips ─── RGB ────────────────────────> tower ─> features ─┘
 """
 
+import itertools
 from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
 from elo_tf.search.fitness.predictability import LEAST_VIDEOS, Predictability, Target, assign_folds
 from elo_tf.search.fitness.score import CLIPS_A_CLUSTER, Fitness, Labelled, Scorer
-from elo_tf.search.trials.cluster_samples import Exhibit, make
+from elo_tf.search.trials.cluster_samples import ClusterSamples, make
+from elo_tf.search.trials.embeddings import Embeddings
 
 # Clips [B,T,H,W,3] -> embeddings [B,D].
 Embed = Callable
@@ -34,6 +36,7 @@ class TowerScorer:
 
     Attributes:
       reader: Of the clips to score on.
+      names: [N] strings, ids of the videos that they are of, in their order.
       labelled: Reader of the labelled clips, or None.
 
     Raises:
@@ -54,6 +57,8 @@ class TowerScorer:
         self.labelled = _open_labelled(data, fitness)
         self._labelled_batches = self.labelled.scoring(fitness.labelled_clips) if self.labelled else None
         described, videos = self._describe()
+        ids = {identity(line["id"])[0]: line["id"] for line in self.reader.manifest.usable}
+        self.names = np.array([ids[index] for index in videos.tolist()])
         self.reference = self._cluster(described.get(fitness.agree_with), run.seed)
         targets = {
             modality: Target(descriptors, present, assign_folds(videos[present]))
@@ -70,16 +75,19 @@ class TowerScorer:
     def begin(self, embed: Embed, seed: int) -> Fitness:
         """The fitness of the untrained tower; from then on, gains are measured from it."""
         features = self.embed(embed)
-        fitness = self._score(embed, features, seed)
+        fitness = self.score(embed, features, seed)
         if self._foretold:
             self._foretold.untrained = self._foretold.measure(features)
         return fitness
 
-    def score(self, embed: Embed, seed: int) -> Fitness:
-        """The fitness of a tower; `seed` is that of the k-means starts."""
-        return self._score(embed, self.embed(embed), seed)
+    def score(self, embed: Embed, features: np.ndarray, seed: int) -> Fitness:
+        """The fitness of a tower.
 
-    def _score(self, embed: Embed, features: np.ndarray, seed: int) -> Fitness:
+        Args:
+          embed: The tower.
+          features: [N,D], what it makes of the scoring clips.
+          seed: Of the k-means starts.
+        """
         return self._scorer.score(features, seed, self.reference, self._embed_labelled(embed), self._foretold)
 
     def embed(self, embed: Embed, batches: Optional[Iterable[Clips]] = None) -> np.ndarray:
@@ -87,20 +95,15 @@ class TowerScorer:
         batches = self._batches if batches is None else batches
         return np.concatenate([embed(clips["now"]["rgb"]).numpy() for clips in batches])
 
-    def exhibit(self, embed: Embed, lambdas: np.ndarray, seed: int) -> Exhibit:
-        """What the clusters of a tower look like.
-
-        Args:
-          embed: The tower.
-          lambdas: [G], the loss that has trained it.
-          seed: Of the k-means starts.
-        """
-        ids = {identity(line["id"])[0]: line["id"] for line in self.reader.manifest.usable}
-        clips = (
-            (clips["now"]["rgb"].numpy(), [ids[index] for index in clips["video"].numpy().tolist()])
-            for clips in self._batches
-        )
-        return make(lambdas, self.embed(embed), clips, self._config, seed)
+    def sample_clusters(self, embeddings: Embeddings) -> Optional[ClusterSamples]:
+        """What the clusters of a tower look like, from its embeddings; None where they are of other clips."""
+        if not np.array_equal(embeddings.names, self.names):
+            return None
+        names = iter(self.names)
+        # One batch at a time is in memory.
+        frames = (clips["now"]["rgb"].numpy() for clips in self._batches)
+        clips = ((batch, list(itertools.islice(names, len(batch)))) for batch in frames)
+        return make(embeddings.lambdas, embeddings.features, clips, self._config, embeddings.seed)
 
     def _embed_labelled(self, embed: Embed) -> Optional[Labelled]:
         if self._labelled_batches is None:

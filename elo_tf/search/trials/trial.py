@@ -6,6 +6,7 @@ from typing import Mapping, Optional, Tuple
 
 from elo_tf.search.fitness.score import Fitness
 from elo_tf.search.journal.generation import Result
+from elo_tf.search.trials.embeddings import Embeddings
 
 # Between the seeds of two attempts; further apart than the seeds of any search.
 _NEXT_ATTEMPT = 1_000_003
@@ -23,6 +24,7 @@ class Trial:
       attempt: How often it diverged before; each attempt sees the clips in another order.
       units: What each term is divided by, by name; None where that is 1.
       log: Folder for the record of the training; None records nothing.
+      keep: Whether the embeddings of the scoring clips are answered too.
     """
 
     candidate: int
@@ -32,6 +34,7 @@ class Trial:
     attempt: int = 0
     units: Optional[Mapping[str, float]] = None
     log: Optional[str] = None
+    keep: bool = False
 
     @property
     def order_seed(self) -> int:
@@ -49,6 +52,7 @@ class Outcome:
       losses: Last unweighted value of each term; empty if it diverged.
       seconds: Wall time of each part: `reset`, `data` (waiting for clips), `training`, `scoring`.
       warnings: What a user should know of the training.
+      embeddings: Of the scoring clips; None where the fitness has no value, or they are not asked for.
     """
 
     fitness: Fitness
@@ -56,6 +60,17 @@ class Outcome:
     losses: Mapping[str, float]
     seconds: Mapping[str, float]
     warnings: Tuple[str, ...] = ()
+    embeddings: Optional[Embeddings] = dataclasses.field(default=None, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """A trial that came to its end: its result, what a user should know of it, and embeddings where they were asked."""
+
+    trial: Trial
+    result: Result
+    warnings: Tuple[str, ...] = ()
+    embeddings: Optional[Embeddings] = dataclasses.field(default=None, compare=False)
 
 
 def result_of(trial: Trial, outcome: Outcome, seconds: float, attempts: int) -> Result:

@@ -11,7 +11,8 @@ from elo_tf.data.reader import reading
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.runtime.workers.local import place
 from elo_tf.search.trials.candidate import CandidateRunner, Settings
-from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.cluster_samples import ClusterSamples
+from elo_tf.search.trials.embeddings import Embeddings
 from elo_tf.search.trials.trial import Outcome, Trial
 
 # End of the names of the event files of trainings; a trial has one, however often it is tried.
@@ -51,7 +52,9 @@ class CandidateWorker:
 
     def __call__(self, message: Tuple[str, Tuple]) -> Any:
         method, arguments = message
-        methods = {method.__name__: method for method in (self.about, self.measure_units, self.run, self.exhibit)}
+        methods = {
+            method.__name__: method for method in (self.about, self.measure_units, self.run, self.sample_clusters)
+        }
         with reading(self._records):
             return methods[method](*arguments)
 
@@ -72,6 +75,10 @@ class CandidateWorker:
 
     def run(self, trial: Trial) -> Outcome:
         """Runs a trial."""
+        outcome = self._run(trial)
+        return outcome if trial.keep else dataclasses.replace(outcome, embeddings=None)
+
+    def _run(self, trial: Trial) -> Outcome:
         train = self._runner.settings.train
         if trial.units is not None:
             self._runner.assign_units(trial.units)
@@ -86,11 +93,9 @@ class CandidateWorker:
         log.close()
         return dataclasses.replace(outcome, warnings=tuple(warnings))
 
-    def exhibit(self, trial: Trial) -> Optional[Exhibit]:
-        """Runs a trial, and shows what the clusters of its RGB tower look like; None where it has no value."""
-        if self.run(trial).fitness.value is None:
-            return None
-        return self._runner.exhibit(trial.order_seed)
+    def sample_clusters(self, embeddings: Embeddings) -> Optional[ClusterSamples]:
+        """What the clusters of an RGB tower look like, from its embeddings; None where they are of other clips."""
+        return self._runner.scoring.sample_clusters(embeddings)
 
 
 def _fix_arithmetic(threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Exhibits: sizes and strips against NumPy on plain arrays, and files that come back or are refused."""
+"""Cluster samples: sizes and strips against NumPy on plain arrays, and files that come back or are refused."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import pytest
 from elo_tf.config import FitnessConfig, InputError
 from elo_tf.search.fitness.score import Scorer
 from elo_tf.search.trials import cluster_samples
-from elo_tf.search.trials.cluster_samples import Exhibit
+from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 CLIPS, LENGTH, SIZE = 90, 7, 6
 CONFIG = FitnessConfig(clusters=8, restarts=3, kmeans_iterations=20)
@@ -123,8 +123,8 @@ def test_clips_must_belong_to_the_features():
 def test_files_come_back(made, tmp_path):
     path = tmp_path / "clusters.npz"
     made.save(path)
-    again = Exhibit.load(path)
-    for field in dataclasses.fields(Exhibit):
+    again = ClusterSamples.load(path)
+    for field in dataclasses.fields(ClusterSamples):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(made, field.name))
     assert list(tmp_path.iterdir()) == [path]
     assert cluster_samples.shows(path, LAMBDAS) and not cluster_samples.shows(path, LAMBDAS[::-1])
@@ -143,9 +143,9 @@ def test_a_damaged_file_is_one_clear_error(made, tmp_path):
     for wrong in [*damaged, pickled.read_bytes(), unequal.read_bytes()]:
         path.write_bytes(wrong)
         with pytest.raises(InputError, match=r"clusters.npz is damaged \(.*\); delete it") as error:
-            Exhibit.load(path)
+            ClusterSamples.load(path)
         assert "\n" not in str(error.value)
         assert not cluster_samples.shows(path, LAMBDAS)
     path.unlink()
     with pytest.raises(InputError, match="does not exist"):
-        Exhibit.load(path)
+        ClusterSamples.load(path)

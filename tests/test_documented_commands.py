@@ -18,7 +18,7 @@ COMMAND = re.compile(r"python -m ((?:elo_tf|export|experiments)(?:\.\w+)+)(.*)")
 
 def texts() -> Iterator[Tuple[str, str]]:
     """Name and text of all that may give a command to a reader."""
-    paths = [ROOT / "README.md", ROOT / "Makefile"]
+    paths = [ROOT / "README.md", ROOT / "Makefile", *sorted((ROOT / "docs").glob("*.md"))]
     for folder in FOLDERS:
         for ending in ("md", "py", "flags", "yaml", "config"):
             paths += sorted((ROOT / folder).rglob(f"*.{ending}"))
@@ -64,6 +64,7 @@ def test_commands_are_found(documented):
     readme = [words for words, place in documented["elo_tf.train"].items() if place == "README.md"]
     # The one that goes on in a second line.
     assert any("--save_every=1000" in words and "--loss=SEARCH/evolved_loss.json" in words for words in readme)
+    assert "docs/your_videos.md" in {place for commands in documented.values() for place in commands.values()}
     assert sum(map(len, documented.values())) > 50
 
 

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses, a file for each thing that is set; absl flags are made from their `fields`."""
+"""Settings as frozen dataclasses; an absl flag is made from each field (`fields`)."""
 
 from elo_tf.config.embedding import EmbedConfig
 from elo_tf.config.evaluation import EvaluationConfig, ProtocolConfig

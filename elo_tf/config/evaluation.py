@@ -17,7 +17,9 @@ class EvaluationConfig(Checked):
     output: str = setting("", "folder of the results; where it is not given, `evaluation` in the first run directory")
     protocol: Tuple[str, ...] = setting(("kmeans", "linear", "finetune"), "protocols of elo_tf/evaluate/protocols")
     baselines: Tuple[str, ...] = setting((), "compared with: scratch (random weights), supervised (labels), pixels")
-    seeds: Tuple[str, ...] = setting(("0",), "each makes everything again: random weights, order, starts, budgets")
+    seeds: Tuple[str, ...] = setting(
+        ("0",), "each repeats all with other random weights, orders, starts and label budgets"
+    )
     split_format: str = setting(
         "folders",
         "train and test videos: the two parts that prepare made, or official lists in --splits",

@@ -13,9 +13,9 @@ class FitnessConfig(Checked):
     fitness: str = setting(
         # Departure: the paper goes by Eq. 5 as printed, which orders losses little here (experiments/README.md).
         "predictability",
-        "what the search goes by: how much better than the untrained tower the features foretell flow or sound, "
-        "whichever gains more; agreement of clusters with the modality of --agree_with; Eq. 5 as printed; its form "
-        "free of scale; or accuracy on --labelled (ELo-weak). All that can be had are recorded",
+        "score of a candidate: predictability, the gain in R² over the untrained tower when features predict flow or "
+        "sound, whichever gains more; agreement of clusters with --agree_with; zipf, Eq. 5 as printed; "
+        "zipf_scale_free; or weak, accuracy on --labelled. All that can be computed are recorded",
         choices=("predictability", "agreement", "zipf", "zipf_scale_free", "weak"),
     )
     clusters: int = setting(50, "K of k-means; 50 for HMDB-sized work, 400 for Kinetics", low=2)
@@ -29,18 +29,18 @@ class FitnessConfig(Checked):
     kmeans_iterations: int = setting(25, "Lloyd iterations a run", low=1)
     scoring_clips: int = setting(1000, "N, held-out clips that are embedded and clustered", low=2)
     labelled: str = setting(
-        "", "records of labelled videos for the weak fitness, which uses their training part: for a benchmark with an "
-        "official test list, of its training videos alone",
+        "", "records of labelled videos for the weak fitness, which uses their training part only; leave out the "
+        "official test videos of a benchmark",
     )  # fmt: skip
     labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     health_gate: bool = setting(
-        True, "refuse candidates that are dead, or worse than the untrained tower by more than two standard errors"
+        True, "make candidates infeasible that are dead, or worse than untrained by more than two standard errors"
     )
     min_deviation: float = setting(1e-3, "health gate: least mean standard deviation of the features", low=0)
     agree_with: str = setting(
         "flow",
-        "modality whose plain descriptors RGB clusters must agree with: the one that tells what the videos are to be "
-        "told apart by; for things that sound, audio",
+        "modality whose plain descriptors RGB clusters are compared with; choose the one that shows what you want to "
+        "tell apart: flow for motions, audio for sounds",
         choices=("audio", "flow"),
     )
 
@@ -71,11 +71,16 @@ class EvolutionConfig(Checked):
     )
     lambda_files: Tuple[str, ...] = setting((), "fixed: list of loss files (evolved_loss.json) to evaluate, in order")
     rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
-    reduction: float = setting(3.0, "of so many candidates one goes on to a rung so many times as long", low=1.1)
+    reduction: float = setting(
+        3.0, "factor from rung to rung: the best 1 / reduction of the candidates train reduction times as long", low=1.1
+    )
     rescore: int = setting(5, "best candidates that are trained again, with fresh seeds, to name the winner", low=0)
     rescore_seeds: int = setting(3, "fresh seeds for each of them", low=1)
     gpus_per_candidate: float = setting(0.0, "GPUs that a worker of Ray takes; may be a fraction", low=0)
     retries: int = setting(1, "further attempts at a candidate that diverged, ran out of memory or was lost", low=0)
     max_failures: float = setting(
-        0.75, "part of the last generations (10 candidates or more) that may fail before the search ends", low=0, high=1
+        0.75,
+        "share of the trainings of the last 10 candidates or more that may fail before the search ends",
+        low=0,
+        high=1,
     )

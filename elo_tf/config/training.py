@@ -28,7 +28,7 @@ class DataConfig(Checked):
     mel_bins: int = setting(16, "M, mel bins", low=4, high=128)
     flip: bool = setting(True, "mirror half of the training clips")
     color_jitter: float = setting(0.0, "strength of the colour augmentation; 0 is none", low=0, high=1)
-    resident_gb: float = setting(4.0, "records that fit into this much memory, decoded, stay there, GiB", low=0)
+    resident_gb: float = setting(4.0, "records stay in memory, decoded, if they take at most this much, GiB", low=0)
     max_sources_ahead: int = setting(256, "videos in the shuffle buffer when records are streamed", low=1)
 
 
@@ -43,7 +43,7 @@ class ModelConfig(Checked):
     )
     precision: str = setting(
         "float32",
-        "arithmetic of the towers; mixed_float16, with a scaled loss, in elo_tf.train only",
+        "arithmetic of the towers; mixed_float16 scales the loss and is for elo_tf.train only",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
 
@@ -58,18 +58,18 @@ class TaskConfig(Checked):
         choices=("root_mean_square", "l2", "squared"),
     )
     decode_size: str = setting(
-        "half", "height and width of decoded frames, against those of the clip", choices=("half", "full")
+        "half", "height and width of decoded frames: half of the clip's, or full", choices=("half", "full")
     )
     shuffle_frames: int = setting(0, "frames that a shuffled clip has out of place; 0 means all ([26] moved 3)", low=0)
     align_head: str = setting(
         "product",
-        "what the one layer of align sees: both features and their product, or both alone (cannot beat chance)",
+        "input of align's one layer: product, both features and their product; literal, both (stays at chance)",
         choices=("product", "literal"),
     )
     embed_head: str = setting(
         "normalized",
-        "where Eq. 8 is taken: on normalised projections with all other videos as negatives, or on the "
-        "representations with one negative (collapses)",
+        "input of Eq. 8: normalized, projections with all other videos as negatives; literal, the representations "
+        "with one negative (collapses)",
         choices=("normalized", "literal"),
     )
     embed_margin: float = setting(1.4, "alpha of Eq. 8", low=0)
@@ -80,20 +80,22 @@ class TaskConfig(Checked):
     )
     colorize_head: str = setting(
         "decoder",
-        "colours are decoded, or copied from the first frames by attention [42]",
+        "decoder predicts colours; pointer copies them from the first frames by attention [42]",
         choices=("decoder", "pointer"),
     )
     gather: bool = setting(
-        True, "embed: the videos of all replicas are negatives, not those of its own alone (clusters are always of all)"
+        True, "embed: take negatives from all replicas, not only from the replica's own clips (clustering always does)"
     )
-    distillation: bool = setting(True, "have distillation terms at all (Table 2 compares with none)")
-    distill_both_ways: bool = setting(False, "let the teachers of distillation follow the RGB tower too")
+    distillation: bool = setting(True, "include the distillation terms (Table 2 has a row without them)")
+    distill_both_ways: bool = setting(False, "distillation: also pull the teachers towards the RGB tower")
     pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)
-    memory_videos: int = setting(4096, "videos that those two remember; best a few times as many as there are", low=64)
+    memory_videos: int = setting(
+        4096, "videos that deep_cluster and local_aggregation remember; best a few times those trained on", low=64
+    )
     recluster_every: int = setting(100, "steps between two clusterings of the remembered videos", low=1)
     loss_units: str = setting(
         "value",
-        "what lambda weighs: the term's value, or the term divided by its first gradient norm in the tower it teaches",
+        "what lambda weighs: value, the term; gradient, the term over its first gradient norm in the tower it teaches",
         choices=("value", "gradient"),
     )
 
@@ -114,7 +116,7 @@ class TrainConfig(Checked):
     log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
     share_every: int = setting(
         0,
-        "steps between measurements of each term's share of the RGB gradient, which take a step a term; 0 is never",
+        "steps between measurements of each term's share of the RGB gradient; each costs a step a term; 0 is never",
         low=0,
     )
 
@@ -137,7 +139,7 @@ class FinalTrainConfig(TrainConfig):
         "equal gives each of --tasks a weight of 1",
     )
     epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
-    drop_below: float = setting(0.01, "terms whose lambda is less are left out of the graph", low=0, high=1)
+    drop_below: float = setting(0.01, "terms with a smaller lambda are left out of the graph", low=0, high=1)
     distribute: str = setting(
         "one",
         "devices: one; mirrored, all of this machine; multi_worker, as TF_CONFIG says; tpu",

@@ -1,4 +1,4 @@
-"""One training step as a graph that is never run: is it whole, and what would it take?
+"""Traces one training step without running it, checks that it is complete, and counts what it needs.
 
     settings -> model -> compute_losses on placeholders | tape.gradient      batch, T, H, W are the real ones
                           operations before the bar       operations behind it

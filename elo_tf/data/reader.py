@@ -44,7 +44,7 @@ def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
 
 
 def crop_size(stored: int, config: DataConfig) -> int:
-    """H = W of clips cut from frames of so many pixels: that of --crop_size, or 7/8 of them, in fours."""
+    """Side of the clips, pixels: --crop_size, or by default 7/8 of the stored size, rounded to a multiple of 4."""
     return config.crop_size or 4 * round(stored * 7 / 8 / 4)
 
 

@@ -1,4 +1,4 @@
-"""An ffmpeg process under limits of time, memory and output, and the essence of what it complains about."""
+"""Runs ffmpeg under limits of time, memory and output, and condenses its error messages."""
 
 import math
 import os

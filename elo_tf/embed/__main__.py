@@ -12,8 +12,8 @@ OUTPUT.report.jsonl.
 
 Frames take the same memory however long a video is. Embeddings of windows are kept, 4 D bytes each (8 KB for D = 2048),
 those of a video until it is finished and all of them when the output is written; a video with nearly 2 GiB of them is
-refused. --nostore_windows keeps means only. The command may be ended at any time and given again: it embeds what is
-missing, also when videos were added, and the result is that of an uninterrupted run.
+refused. --nostore_windows keeps means only. If the command is interrupted, or videos were added, rerun it: it embeds
+the videos that are missing, and the result is that of an uninterrupted run.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Finished videos of a run that is under way, appended beside its output as they come.
+"""Keeps the finished videos of an unfinished run beside its output, so that the run can resume.
 
     OUTPUT.partial    the records of an OUTPUT.tfrecord, in the order in which the videos were finished
 

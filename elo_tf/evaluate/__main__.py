@@ -6,9 +6,9 @@
 
 Records come from prepare --labels=folders: its training part teaches, its held-out part tests. With official lists
 (hmdb51, ucf101, kinetics) these say which videos do what; make the records with --holdout_fraction=0 then. OUTPUT
-(RUN_DIR/evaluation) receives results.json, table.md and a confusion matrix for each protocol. The command may be killed
-and given again: it makes the measurements that are missing, or shows the results that are there; those of another
-evaluation are never replaced.
+(RUN_DIR/evaluation) receives results.json, table.md and a confusion matrix for each protocol. If the command is
+interrupted, rerun it: it makes the measurements that are missing, or shows the results if there are any. It never
+replaces the results of another evaluation.
 """
 
 import dataclasses

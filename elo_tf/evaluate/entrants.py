@@ -1,4 +1,4 @@
-"""Whose representation is measured: the tower of a checkpoint, and what it is compared with (Table 1).
+"""The representations that are evaluated: towers of checkpoints, and baselines (Table 1).
 
 checkpoint   the RGB tower as it was trained, one row for each that is given
 scratch      the same tower at random weights, other ones for each seed

@@ -1,4 +1,4 @@
-"""What an evaluation has measured so far: a file beside the results to come, by which one that was killed goes on.
+"""Keeps the measurements of an unfinished evaluation in a file, so that it can resume.
 
     {"inputs": ...}                      all that the results depend on
     {"entrant": ..., "scores": ...}      a measurement, as it ends; a line without its end is cut off

@@ -1,4 +1,4 @@
-"""How right predictions are: accuracy, accuracy of each class, confusion."""
+"""Scores of predictions: accuracy, accuracy of each class, confusion matrix."""
 
 import dataclasses
 from typing import List, Optional

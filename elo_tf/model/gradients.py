@@ -1,4 +1,4 @@
-"""How strongly each term of the loss pulls at the towers: norms of its gradient, alone and in proportion.
+"""Gradient norms of each term in the towers, and each term's share of the whole gradient.
 
 Values of terms that look balanced can have gradients that differ a hundredfold. The norms at the start are the units
 of `--loss_units=gradient`; the shares during training tell which terms teach the RGB tower, and which are along for

@@ -10,7 +10,7 @@ from elo_tf.data.clips import MODALITIES, NOISE, SEGMENTS, Clips, ClipSizes
 from elo_tf.model.elo_model import EloModel
 from elo_tf.tasks import views
 
-# Clips of the batch that is counted: the least of which every second one is a clip.
+# Clips in the batch that costs are counted on: two, since some views hold every second clip only.
 BATCH = 2
 
 

@@ -57,7 +57,7 @@ class Description:
         write_text(pathlib.Path(run_dir) / FILE, json.dumps(dataclasses.asdict(self), indent=2) + "\n")
 
     def stored_for(self, size: int) -> int:
-        """Side of frames of which a centre of `size` pixels is the part of the picture that training has shown."""
+        """Side to scale frames to, so that their centre crop of `size` pixels shows as much as a crop of training."""
         return max(size, round(size * self.stored_size / self.size))
 
     @classmethod

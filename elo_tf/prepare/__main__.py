@@ -5,8 +5,8 @@
     python -m elo_tf.prepare --validate --records=DIR    reads records back and checks them
 
 All files below --videos that are not hidden are taken, in any format that ffmpeg decodes. One that cannot be used
-costs one line in RECORDS/manifest.json, which says why. The command may be ended at any time and given again: it
-converts what is missing, also when videos were added. A quarter of the videos (--holdout_fraction), chosen by a hash of
+costs one line in RECORDS/manifest.json, which says why. If the command is interrupted, or videos were added, rerun it:
+it converts the videos that are missing. A quarter of the videos (--holdout_fraction), chosen by a hash of
 their path, goes into shards of its own and is never trained on. A rendered world lies in VIDEOS/unlabelled and
 VIDEOS/labelled, its records in RECORDS/unlabelled and RECORDS/labelled, half of the labelled ones held out as a test
 set.

@@ -1,4 +1,4 @@
-"""What a folder of records has on disk, kept so that a conversion can be ended anywhere and taken up again.
+"""The files of a records folder, written so that an interrupted conversion can resume.
 
 train-00000.tfrecord   a finished shard, put in place by a rename
 train-00000.json       its videos, one line each; written after the shard, so that a shard without it is a leftover

@@ -1,4 +1,4 @@
-"""What results depend on, and whether a run that goes on still depends on the same."""
+"""Records what results depend on, and checks that a resumed run depends on the same."""
 
 import platform
 from importlib import metadata

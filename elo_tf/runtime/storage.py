@@ -1,4 +1,4 @@
-"""Files on the disk: those that others read appear whole, those that grow belong to one program at a time."""
+"""Files on disk: written whole and renamed, or appended to by the one program that holds their lock."""
 
 import contextlib
 import fcntl

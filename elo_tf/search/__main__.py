@@ -6,10 +6,10 @@
     python -m elo_tf.search --flagfile=experiments/flagfiles/paper_search.flags --dry_run
 
 RUN_DIR receives flags.txt (usable as --flagfile), journal.jsonl, evolved_loss.json, figures/, clusters.npz,
-best_embeddings/, tensorboard/ and report.html. A search that was interrupted, by whatever, continues when the command
-is given again: no finished candidate runs twice. The second command starts from a loss that was found before; the third
-draws figures and report anew, also while the search runs; the fourth builds and checks everything without running it,
-and prints what the search would take on rented machines.
+best_embeddings/, tensorboard/ and report.html. If a search is interrupted, rerun the command: it continues, and no
+finished candidate runs twice. The second command starts from a loss that was found before. The third draws figures and
+report anew, also while the search runs. The fourth builds and checks everything without running it, and prints what the
+search would take on rented machines.
 """
 
 import dataclasses

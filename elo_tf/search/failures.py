@@ -1,9 +1,9 @@
-"""When so many candidates of a search fail that it had better end: what is wrong is then not their losses.
+"""Ends a search when too many trainings fail: the cause then lies outside of the losses that are searched.
 
-Failures are counted in the last generations that together have ten candidates, those of each length of training by
-themselves (with `--rungs` few are trained in full), and held against three at least, so that rounds of a single child
-are not judged by one. A generation with which the command has ended is noted in the journal: neither it nor those
-before it are counted when the search goes on, so that what is asked anew is judged anew.
+Failures are counted over the last generations that together have ten candidates. Each length of training is judged by
+itself, since with `--rungs` few candidates are trained in full. Fewer than three trainings count as three, so that one
+failure does not condemn a round of a single child. When a search ends for this reason, the journal notes the last
+generation. After a restart, neither that generation nor an earlier one is counted again.
 """
 
 from typing import List, NamedTuple, Optional, Sequence

@@ -1,4 +1,4 @@
-"""What is remembered of the videos from step to step, and the clusters that they form.
+"""Remembers a feature vector of each video from step to step, and clusters them.
 
     videos [B], vectors [B,W] -> slots [N,W]  -- every few steps --> H clusterings of K: labels [H,N], centres [H,K,W]
 

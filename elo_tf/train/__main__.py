@@ -5,9 +5,9 @@
     python -m elo_tf.train --flagfile=experiments/flagfiles/paper_final.flags --dry_run    what it takes; trains nothing
 
 The loss file says which terms there are and how they are formed; flags that are given override it. RUN_DIR receives
-flags.txt (usable as --flagfile), loss.json, tower.json, checkpoints/, tensorboard/ and results.json. A training that
-was interrupted, by whatever, continues from its last checkpoint when the command is given again, and ends with the
-weights of one that was not (to the bit with --threads=1; several threads add up in any order). SIGTERM saves first.
+flags.txt (usable as --flagfile), loss.json, tower.json, checkpoints/, tensorboard/ and results.json. If a training is
+interrupted, rerun the command: it continues from the last checkpoint and ends with the weights of an uninterrupted run
+(bit for bit with --threads=1; several threads add up in any order). SIGTERM saves first.
 `evaluate` and the export take RUN_DIR as their --checkpoint.
 
 Exit status: 0 when all steps are done, 1 when a term stopped being finite, 2 for bad input, 143 after SIGTERM.

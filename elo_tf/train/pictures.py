@@ -1,4 +1,4 @@
-"""What the decoders make of a clip, beside what they ought to: pictures for TensorBoard.
+"""Pictures for TensorBoard: decoded frames beside their targets.
 
 top       the frames that were to be decoded
 bottom    those that were

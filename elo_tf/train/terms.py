@@ -1,4 +1,4 @@
-"""Which terms a training has, and with what weights: those of a loss file, less those that weigh next to nothing."""
+"""The terms and weights of a training: those of a loss file, without those of negligible weight."""
 
 import dataclasses
 import pathlib

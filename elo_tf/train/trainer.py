@@ -174,7 +174,7 @@ class Trainer:
         return Progress(self.done, losses, seconds, float(waited) / seconds, clips)
 
     def _of_gradient(self, step: int) -> str:
-        """Whose gradient was not finite at a step, of which the weights are still about those of now."""
+        """Names the terms whose gradient was not finite at a step. The weights have hardly changed since."""
         if self.strategy.num_replicas_in_sync > 1:
             return "a gradient (whose, a training on one device would tell)"
         clips = next(iter(self.reader.training(self.settings.run.seed, first=step)))

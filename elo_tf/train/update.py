@@ -42,7 +42,7 @@ class Update:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         norm, finite = tf.linalg.global_norm(gradients), tf.constant(True)
         if not isinstance(self._model.optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
-            # A term may have a value and no gradient. The weights must outlast it: whose it was is looked for in them.
+            # A finite term can have an infinite gradient. Weights then must not change: the trainer finds it by them.
             finite = tf.math.is_finite(norm)
             gradients = [tf.where(finite, gradient, 0.0) for gradient in gradients]
         if self._clip_norm:

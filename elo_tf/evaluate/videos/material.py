@@ -1,4 +1,4 @@
-"""The clips that a tower is evaluated on: cut from the records as those that it was trained on."""
+"""Cuts the clips of an evaluation as those of the training were cut."""
 
 import dataclasses
 from typing import Callable, Iterator, Optional, Sequence

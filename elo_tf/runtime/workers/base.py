@@ -1,4 +1,4 @@
-"""Objects in processes of their own, which answer what they are sent: on this machine or others.
+"""Workers: objects in processes of their own, on this or other machines, that answer messages.
 
     engine.start(build, arguments) ──> process: handler = build(*arguments)
     worker.receive()               <──  None: it is ready

@@ -1,4 +1,4 @@
-"""No search: losses that are given are evaluated, so that they can be compared under one fitness."""
+"""Scores a given list of losses instead of searching."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Whether a tower is alive enough for its score to mean anything.
+"""The health gate: candidates with dead features, or worse than untrained, are infeasible.
 
 The Zipf score alone does not place a dead tower last: constant features make uniform clusters, which score better than
 many an honest candidate. A candidate that fails the gate is *infeasible*; it gets a reason instead of a number.

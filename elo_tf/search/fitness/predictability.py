@@ -1,4 +1,4 @@
-"""How well features foretell what other modalities show, clip by clip: cross-validated ridge regression, in the graph.
+"""How well features predict other modalities: cross-validated ridge regression, in the graph.
 
     features [N,D] ──── standardise ─> ridge regression ─> descriptors of flow, of sound [N,d]
                                        R² on videos left out                                  one number a modality

@@ -1,4 +1,4 @@
-"""What a search asks for and what comes of it: results of single trainings, generations of candidates, finalists."""
+"""Records of a search: results of single trainings, generations of candidates, finalists."""
 
 import dataclasses
 import math
@@ -96,11 +96,10 @@ class Generation:
         return not self.due()
 
     def fitness(self) -> Optional[np.ndarray]:
-        """[n] float64 for the strategy, inf where a candidate is infeasible; None while the generation is not complete.
+        """Fitness for the strategy, [n] float64: inf for infeasible candidates; None until the generation is complete.
 
-        Values of shorter trainings are moved up, by so much for each rung that they lack that they are behind all of
-        longer ones, in every generation: the strategy compares, and those that went on were better when they were
-        compared.
+        A candidate that missed a rung must rank behind those that reached it, since they beat it when they were
+        compared. So `BEHIND` is added to its value for each rung that it missed. This holds across generations too.
         """
         if not self.complete:
             return None

@@ -1,4 +1,4 @@
-"""What the fitness of a search is a number of, in words; the lower it is, the better."""
+"""The fitness of a search in words, for reports; lower is better."""
 
 from typing import Any, Mapping, NamedTuple
 

@@ -1,4 +1,4 @@
-"""A trial: one training of a candidate and its scoring, as it is ordered and as it is answered."""
+"""A trial, one training of a candidate and its scoring: the request and the outcome."""
 
 import dataclasses
 import math

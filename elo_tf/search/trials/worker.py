@@ -1,4 +1,4 @@
-"""What runs in a worker of a search: one `CandidateRunner`, built once, and what it is asked for."""
+"""The handler of a worker in a search: builds one `CandidateRunner` and runs trials on it."""
 
 import dataclasses
 import gc
@@ -87,7 +87,7 @@ class CandidateWorker:
         warnings: List[str] = []
         folder = pathlib.Path(trial.log)
         for part in folder.glob(f"*{_RECORD}"):
-            part.unlink()  # Of an attempt that diverged, or was lost with its worker or with the whole search.
+            part.unlink()  # Left by an attempt that diverged, lost its worker or was interrupted.
         log = TrainingLog(folder, dict(zip(self._runner.names, trial.lambdas)), warnings.append, _RECORD)
         outcome = self._runner.run(trial.lambdas, trial.steps, trial.order_seed, log)
         log.close()
@@ -99,7 +99,7 @@ class CandidateWorker:
 
 
 def _fix_arithmetic(threads: int) -> None:
-    """Fixes how many threads share a sum, and allows no operation whose result depends on the moment."""
+    """Makes results repeatable: a fixed number of threads, and deterministic operations only."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()

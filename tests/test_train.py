@@ -17,7 +17,7 @@ from elo_tf.config import InputError
 from elo_tf.model.objective import save_loss
 from elo_tf.networks.tower import Tower
 from elo_tf.runtime.storage import claim_folder
-from elo_tf.train.__main__ import MAY_DIFFER, begin, check_run
+from elo_tf.train.run_file import MAY_DIFFER, begin, check_run
 from tests import trainings, videos
 from tests.test_training_log import scalars
 

@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from elo_tf.search.__main__ import LEAST_FREE_BYTES
+from elo_tf.search.api import LEAST_FREE_BYTES
 from tests import videos
 from tests.warm_search import Nursery
 

@@ -107,6 +107,7 @@ def _serve() -> None:
 
     from elo_tf.runtime import command_line
     from elo_tf.search import __main__ as search
+    from elo_tf.search import api  # noqa: F401, imported here so that no search has to.
 
     # The first worker of a search begins before the search uses TensorFlow; afterwards a fork would share its threads.
     context, methods = multiprocessing.get_context, itertools.chain(["fork"], itertools.repeat("spawn"))
@@ -123,7 +124,7 @@ def _serve() -> None:
             # TensorFlow writes the functions that it traces to files of its own.
             os.register_at_fork(after_in_child=_lift_limit)
             sys.argv[1:] = arguments
-            command_line.run(search.main, search.__doc__, (*search.CONFIGS, search.WorkersConfig, search.BudgetConfig))
+            command_line.run(search.main, search.__doc__, search.CONFIGS)
             sys.exit(0)
         print(pid, flush=True)
         status = os.waitpid(pid, 0)[1]

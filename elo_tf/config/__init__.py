@@ -1,9 +1,20 @@
 """Settings as frozen dataclasses; an absl flag is made from each field (`fields`)."""
 
-from elo_tf.config.embedding import EmbedConfig
+from elo_tf.config.embedding import EmbedConfig, LookupConfig
 from elo_tf.config.evaluation import EvaluationConfig, ProtocolConfig
-from elo_tf.config.fields import Checked, InputError, define_flags, from_flags, setting, to_lines
-from elo_tf.config.records import IngestConfig, WorldConfig
+from elo_tf.config.fields import (
+    Checked,
+    InputError,
+    define_flags,
+    from_arguments,
+    from_flags,
+    given,
+    part,
+    require,
+    setting,
+    to_lines,
+)
+from elo_tf.config.records import FoldersConfig, IngestConfig, WorldConfig
 from elo_tf.config.resources import BudgetConfig, WorkersConfig
 from elo_tf.config.search import EvolutionConfig, FitnessConfig
 from elo_tf.config.training import (
@@ -15,28 +26,46 @@ from elo_tf.config.training import (
     TaskConfig,
     TrainConfig,
 )
+from elo_tf.config.verbs import (
+    EmbedSettings,
+    EvaluateSettings,
+    PrepareSettings,
+    SearchSettings,
+    TrainSettings,
+)
 
 __all__ = [
     "BudgetConfig",
     "Checked",
     "DataConfig",
     "EmbedConfig",
+    "EmbedSettings",
+    "EvaluateSettings",
     "EvaluationConfig",
     "EvolutionConfig",
     "FinalRunConfig",
     "FinalTrainConfig",
     "FitnessConfig",
+    "FoldersConfig",
     "IngestConfig",
     "InputError",
+    "LookupConfig",
     "ModelConfig",
+    "PrepareSettings",
     "ProtocolConfig",
     "RunConfig",
+    "SearchSettings",
     "TaskConfig",
     "TrainConfig",
+    "TrainSettings",
     "WorkersConfig",
     "WorldConfig",
     "define_flags",
+    "from_arguments",
     "from_flags",
+    "given",
+    "part",
+    "require",
     "setting",
     "to_lines",
 ]

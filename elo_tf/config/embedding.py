@@ -20,3 +20,17 @@ class EmbedConfig(Checked):
     decode_seconds: float = setting(120.0, "a decoder that gives no frame for so long is ended, seconds", low=1)
     decode_memory_mb: int = setting(2048, "a decoder that takes more memory is ended, MiB", low=256)
     max_bad_fraction: float = setting(0.5, "stop if more than this part of the videos is unusable", low=0, high=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class LookupConfig(Checked):
+    """Where embeddings go, and what is looked up among them (`elo_tf.embed.neighbours`)."""
+
+    model: str = setting("", "directory of an exported module, or of its versions")
+    videos: str = setting("", "folder of videos, or a video")
+    output: str = setting("", "file of embeddings, .npz or .tfrecord; looked up in by --query")
+    query: str = setting("", "a video; prints the videos of --output that are nearest to it")
+    neighbours: int = setting(5, "how many videos --query prints", low=1)
+    by: str = setting("video", "--query compares whole videos, or their best moments", choices=("video", "window"))
+    centre: bool = setting(False, "--query compares what differs from the mean of --output")
+    picture: str = setting("", "PNG file for film strips of the query and what is nearest to it")

@@ -5,8 +5,11 @@ out of range raises `InputError` when the dataclass is built, whether it came fr
 """
 
 import dataclasses
+import functools
+import operator
+import os
 import typing
-from typing import Any, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, Optional, Sequence, Tuple, Type, TypeVar
 
 from absl import flags
 
@@ -37,11 +40,16 @@ def setting(
 
 
 class Checked:
-    """A dataclass of settings derives from this: it refuses values outside of what `setting` declares."""
+    """A dataclass of settings derives from this: it refuses values outside of what `setting` declares.
+
+    A program may give a path for a string, any sequence for a tuple, a single string for a tuple of one.
+    """
 
     def __post_init__(self):
+        types = _types(type(self))
         for field in dataclasses.fields(self):
-            value, allowed = getattr(self, field.name), field.metadata
+            value, allowed = _converted(field.name, types[field.name], getattr(self, field.name)), field.metadata
+            object.__setattr__(self, field.name, value)  # The dataclass is frozen.
             if allowed["choices"] and value not in allowed["choices"]:
                 raise InputError(f"--{field.name}={value!r} is unknown; choose from {', '.join(allowed['choices'])}")
             for bound, outside in ((allowed["low"], "less than"), (allowed["high"], "more than")):
@@ -51,30 +59,107 @@ class Checked:
                     raise InputError(f"--{field.name}={value} is {outside} {bound}, its limit")
 
 
-def _flag_type(config: Type, field: dataclasses.Field) -> Any:
-    return typing.get_type_hints(config)[field.name]
+_types = functools.lru_cache(maxsize=None)(typing.get_type_hints)
 
 
-def define_flags(*configs: Type) -> None:
-    """Defines one absl flag for each field of the given dataclasses."""
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)  # Of NumPy's integers too.
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, (bool, str)):
+        raise TypeError
+    return float(value)
+
+
+def _texts(values: Any) -> Tuple[str, ...]:
+    single = isinstance(values, (str, os.PathLike))
+    return tuple(str(each) if isinstance(each, int) else os.fspath(each) for each in ([values] if single else values))
+
+
+# Type of a field -> what makes a value of it, and what it is called.
+_CONVERSIONS: Dict[Any, Tuple[Callable[[Any], Any], str]] = {
+    bool: (_truth, "True or False"),
+    int: (_whole, "a whole number"),
+    float: (_number, "a number"),
+    str: (os.fspath, "a string or a path"),
+    Tuple[str, ...]: (_texts, "a sequence of strings"),
+}
+
+
+def _converted(name: str, kind: Any, value: Any) -> Any:
+    convert, words = _CONVERSIONS[kind]
+    try:
+        return convert(value)
+    except (TypeError, ValueError):
+        raise InputError(f"--{name}={value!r} is not {words}") from None
+
+
+def define_flags(*configs: Type, values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field of the given dataclasses, among those of the program or others."""
     define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for config in configs:
         for field in dataclasses.fields(config):
-            kind = _flag_type(config, field)
+            kind = _types(config)[field.name]
             if kind == Tuple[str, ...]:
-                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"])
+                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"], values)
             else:
-                define[kind](field.name, field.default, field.metadata["help"])
+                define[kind](field.name, field.default, field.metadata["help"], flag_values=values)
 
 
-def from_flags(config: Type[Config]) -> Config:
+def from_flags(config: Type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
     """The dataclass filled from the parsed flags.
 
     Raises:
       InputError: a value is out of its range.
     """
-    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(config)}
-    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return config(**{field.name: getattr(values, field.name) for field in dataclasses.fields(config)})
+
+
+def from_arguments(config: Type[Config], arguments: Sequence[str]) -> Config:
+    """The dataclass filled as by a command line, for programs: from flags, such as `--flagfile=RUN_DIR/flags.txt`.
+
+    Raises:
+      InputError: one is not a flag of this dataclass, or has an impossible value.
+      OSError: a flag file cannot be read.
+    """
+    values = flags.FlagValues()
+    define_flags(config, values=values)
+    try:
+        rest = values(["", *arguments])[1:]
+    except flags.Error as error:
+        raise InputError(" ".join(str(error).split())) from None
+    if rest:
+        raise InputError(f"{rest[0]!r} is not a flag; flags are written --name=value")
+    return from_flags(config, values)
+
+
+def given(config: Type) -> FrozenSet[str]:
+    """Names of the fields of a dataclass whose flags the user gave, on the command line or in a flag file."""
+    return frozenset(field.name for field in dataclasses.fields(config) if flags.FLAGS[field.name].present)
+
+
+def part(settings: Any, config: Type[Config]) -> Config:
+    """Those of the settings of a verb that one of its dataclasses declares."""
+    return config(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(config)})
+
+
+def require(settings: Any, *names: str) -> None:
+    """
+    Raises:
+      InputError: one of these settings, of which none has a default, is not given.
+    """
+    for name in names:
+        if not getattr(settings, name):
+            raise InputError(f"--{name} is not given; see --help")
 
 
 def to_lines(*configs: Any) -> str:

@@ -6,6 +6,14 @@ from elo_tf.config.fields import Checked, setting
 
 
 @dataclasses.dataclass(frozen=True)
+class FoldersConfig(Checked):
+    """From where to where videos are converted (`elo_tf.prepare`)."""
+
+    videos: str = setting("", "folder of videos; with --world, where to render (RECORDS/../videos)")
+    records: str = setting("", "folder of records")
+
+
+@dataclasses.dataclass(frozen=True)
 class IngestConfig(Checked):
     """How a video becomes a record (`elo_tf.prepare`)."""
 

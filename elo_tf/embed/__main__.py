@@ -16,144 +16,21 @@ refused. --nostore_windows keeps means only. If the command is interrupted, or v
 the videos that are missing, and the result is that of an uninterrupted run.
 """
 
-import dataclasses
-import time
-import typing
-from pathlib import Path
-
-from absl import flags
-
-from elo_tf.config import EmbedConfig, InputError, from_flags
-from elo_tf.decoding.listing import refusals
+from elo_tf import config
+from elo_tf.config import EmbedSettings, require
 from elo_tf.runtime import command_line
-from elo_tf.runtime.progress import progress_bar
 
-if typing.TYPE_CHECKING:
-    from elo_tf.embed.module import Clips, Module
-    from elo_tf.embed.neighbours import Match
-    from elo_tf.embed.pipeline import Outcome
-    from elo_tf.embed.table import Table
-
-_MODEL = flags.DEFINE_string("model", None, "directory of an exported module, or of its versions")
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos, or a video")
-_OUTPUT = flags.DEFINE_string("output", None, "file of embeddings, .npz or .tfrecord; looked up in by --query")
-_QUERY = flags.DEFINE_string("query", None, "a video; prints the videos of --output that are nearest to it")
-_NEIGHBOURS = flags.DEFINE_integer("neighbours", 5, "how many videos --query prints", lower_bound=1)
-_BY = flags.DEFINE_enum("by", "video", ["video", "window"], "--query compares whole videos, or their best moments")
-_CENTRE = flags.DEFINE_bool("centre", False, "--query compares what differs from the mean of --output")
-_PICTURE = flags.DEFINE_string("picture", None, "PNG file for film strips of the query and what is nearest to it")
+CONFIGS = (EmbedSettings,)
 
 
 def main() -> None:
-    config = from_flags(EmbedConfig)
-    for name, value in (("model", _MODEL.value), ("output", _OUTPUT.value)):
-        if not value:
-            raise InputError(f"--{name} is missing; see --help")
-    if not _VIDEOS.value and not _QUERY.value:
-        raise InputError("--videos and --query are both missing; name videos to embed, or one to look up")
-    if _PICTURE.value and not _QUERY.value:
-        raise InputError(f"--picture={_PICTURE.value} shows what is near a --query, which is missing")
-    if _QUERY.value and not Path(_QUERY.value).is_file():
-        raise InputError(f"--query={_QUERY.value} is no file; name a video")
+    settings = config.from_flags(EmbedSettings)
+    require(settings, "model", "output")
     # TensorFlow is imported only now, so that --help and missing flags answer at once.
-    from elo_tf.embed.module import Module, choose_clips, describe, settings, version_directory
-    from elo_tf.embed.pipeline import check_output, find
-    from elo_tf.embed.table import Table, check_settings
+    from elo_tf.embed import api
 
-    directory, output = version_directory(Path(_MODEL.value)), Path(_OUTPUT.value)
-    if _VIDEOS.value:
-        check_output(output, Path(_VIDEOS.value))
-        find(Path(_VIDEOS.value))  # Refused before the module is loaded.
-        clips = choose_clips(config, describe(directory), directory)
-        module = Module(directory, clips, config.batch_size)
-        table = _embed(Path(_VIDEOS.value), output, module, clips, config)
-    else:
-        table = Table.load(output)
-        clips = _clips_of(table)
-        module = Module(directory, clips, config.batch_size)
-        asked = {name: value for name in ("frames", "stride", "size", "fps") if (value := getattr(config, name))}
-        check_settings(output, table.settings, {**settings(module, clips), **asked})
-    if _QUERY.value:
-        _look_up(Path(_QUERY.value), table, module, clips, config)
-
-
-def _clips_of(table: "Table") -> "Clips":
-    from elo_tf.embed.module import Clips
-
-    return Clips(**{field.name: table.settings[field.name] for field in dataclasses.fields(Clips)})
-
-
-def _embed(place: Path, output: Path, module: "Module", clips: "Clips", config: EmbedConfig) -> "Table":
-    """Embeds a set of videos and prints what came of it."""
-    from elo_tf.embed.pipeline import embed_videos
-
-    start = time.monotonic()
-    with progress_bar(0, "video", what="embedding") as bar:
-
-        def show(done: int, count: int) -> None:
-            bar.total = count
-            bar.update(done - bar.n)
-
-        outcome = embed_videos(place, output, module, clips, config, show)
-    print(summary(outcome, output, clips, time.monotonic() - start))
-    return outcome.table
-
-
-def summary(outcome: "Outcome", output: Path, clips: "Clips", elapsed: float) -> str:
-    """The table at the end of a run, which took `elapsed` seconds."""
-    from elo_tf.embed.pipeline import REPORT
-
-    table = outcome.table
-    refused = [line for line in outcome.lines if not line["ok"]]
-    warned = len(outcome.lines) - len(refused)
-    report = f"see {output}{REPORT}"
-    windows = sum(len(entry.offsets) for entry in table.entries)
-    cut = f"{clips.frames} frames of {clips.size} x {clips.size} at {clips.fps:g} fps, every {clips.stride} frames"
-    rows = [
-        ("videos", f"{len(table.entries)}, embeddings of width {table.embeddings.shape[1]}"),
-        ("windows", f"{windows} of {cut}" if windows else f"not stored, of {cut}"),
-        ("refused", f"{len(refused)}: {refusals(refused)}, {report}" if refused else "0"),
-        ("warnings", f"{warned}, {report}" if warned else "0"),
-        ("speed", f"{outcome.done} videos in {elapsed:.1f} s, {outcome.seconds / elapsed:.0f} x real time"),
-        ("where", str(output)),
-    ]
-    return "\n".join(f"{name:<9} {value}" for name, value in rows)
-
-
-def _look_up(path: Path, table: "Table", module: "Module", clips: "Clips", config: EmbedConfig) -> None:
-    """Prints what is nearest to a video, and draws it."""
-    from elo_tf.embed import filmstrip
-    from elo_tf.embed.neighbours import nearest_moments, nearest_videos
-    from elo_tf.embed.pipeline import embed_one, ingest_config
-
-    query = embed_one(path, module, clips, config)
-    by_window = _BY.value == "window"
-    nearest = nearest_moments if by_window else nearest_videos
-    matches = nearest(query, table, _NEIGHBOURS.value, _CENTRE.value)
-    captions = [_caption(rank, match, clips) for rank, match in enumerate(matches, 1)]
-    print("\n".join([f"nearest to {filmstrip.printable(str(path))}", *captions]))
-    if not _PICTURE.value:
-        return
-    place, ingest = Path(table.settings["videos"]), ingest_config(config, clips)
-    root = place if place.is_dir() else place.parent
-    length = clips.frames if by_window else query.frames
-    moment = f", {matches[0].query_offset / clips.fps:.2f} s" if by_window else ""
-    rows = [(f"query: {path}{moment}", filmstrip.frames_of(path, max(0, matches[0].query_offset), length, ingest))]
-    for caption, match in zip(captions, matches):
-        length = clips.frames if by_window else match.entry.frames
-        rows.append((caption, filmstrip.frames_of(root / match.entry.id, max(0, match.offset), length, ingest)))
-    filmstrip.draw(rows, Path(_PICTURE.value))
-
-
-def _caption(rank: int, match: "Match", clips: "Clips") -> str:
-    """A line on one match."""
-    from elo_tf.embed import filmstrip
-
-    line = f"{rank:>3}  {match.similarity:7.4f}  {filmstrip.printable(match.entry.id)}"
-    if match.offset >= 0:
-        line += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"
-    return line
+    api.run(settings)
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [EmbedConfig])
+    command_line.run(main, __doc__, CONFIGS)

@@ -11,128 +11,21 @@ interrupted, rerun it: it makes the measurements that are missing, or shows the 
 replaces the results of another evaluation.
 """
 
-import dataclasses
-import pathlib
-from typing import Any, Dict, List, Sequence
-
 from elo_tf import config
-from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
+from elo_tf.config import EvaluateSettings, require
 from elo_tf.runtime import command_line
 
-CONFIGS = (EvaluationConfig, ProtocolConfig)
+CONFIGS = (EvaluateSettings,)
 
 
 def main() -> None:
     """Evaluates as the flags say, and prints the table."""
-    what, how = (config.from_flags(kind) for kind in CONFIGS)
-    for name in ("checkpoint", "records"):
-        if not getattr(what, name):
-            raise InputError(f"--{name} is not given; see --help")
-    seeds = _seeds(what.seeds)
-    _limit_threads(what.threads)
-    # TensorFlow is imported only now, so that --help and wrong flags answer at once.
-    from elo_tf.evaluate import entrants, ledger, measure, protocols, results, table
-    from elo_tf.evaluate.videos import budget, split, splits
-    from elo_tf.evaluate.videos.material import Material
-    from elo_tf.networks.tower import Tower
+    settings = config.from_flags(EvaluateSettings)
+    require(settings, "checkpoint", "records")
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf.evaluate import api
 
-    chosen = protocols.select(what.protocol, how)
-    limits = budget.parse(what.label_budgets)
-    towers = [Tower.load(place) for place in what.checkpoint]
-    material = Material.open(what.records, towers[0].about, how)
-    measured = splits.read(what, material)
-    candidates = entrants.select(what.baselines, towers, how)
-    inputs = {
-        "checkpoints": [
-            {
-                "step": tower.step,
-                "weights": entrants.weights_digest(tower.network),
-                "description": dataclasses.asdict(tower.about),
-            }
-            for tower in towers
-        ],
-        "records": {"fingerprint": material.manifest.fingerprint, "settings": material.manifest.settings},
-        "splits": [split.digest(each) for each in measured],
-        "settings": _settings(what, how),
-        "seeds": seeds,
-    }
-    folder = _output(what, towers[0].checkpoint)
-    content = results.earlier(folder, inputs)
-    if content is None:
-        _announce(material, measured)
-        with ledger.Ledger(folder, inputs) as noted:
-            if len(noted):
-                print(f"{len(noted)} measurements were made before")
-            found = measure.measure(candidates, measured, limits, seeds, chosen, material, how, noted, _show)
-            content = results.write(folder, inputs, measured, found, {"train": how.train_clips, "test": how.test_clips})
-            noted.remove()
-    else:
-        (folder / ledger.FILE).unlink(missing_ok=True)  # Of a command that was killed when it had written the results.
-        print("This evaluation has been done before:")
-    print(table.as_text(content["table"]))
-    for line in content.get("comparisons", ()):  # Results of earlier versions have none.
-        print(line)
-    print(
-        "accuracy in percent on test videos, ± standard deviation over seeds and restarts; even: less than two "
-        f"standard errors of so many videos; more in {folder}"
-    )
-
-
-def _seeds(names: Sequence[str]) -> List[int]:
-    """The seeds, each once.
-
-    Raises:
-      InputError: one is not a number, or there is none.
-    """
-    for name in names:
-        if not (name.isascii() and name.isdigit() and int(name) < 2**31):
-            raise InputError(f"--seeds: {name!r} is not a whole number from 0 to {2**31 - 1}")
-    if not names:
-        raise InputError("--seeds is empty; give one or more numbers, such as 0,1,2")
-    return list(dict.fromkeys(map(int, names)))
-
-
-def _limit_threads(threads: int) -> None:
-    if threads:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
-
-
-def _settings(what: EvaluationConfig, how: ProtocolConfig) -> Dict[str, Any]:
-    """What the results depend on: not where things lie, nor what only costs time.
-
-    Not `resident_gb`: videos that are streamed are shuffled in another order than those in memory.
-    """
-    settings = {**dataclasses.asdict(what), **dataclasses.asdict(how)}
-    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads"):
-        settings.pop(name)
-    return settings
-
-
-def _output(what: EvaluationConfig, checkpoint: str) -> pathlib.Path:
-    """Where the results go: `--output`, or a folder of the run directory, RUN_DIR/checkpoints/ckpt-N being given."""
-    from elo_tf.evaluate import results
-
-    return pathlib.Path(what.output) if what.output else pathlib.Path(checkpoint).parent.parent / results.FOLDER
-
-
-def _announce(material, measured) -> None:
-    """Says what will be evaluated on what."""
-    if material.warning:
-        print(f"warning: {material.warning}")
-    for split in measured:
-        lost = f", {split.missing} missing, {split.short} too short" if split.missing or split.short else ""
-        print(
-            f"split {split.name}: {len(split.classes)} classes, {len(split.train)} training and {len(split.test)} test "
-            f"videos{lost}",
-            flush=True,
-        )
-
-
-def _show(line: str) -> None:
-    print(line, flush=True)
+    api.run(settings)
 
 
 if __name__ == "__main__":

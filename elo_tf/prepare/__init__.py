@@ -1,1 +1,10 @@
-"""From videos to records: decoding, optical flow, sharded TFRecord files, and a rendered world of known truth."""
+"""From videos to records: decoding, optical flow, sharded TFRecord files, and a rendered world of known truth.
+
+`run(Settings(videos=..., records=...))` is what the command does.
+"""
+
+from elo_tf.runtime import lazy
+
+__all__ = ["Result", "Settings", "run", "validate"]
+
+__getattr__, __dir__ = lazy.attach(__name__, "api", __all__)

@@ -12,121 +12,32 @@ VIDEOS/labelled, its records in RECORDS/unlabelled and RECORDS/labelled, half of
 set.
 """
 
-import dataclasses
-import time
 from pathlib import Path
 
 from absl import flags
 
-from elo_tf.config import IngestConfig, InputError, WorkersConfig, WorldConfig, from_flags
-from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records
-from elo_tf.decoding.listing import refusals
-from elo_tf.prepare.convert import Conversion, convert
-from elo_tf.prepare.ledger import lock
+from elo_tf import config
+from elo_tf.config import InputError, PrepareSettings
 from elo_tf.runtime import command_line
-from elo_tf.runtime.progress import progress_bar
-from elo_tf.runtime.workers.base import Engine
-from elo_tf.runtime.workers.local import LocalEngine, cores
-from elo_tf.runtime.workers.select import parse
 
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; with --world, where to render (RECORDS/../videos)")
-_RECORDS = flags.DEFINE_string("records", None, "folder of records")
+CONFIGS = (PrepareSettings,)
+
 _VALIDATE = flags.DEFINE_bool("validate", False, "read finished records back and check them, convert nothing")
-
-_PARTS = ("unlabelled", "labelled")
-_LABELLED_HOLDOUT = 0.5  # train and test set of the labelled part
 
 
 def main() -> None:
-    config, world = from_flags(IngestConfig), from_flags(WorldConfig)
-    if not _RECORDS.value:
+    """Converts, or validates, as the flags say."""
+    settings = config.from_flags(PrepareSettings)
+    if not settings.records:
         raise InputError("--records is missing; name the folder of records")
-    records = Path(_RECORDS.value)
+    # Imported only now, so that --help and missing flags answer at once.
+    from elo_tf.prepare import api
+
     if _VALIDATE.value:
-        return validate(records)
-    where = from_flags(WorkersConfig)
-    engine = parse(where.workers, where.ray_address)
-    if world.world:
-        return prepare_world(config, world, records, engine)
-    if not _VIDEOS.value:
-        raise InputError("--videos is missing; name the folder of videos, or render some with --world=1000")
-    prepare(config, Path(_VIDEOS.value), records, engine)
-
-
-def prepare_world(config: IngestConfig, world: WorldConfig, records: Path, engine: Engine) -> None:
-    """Renders a world and converts its unlabelled and its labelled videos, with their classes as labels."""
-    # Rendering needs packages of its own, which converting does not.
-    from elo_tf.prepare.world.render import render_world
-
-    videos = Path(_VIDEOS.value) if _VIDEOS.value else records.parent / "videos"
-    render_world(world, videos, engine.count if isinstance(engine, LocalEngine) else cores())
-    for part in _PARTS:
-        if not (videos / part).is_dir():
-            continue  # --labelled_per_class=0
-        holdout = _LABELLED_HOLDOUT if part == "labelled" else config.holdout_fraction
-        labelled = dataclasses.replace(config, labels="folders", holdout_fraction=holdout)
-        prepare(labelled, videos / part, records / part, engine)
-
-
-def prepare(config: IngestConfig, videos: Path, records: Path, engine: Engine) -> None:
-    """Converts one folder and prints what came of it."""
-    start = time.monotonic()
-    with progress_bar(0, "video", what=f"converting {videos.name}") as bar:
-
-        def show(done: int, count: int) -> None:
-            bar.total = count
-            bar.update(done - bar.n)
-
-        conversion = convert(videos, records, config, engine, show)
-    print(summary(conversion, config.fps, time.monotonic() - start))
-
-
-def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
-    """The table at the end of a run.
-
-    Args:
-      conversion: What was done.
-      fps: Frames a second of the records.
-      elapsed: Seconds that this run took.
-    """
-    manifest = conversion.manifest
-    folder, counts = Path(manifest.folder), manifest.counts
-    size = sum(Path(shard).stat().st_size for split in SPLITS for shard in manifest.shards(split))
-    seconds = sum(video["frames"] for video in manifest.usable) / fps
-    warned = sum("warning" in video for video in manifest.usable)
-    rows = [
-        ("videos", f"{counts['train']} for training, {counts['holdout']} held out, {counts['sound']} with sound"),
-        ("refused", f"{counts['refused']}" + (f": {refusals(manifest.refused)}" if manifest.refused else "")),
-        ("warnings", f"{warned}, see {MANIFEST}" if warned else "0"),
-        ("length", f"{seconds:.0f} s of video, {size / 2**20:.1f} MiB of records"),
-        ("speed", f"{conversion.converted} videos in {elapsed:.1f} s, {conversion.seconds / elapsed:.0f} x real time"),
-        ("where", str(folder)),
-    ]
-    return "\n".join(f"{name:<9} {value}" for name, value in rows)
-
-
-def validate(records: Path) -> None:
-    """Checks all records in a folder, or those of a world in its two parts.
-
-    Raises:
-      InputError: there are none, or shards are damaged; it names them.
-    """
-    folders = [folder for folder in (records, *(records / part for part in _PARTS)) if (folder / MANIFEST).exists()]
-    damaged = []
-    for folder in folders or [records]:
-        manifest = Manifest.load(str(folder))
-        with lock(folder):
-            found = [f"{shard}: {error}" for shard, error in check_records(manifest)]
-        counts = manifest.counts
-        state = "complete" if manifest.complete else "unfinished, give the same command again to go on"
-        print(f"{folder}: {counts['train']} + {counts['holdout']} videos, {len(found)} damaged shards, {state}")
-        damaged += found
-    if damaged:
-        raise InputError(
-            f"{len(damaged)} damaged shard(s) in {records}: {'; '.join(damaged)}; "
-            "delete them and convert again, which makes only what is missing"
-        )
+        api.validate(Path(settings.records))
+    else:
+        api.run(settings)
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [IngestConfig, WorldConfig, WorkersConfig])
+    command_line.run(main, __doc__, CONFIGS)

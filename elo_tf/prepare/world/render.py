@@ -27,7 +27,7 @@ from elo_tf.config import InputError, WorldConfig
 from elo_tf.prepare.world import motions, scenes, sounds
 from elo_tf.runtime import storage
 from elo_tf.runtime.progress import progress_bar
-from elo_tf.runtime.workers.local import follow_parent
+from elo_tf.runtime.workers.local import follow_parent, hidden_main
 
 UNLABELLED, LABELLED = "unlabelled", "labelled"
 _SPLITS = (UNLABELLED, LABELLED)
@@ -172,7 +172,9 @@ def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, 
     with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_enter_worker) as pool:
         count = len(videos)
         try:
-            yield from pool.map(_write, videos, [config] * count, [directory] * count, chunksize=8)
+            with hidden_main():  # All processes are started here.
+                written = pool.map(_write, videos, [config] * count, [directory] * count, chunksize=8)
+            yield from written
         finally:
             pool.shutdown(cancel_futures=True)
 

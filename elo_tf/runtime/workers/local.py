@@ -1,12 +1,16 @@
 """Workers that are processes of this machine."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from multiprocessing import connection
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer
 
@@ -65,7 +69,9 @@ class LocalWorker(Worker):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, build, arguments, place), daemon=True)
-        self.process.start()
+        needs_main = b"__main__" in bytes(ForkingPickler.dumps((build, arguments)))
+        with contextlib.nullcontext() if needs_main else hidden_main():
+            self.process.start()
         theirs.close()
 
     def send(self, message: Any) -> None:
@@ -88,6 +94,20 @@ class LocalWorker(Worker):
         self.process.kill()
         self.process.join()
         self.pipe.close()
+
+
+@contextlib.contextmanager
+def hidden_main() -> Iterator[None]:
+    """Within it a new process does not import the program that starts it.
+
+    A spawned process imports it, to find what it defines. A script that starts a search without the lines of
+    `if __name__ == "__main__"`, as one tries a few lines in, would start another search there.
+    """
+    main, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def follow_parent() -> None:

@@ -1,0 +1,222 @@
+"""A search from its settings alone: what `python -m elo_tf.search` does, for programs and notebooks.
+
+result = run(Settings(records="records", run_dir="search", generations=10))
+result.lambdas, result.loss          the evolved loss, and its file, which `elo_tf.train` takes
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+from typing import Dict, Optional, Sequence, Tuple
+
+import tensorflow as tf
+
+from elo_tf import tasks
+from elo_tf.config import (
+    BudgetConfig,
+    DataConfig,
+    EvolutionConfig,
+    FitnessConfig,
+    InputError,
+    ModelConfig,
+    RunConfig,
+    TaskConfig,
+    TrainConfig,
+    part,
+    require,
+    to_lines,
+)
+from elo_tf.config import SearchSettings as Settings
+from elo_tf.data.clips import check_modalities
+from elo_tf.data.reader import sizes_at
+from elo_tf.data.records import Manifest
+from elo_tf.model.elo_model import EloModel
+from elo_tf.runtime.storage import absolute, write_text
+from elo_tf.runtime.workers.select import parse
+from elo_tf.search.journal.header import MAY_DIFFER, make_header
+from elo_tf.search.journal.journal import Journal
+from elo_tf.search.loop import Search
+from elo_tf.search.reporting import report
+from elo_tf.search.reporting.findings import Winner, findings, winner
+from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
+from elo_tf.search.trials import candidate
+from elo_tf.search.trials.scheduler import Crew
+from elo_tf.search.trials.worker import About, CandidateWorker
+from elo_tf.tasks import Task, views
+
+LEAST_FREE_BYTES = 64 * 2**20
+
+# What the journal's header records: not where the work is done.
+_RECORDED = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a search has found; RUN_DIR has the rest.
+
+    Attributes:
+      run_dir: Directory of the run.
+      lambdas: Weights of the evolved loss, in [0,1], by name.
+      fitness: Its fitness, which the search minimises; the mean over fresh seeds where it was trained again.
+      error: Standard error of the fitness; None where it is unknown.
+      candidate: Its number.
+    """
+
+    run_dir: pathlib.Path
+    lambdas: Dict[str, float]
+    fitness: float
+    error: Optional[float]
+    candidate: int
+
+    @property
+    def loss(self) -> pathlib.Path:
+        """File of the evolved loss."""
+        return self.run_dir / "evolved_loss.json"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """The page that shows the search."""
+        return self.run_dir / report.FILE
+
+
+def run(settings: Settings) -> Result:
+    """Runs a search, or what is left of it; prints how it goes.
+
+    Raises:
+      InputError: a setting, a file or a folder cannot be used, too many candidates failed, or none was feasible.
+      OSError: a file cannot be read or written.
+    """
+    _check_paths(settings)
+    manifest = Manifest.load(settings.records)
+    terms = _terms(settings)
+    for modality, view in {pair for term in terms for pair in term.views}:
+        views.check(view, modality, settings.frames)
+    names = tuple(term.name for term in terms)
+    vectors = fixed_vectors(settings, names, settings.loss_units)
+    initial = initial_vector(settings, names, settings.loss_units)
+    strategy = make_strategy(settings, len(names), settings.seed, vectors, initial)
+    make_rungs(settings, settings.steps, strategy.population)
+    recorded = [part(settings, kind) for kind in _RECORDED]
+    header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
+    _share_gpus()
+    engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate)
+    # From here on there are files: settings that can be refused without a look at the videos have been.
+    directory = _run_directory(settings)
+    with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
+        search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
+        write_text(directory / "flags.txt", to_lines(settings))
+        if search.is_left():
+            with Crew(engine, CandidateWorker, (_of_workers(settings),), settings.retries) as crew:
+                print(f"Preparing: reading {settings.records}, building towers and tasks ...", flush=True)
+                _announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
+                search.run(crew)
+        won = _finish(journal, directory, {term.name: term.code for term in terms})
+    return Result(directory, dict(zip(names, won.lambdas.tolist())), won.value, won.error, won.candidate)
+
+
+def dry_run(settings: Settings, budget: BudgetConfig) -> None:
+    """Prints what a search takes, and runs nothing; needs no records."""
+    from elo_tf.costs.budget_report import Plan
+    from elo_tf.costs.budget_report import dry_run as print_budget
+
+    size = size_of(settings, [term.name for term in _terms(settings)], settings.loss_units, settings.steps)
+    parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, TrainConfig))
+    print_budget(Plan(*parts, budget, settings.records, size))
+
+
+def list_losses(settings: Settings) -> None:
+    """Prints the terms of the genome that the settings name; needs no records."""
+    from elo_tf.model.term_table import catalogue, table
+
+    sizes = sizes_at(settings.crop_size or 56, settings)
+    print(table(catalogue(EloModel(_terms(settings), sizes, settings.backbone))))
+
+
+def _terms(settings: Settings) -> Sequence[Task]:
+    """The terms of the genome, in canonical order."""
+    return tasks.select(check_modalities(settings.modalities), settings.tasks, part(settings, TaskConfig))
+
+
+def _check_paths(run: RunConfig) -> None:
+    """Raises `InputError` where a path is not given, or that of the records is no folder."""
+    require(run, "records", "run_dir")
+    if "://" in run.run_dir:
+        raise InputError(f"--run_dir={run.run_dir} must be a folder of this machine, or one mounted on it")
+    if not os.path.isdir(run.records) and "://" not in run.records:
+        raise InputError(f"--records={run.records} is no folder; make records with python -m elo_tf.prepare")
+
+
+def _share_gpus() -> None:
+    """Has this process take of the GPUs it sees only what it needs: they are for the workers of the search."""
+    for device in tf.config.get_visible_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(device, True)
+        except RuntimeError:  # They are in use already, by what this process did before.
+            print("This process holds the memory of its GPUs, workers have the rest; search first to give them all")
+            return
+
+
+def _run_directory(run: RunConfig) -> pathlib.Path:
+    """The run directory, made if need be.
+
+    Raises:
+      InputError: the disk is nearly full.
+    """
+    directory = pathlib.Path(run.run_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(directory).free
+    if free < LEAST_FREE_BYTES:
+        raise InputError(f"--run_dir={directory} has {free >> 20} MiB free; make room for {LEAST_FREE_BYTES >> 20} MiB")
+    return directory
+
+
+def _of_workers(settings: Settings) -> candidate.Settings:
+    """Settings of the workers: those on other machines do not start in this folder."""
+    there = {name: absolute(getattr(settings, name)) for name in ("records", "run_dir", "labelled")}
+    moved = dataclasses.replace(settings, **there)
+    kinds = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig)
+    return candidate.Settings(*(part(moved, kind) for kind in kinds))
+
+
+def _announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, done: int) -> None:
+    """Prints what the search is about to do."""
+    videos = ", ".join(f"{count} {purpose}" for purpose, count in about.videos.items())
+    print(f"{len(names)} lambdas; videos: {videos}; {trainings} trainings, {done} already done; {crew.size} workers")
+    for purpose, count in about.excluded.items():
+        if count:
+            print(f"{count} videos {purpose} are too short for the clips asked for and left out")
+    scores = ("zipf", "zipf_scale_free", "agreement_adjusted", "weak")
+    shown = [f"{name} {about.untrained[name]:.3f}" for name in scores if name in about.untrained]
+    print(f"untrained tower: {', '.join(shown)}", flush=True)
+    if "agreement" not in about.untrained:
+        print(
+            "too few clips to score on have the modality of --agree_with, or all are alike in it: agreement is not "
+            "measured",
+            flush=True,
+        )
+
+
+def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Winner:
+    """Writes the figures and the report, prints the findings, and returns the loss that won.
+
+    Args:
+      journal: Of the search.
+      directory: Of the run.
+      codes: Name of each term -> its short form.
+
+    Raises:
+      InputError: no candidate was feasible.
+    """
+    report.write(journal, codes, directory)
+    won = winner(journal)
+    if won is None:
+        candidates = sum(len(generation.candidates) for generation in journal.generations())
+        reason = next(result.reason for result in journal.results() if result.value is None)
+        raise InputError(
+            f"none of {candidates} candidates was feasible, so there is no evolved loss; first reason: {reason}; try "
+            "other --steps, another --learning_rate or, where the health gate refuses all, --nohealth_gate, each with "
+            "a new --run_dir"
+        )
+    print(findings(journal, codes, directory))
+    return won

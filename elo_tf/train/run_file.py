@@ -1,0 +1,73 @@
+"""RUN_DIR/run.json: all that the result of a training depends on, by which one that goes on is held to what it was."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any, Dict
+
+from elo_tf.config import InputError, TaskConfig
+from elo_tf.data.records import Manifest, short_hash
+from elo_tf.runtime.provenance import check_same, packages
+from elo_tf.runtime.storage import write_text
+from elo_tf.train.terms import Terms
+from elo_tf.train.trainer import Settings
+
+FILE = "run.json"
+
+# Settings that may change when a training is continued: where things lie, what it runs on, what is recorded of it.
+# Not `resident_gb`: records that are streamed come in another order than those in memory.
+MAY_DIFFER = (
+    "records", "run_dir", "loss", "tasks", "modalities", "threads", "distribute", "tpu", "steps_a_call", "save_every",
+    "keep", "log_every", "share_every", "pictures_every",
+)  # fmt: skip
+
+
+def facts_of(settings: Settings, task: TaskConfig, terms: Terms) -> Dict[str, Any]:
+    """All that the result depends on, of JSON types.
+
+    Raises:
+      InputError: the records cannot be read.
+    """
+    values: Dict[str, Any] = {}
+    for each in (settings.run, settings.data, settings.model, task, settings.train):
+        values.update(dataclasses.asdict(each))
+    return {
+        "settings": values,
+        "lambdas": terms.lambdas,
+        "units": terms.units or {},
+        "records_hash": Manifest.load(settings.run.records).fingerprint,
+        "packages": packages(),
+    }
+
+
+def number_of(facts: Dict[str, Any]) -> int:
+    """20 bits that follow from all that processes which train together must have in common."""
+    common = {name: value for name, value in facts["settings"].items() if name not in MAY_DIFFER}
+    return int(short_hash({**facts, "settings": common})[:5], 16)
+
+
+def begin(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
+    """Notes what a new run depends on."""
+    if not (directory / FILE).exists():
+        write_text(directory / FILE, json.dumps(facts, indent=2) + "\n")
+
+
+def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
+    """Compares what the run depends on with what was noted when it began.
+
+    Raises:
+      InputError: the directory has another run, or a damaged one.
+    """
+    path = directory / FILE
+    if not path.exists():
+        others = [name for name in ("journal.jsonl", "checkpoints") if (directory / name).exists()]
+        if others:
+            raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
+        return
+    try:
+        before = json.loads(path.read_text())
+        if not isinstance(before, dict):
+            raise ValueError("no JSON object")
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); use another --run_dir") from None
+    check_same(str(path), before, json.loads(json.dumps(facts)), set(MAY_DIFFER))

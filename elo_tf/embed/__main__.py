@@ -16,6 +16,10 @@ refused. --nostore_windows keeps means only. The command may be ended at any tim
 missing, also when videos were added, and the result is that of an uninterrupted run.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 import dataclasses
 import time
 from pathlib import Path
@@ -29,7 +33,6 @@ from elo_tf.embed.module import Clips, Module, choose_clips, describe, settings,
 from elo_tf.embed.neighbours import Match, nearest_moments, nearest_videos
 from elo_tf.embed.pipeline import REPORT, Outcome, check_output, embed_one, embed_videos, find, ingest_config
 from elo_tf.embed.table import Table, check_settings
-from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 
 _MODEL = flags.DEFINE_string("model", None, "directory of an exported module, or of its versions")

@@ -12,6 +12,10 @@ VIDEOS/labelled, its records in RECORDS/unlabelled and RECORDS/labelled, half of
 set.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 import dataclasses
 import time
 from pathlib import Path
@@ -23,7 +27,6 @@ from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records
 from elo_tf.decoding.listing import refusals
 from elo_tf.prepare.convert import Conversion, convert
 from elo_tf.prepare.ledger import lock
-from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 from elo_tf.runtime.workers.base import Engine
 from elo_tf.runtime.workers.local import LocalEngine, cores

@@ -10,6 +10,10 @@ finished candidate runs twice. The second command draws figures and report anew,
 builds and checks everything without running it, and prints what the search would take on rented machines.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 import dataclasses
 import os
 import pathlib
@@ -35,7 +39,6 @@ from elo_tf.data.clips import check_modalities
 from elo_tf.data.reader import sizes_at
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
-from elo_tf.runtime import command_line
 from elo_tf.runtime.storage import absolute, write_text
 from elo_tf.runtime.workers.select import parse
 from elo_tf.search.journal.header import MAY_DIFFER, make_header

@@ -33,7 +33,7 @@ from elo_tf.config import (
     ModelConfig,
     TaskConfig,
 )
-from elo_tf.runtime import command_line
+from elo_tf.runtime import command_line, interruption
 from elo_tf.runtime.storage import claim_folder, write_text
 
 CONFIGS = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig)
@@ -44,8 +44,8 @@ LOSS = "loss.json"
 # Settings that may change when a training is continued: where things lie, what it runs on, what is recorded of it.
 # Not `resident_gb`: records that are streamed come in another order than those in memory.
 MAY_DIFFER = (
-    "records", "run_dir", "loss", "tasks", "modalities", "threads", "distribute", "tpu", "steps_a_call", "save_every",
-    "keep", "log_every", "share_every", "pictures_every",
+    "records", "run_dir", "loss", "tasks", "modalities", "threads", "distribute", "tpu", "cluster_minutes",
+    "grace_seconds", "steps_a_call", "save_every", "keep", "log_every", "share_every", "pictures_every",
 )  # fmt: skip
 
 TERMINATED = 128 + signal.SIGTERM
@@ -67,7 +67,7 @@ def main() -> None:
     from elo_tf.train.trainer import DivergedError, Settings, Trainer
 
     _use_devices(run, train)
-    strategy = replicas.make_strategy(train.distribute, train.tpu)
+    strategy = replicas.make_strategy(train.distribute, train.tpu, train.cluster_minutes)
     directory = pathlib.Path(run.run_dir)
     is_chief = replicas.number(strategy) == 0
     settings = Settings(run, data, model, train)
@@ -214,17 +214,15 @@ def _train(trainer, chosen, directory: pathlib.Path, facts: Dict[str, Any], is_c
         account.complete()
         return
     account.announce(prefix)
-    asked = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: asked.append(received))
-    if prefix is None:
-        trainer.save()  # By all processes.
-    if is_chief and not done:
-        # After the first checkpoint: with them a run has begun, that from here on must not lose its checkpoints.
-        write_text(directory / LOSS, json.dumps(chosen.source, indent=2) + "\n")
-        _describe(trainer, chosen, facts).save(directory)
-    with account:
-        finished = trainer.run(account.show, lambda: bool(asked))
+    with interruption.listening(trainer.settings.train.grace_seconds) as asked:
+        if prefix is None:
+            trainer.save()  # By all processes.
+        if is_chief and not done:
+            # After the first checkpoint: with them a run has begun, that from here on must not lose its checkpoints.
+            write_text(directory / LOSS, json.dumps(chosen.source, indent=2) + "\n")
+            _describe(trainer, chosen, facts).save(directory)
+        with account:
+            finished = trainer.run(account.show, lambda: bool(asked))
     if not finished:
         print(f"stopped at step {trainer.done} of {trainer.steps}, saved; give the same command to go on")
         sys.exit(128 + asked[0] if asked else TERMINATED)

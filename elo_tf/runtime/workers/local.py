@@ -1,16 +1,20 @@
 """Workers that are processes of this machine."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
-import signal
 import threading
-from multiprocessing import connection
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from multiprocessing import connection, resource_tracker
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
+from elo_tf.runtime import interruption
 from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer
 
 _place = 0
+
+# A process that was killed while it waits for a disk ends when the disk answers; nobody waits for that.
+_BURIAL_SECONDS = 5.0
 
 
 def cores() -> int:
@@ -65,7 +69,8 @@ class LocalWorker(Worker):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, build, arguments, place), daemon=True)
-        self.process.start()
+        with starting():
+            self.process.start()
         theirs.close()
 
     def send(self, message: Any) -> None:
@@ -86,18 +91,26 @@ class LocalWorker(Worker):
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.join()
+        self.process.join(_BURIAL_SECONDS)
         self.pipe.close()
 
 
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Around the start of processes that call `follow_parent`: until they do, signals to their group pass them by."""
+    resource_tracker.ensure_running()  # When it starts, it lets through what is held back.
+    with interruption.held_back():
+        yield
+
+
 def follow_parent() -> None:
-    """Leaves interruptions to the parent of this process, and ends this one when the parent ends, however it ends."""
+    """Leaves signals to the parent of this process, and ends this one when the parent ends, however it ends."""
 
     def follow():
         multiprocessing.parent_process().join()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interruption.ignore()
     threading.Thread(target=follow, daemon=True).start()
 
 

@@ -11,6 +11,9 @@ class WorkersConfig(Checked):
 
     workers: str = setting("local", "local (a process a core), local:2, ray (as many as the cluster takes), ray:16")
     ray_address: str = setting("auto", "of the Ray cluster; auto is the one that this machine belongs to")
+    start_minutes: float = setting(
+        60.0, "the longest wait for a first worker that is ready, or has a place on the cluster; 0 is for ever", low=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)

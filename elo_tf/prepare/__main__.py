@@ -49,6 +49,7 @@ def main() -> None:
         return validate(records)
     where = from_flags(WorkersConfig)
     engine = parse(where.workers, where.ray_address)
+    engine.start_minutes = where.start_minutes
     if world.world:
         return prepare_world(config, world, records, engine)
     if not _VIDEOS.value:

@@ -40,6 +40,11 @@ class Wait:
         return time.monotonic() >= self._end
 
     @property
+    def left(self) -> float:
+        """Seconds until the limit passes; infinite where there is none."""
+        return max(0.0, self._end - time.monotonic())
+
+    @property
     def pause(self) -> float:
         """Seconds until there is something to say, or the limit passes."""
         return max(0.0, min(self._next, self._end) - time.monotonic())

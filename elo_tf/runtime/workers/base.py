@@ -66,9 +66,11 @@ class Engine(abc.ABC):
 
     Attributes:
       count: How many workers are meant to run at a time.
+      start_minutes: The longest that whoever uses the engine waits for a first worker that is ready; 0 is for ever.
     """
 
     count: int
+    start_minutes: float = 0.0
 
     @abc.abstractmethod
     def start(self, build: Callable[..., Handler], arguments: Tuple) -> Worker:

@@ -90,7 +90,7 @@ class TaskConfig(Checked):
     distill_both_ways: bool = setting(False, "let the teachers of distillation follow the RGB tower too")
     pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)
     memory_videos: int = setting(4096, "videos that those two remember; best a few times as many as there are", low=64)
-    recluster_every: int = setting(100, "steps between two clusterings of the remembered videos", low=1)
+    recluster_every: int = setting(100, "updates between two clusterings of the remembered videos", low=1)
     loss_units: str = setting(
         "value",
         "what lambda weighs: the term's value, or the term divided by its first gradient norm in the tower it teaches",

@@ -24,8 +24,9 @@ from elo_tf.data.spectrogram import log_mel
 Needs = FrozenSet[Tuple[str, str]]
 
 GIB = 2**30
-# Batches made ahead of the step.
+# Batches made ahead of the step, and of these, those whose spectrograms are made at a time.
 READY_BATCHES = 4
+FINISHED_AT_A_TIME = 2
 
 
 def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
@@ -93,6 +94,7 @@ class Reader:
       needs: (segment, stored modality) pairs to deliver.
       shortest: Frames of the shortest video in use.
       excluded: Videos left out since they are too short for all segments in use.
+      sounding: Videos in use that have sound.
     """
 
     videos: object
@@ -102,6 +104,7 @@ class Reader:
     needs: Needs
     shortest: int
     excluded: int
+    sounding: int
 
     @classmethod
     def open(
@@ -143,7 +146,8 @@ class Reader:
         else:
             videos = StreamedVideos(manifest, long_enough, least, config.max_sources_ahead)
         shortest = min(line["frames"] for line in long_enough)
-        return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough))
+        sounding = sum(bool(line["sound"]) for line in long_enough)
+        return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough), sounding)
 
     def training(self, seed: int, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Endless batches of varied clips; the same for the same seed.
@@ -207,7 +211,7 @@ class Reader:
         """The last stages, the same for training and scoring."""
         options = tf.data.Options()
         options.autotune.enabled = False  # See PARALLEL.
-        return clips.map(self._finish, PARALLEL).prefetch(READY_BATCHES).with_options(options)
+        return clips.map(self._finish, FINISHED_AT_A_TIME).prefetch(READY_BATCHES).with_options(options)
 
     def windows_per_video(self, clips: int) -> int:
         """Windows that `scoring` takes of each video to reach a number of clips."""

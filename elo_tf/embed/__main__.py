@@ -33,6 +33,7 @@ from elo_tf.embed.module import Clips, Module, choose_clips, describe, settings,
 from elo_tf.embed.neighbours import Match, nearest_moments, nearest_videos
 from elo_tf.embed.pipeline import REPORT, Outcome, check_output, embed_one, embed_videos, find, ingest_config
 from elo_tf.embed.table import Table, check_settings
+from elo_tf.runtime import devices
 from elo_tf.runtime.progress import progress_bar
 
 _MODEL = flags.DEFINE_string("model", None, "directory of an exported module, or of its versions")
@@ -56,6 +57,7 @@ def main() -> None:
         raise InputError(f"--picture={_PICTURE.value} shows what is near a --query, which is missing")
     if _QUERY.value and not Path(_QUERY.value).is_file():
         raise InputError(f"--query={_QUERY.value} is no file; name a video")
+    devices.set_up()
     directory, output = version_directory(Path(_MODEL.value)), Path(_OUTPUT.value)
     if _VIDEOS.value:
         check_output(output, Path(_VIDEOS.value))

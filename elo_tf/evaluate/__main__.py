@@ -29,13 +29,14 @@ def main() -> None:
         if not getattr(what, name):
             raise InputError(f"--{name} is not given; see --help")
     seeds = _seeds(what.seeds)
-    _limit_threads(what.threads)
     # TensorFlow is imported only now, so that --help and wrong flags answer at once.
     from elo_tf.evaluate import entrants, ledger, measure, protocols, results, table
     from elo_tf.evaluate.videos import budget, split, splits
     from elo_tf.evaluate.videos.material import Material
     from elo_tf.networks.tower import Tower
+    from elo_tf.runtime import devices
 
+    devices.set_up(what.threads)
     chosen = protocols.select(what.protocol, how)
     limits = budget.parse(what.label_budgets)
     towers = [Tower.load(place) for place in what.checkpoint]
@@ -90,14 +91,6 @@ def _seeds(names: Sequence[str]) -> List[int]:
     if not names:
         raise InputError("--seeds is empty; give one or more numbers, such as 0,1,2")
     return list(dict.fromkeys(map(int, names)))
-
-
-def _limit_threads(threads: int) -> None:
-    if threads:
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def _settings(what: EvaluationConfig, how: ProtocolConfig) -> Dict[str, Any]:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Set
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Between a signal and the end of the program, however busy it is; schedulers follow with SIGKILL after 30 s.
@@ -35,17 +35,19 @@ class _State:
       received: The first signal; None before.
       heard: Receives signals in place of the exception, within `listening`.
       grace: Seconds from the signal to the end.
+      taken: Signals that `guard` has put a handler in place for.
       watched: The process whose signals the watch sees; a forked one needs its own.
     """
 
     received: Optional[int] = None
     heard: Optional[List[int]] = None
     grace = GRACE_SECONDS
+    taken: Set[int] = set()
     watched: Optional[int] = None
 
 
 def guard(name: str = "__main__") -> None:
-    """Makes signals end this program by one line; again where a library has put its own handlers in place.
+    """Makes signals end this program by one line.
 
     Args:
       name: `__name__` of the caller: modules call this before their slow imports, but only where they are the command.
@@ -55,6 +57,7 @@ def guard(name: str = "__main__") -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup and shells in the background ask for.
             signal.signal(number, _take)
+            _State.taken.add(number)
     if _State.watched != os.getpid():
         _State.watched, _State.received = os.getpid(), None
         reader, writer = os.pipe()
@@ -62,6 +65,12 @@ def guard(name: str = "__main__") -> None:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
         sys.excepthook = _show  # Of what is raised before the command itself has begun.
+
+
+def restore() -> None:
+    """Puts the handlers of `guard` back, where it was called, after a library has put its own in their place."""
+    for number in _State.taken:
+        signal.signal(number, _take)
 
 
 def received() -> Optional[int]:
@@ -87,16 +96,12 @@ def listening(grace: float = GRACE_SECONDS) -> Iterator[List[int]]:
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
     """Lets signals end the program without a word, around C++ code that keeps all Python threads from running."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        for number, handler in before.items():
-            if handler is _take:
-                signal.signal(number, signal.SIG_DFL)
+        for number in _State.taken:
+            signal.signal(number, signal.SIG_DFL)
         yield
     finally:
-        for number, handler in before.items():
-            if handler is _take:
-                signal.signal(number, handler)
+        restore()
 
 
 @contextlib.contextmanager

@@ -20,14 +20,21 @@ class Wait:
     Args:
       minutes: The longest that one waits; 0 is for ever.
       first: Seconds after which the user is told.
+      every: Seconds between that and the next time.
       say: Takes what the user is told.
     """
 
-    def __init__(self, minutes: float, first: float = FIRST_SECONDS, say: Callable[[str], None] = _to_stderr):
+    def __init__(
+        self,
+        minutes: float,
+        first: float = FIRST_SECONDS,
+        every: float = EVERY_SECONDS,
+        say: Callable[[str], None] = _to_stderr,
+    ):
         self._begun = time.monotonic()
         self._end = self._begun + 60 * minutes if minutes else math.inf
         self._next = self._begun + first
-        self._say = say
+        self._every, self._say = every, say
 
     @property
     def seconds(self) -> float:
@@ -52,5 +59,5 @@ class Wait:
     def tell(self, what: Union[str, Callable[[], str]]) -> None:
         """Says what is waited for, if it is time to."""
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + EVERY_SECONDS
+            self._next = time.monotonic() + self._every
             self._say(what if isinstance(what, str) else what())

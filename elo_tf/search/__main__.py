@@ -39,6 +39,7 @@ from elo_tf.data.clips import check_modalities
 from elo_tf.data.reader import sizes_at
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
+from elo_tf.runtime import devices
 from elo_tf.runtime.storage import absolute, write_text
 from elo_tf.runtime.workers.select import parse
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
@@ -50,7 +51,7 @@ from elo_tf.search.settings import fixed_vectors, make_rungs, make_strategy, siz
 from elo_tf.search.trials.candidate import Settings
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.worker import About, CandidateWorker, leave_gpus
-from elo_tf.tasks import views
+from elo_tf.tasks import presence, views
 
 CONFIGS = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, EvolutionConfig)
 
@@ -85,12 +86,14 @@ def main() -> None:
     for modality, view in {pair for term in terms for pair in term.views}:
         views.check(view, modality, data.frames)
     names = tuple(term.name for term in terms)
+    presence.check_heard(terms, manifest.sounding("train"), run.records)
     vectors = fixed_vectors(evolution, names, task.loss_units)
     strategy = make_strategy(evolution, len(names), run.seed, vectors)
     make_rungs(evolution, train.steps, strategy.population)
     header = make_header(run.seed, configs, names, manifest, vectors)
     leave_gpus()
-    engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate)
+    engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate, devices.gpus())
+    engine.start_minutes = workers.start_minutes
     # From here on there are files: flags that can be refused without a look at the videos have been.
     directory = _run_directory(run)
     with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
@@ -101,7 +104,7 @@ def main() -> None:
             there = dataclasses.replace(run, records=absolute(run.records), run_dir=absolute(run.run_dir))
             labelled = dataclasses.replace(fitness, labelled=absolute(fitness.labelled))
             settings = Settings(there, data, model, task, train, labelled)
-            with Crew(engine, CandidateWorker, (settings,), evolution.retries) as crew:
+            with Crew(engine, CandidateWorker, (settings,), evolution.retries, evolution.trial_minutes) as crew:
                 print(f"Preparing: reading {run.records}, building towers and tasks ...", flush=True)
                 announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
                 search.run(crew)

@@ -63,6 +63,8 @@ def main() -> None:
         if not getattr({"loss": train}.get(name, run), name):
             raise InputError(f"--{name} is not given; see --help")
     # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf.data.records import Manifest
+    from elo_tf.tasks import presence
     from elo_tf.train import replicas, terms
     from elo_tf.train.trainer import DivergedError, Settings, Trainer
 
@@ -77,6 +79,7 @@ def main() -> None:
             task = _as_searched(train.loss, task)
             chosen = terms.choose(train.loss, task, train.drop_below, model.tasks, model.modalities)
             _check_units(task, chosen)
+            presence.check_heard(chosen.tasks, Manifest.load(run.records).sounding("train"), run.records)
             facts = _facts(settings, task, chosen)
             if is_chief:
                 busy = f"--run_dir={directory} is in use by another training; wait, or use another"
@@ -118,9 +121,9 @@ def _dry_run(
 def _use_devices(run: FinalRunConfig, train: FinalTrainConfig) -> None:
     import tensorflow as tf
 
-    if run.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(run.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(run.threads)
+    from elo_tf.runtime import devices
+
+    devices.set_up(run.threads)
     if train.deterministic:
         tf.config.experimental.enable_op_determinism()
 

@@ -26,6 +26,7 @@ _REMEDY = (
 )
 _KNOCK_SECONDS = 2.0
 _PAUSE_SECONDS = 0.5
+_FIRST_SECONDS = 3.0
 _AT_A_TIME = 32
 
 
@@ -76,7 +77,7 @@ class Cluster:
           InputError: the port is taken, or some are not there after so long.
         """
         with self._listening():
-            wait, missing = Wait(minutes), self._missing(self.others)
+            wait, missing = Wait(minutes, _FIRST_SECONDS), self._missing(self.others)
             while missing:
                 named = ", ".join(f"{address} ({why})" for address, why in missing.items())
                 those = f"{len(missing)} of {len(self.others) + 1} processes of the cluster: {named}"

@@ -9,17 +9,15 @@ from multiprocessing import connection, resource_tracker
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from elo_tf.runtime import interruption
-from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer
+from elo_tf.runtime.machine import cores
+from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer, built
+
+__all__ = ["LocalEngine", "LocalWorker", "cores", "follow_parent", "place", "starting"]
 
 _place = 0
 
 # A process that was killed while it waits for a disk ends when the disk answers; nobody waits for that.
 _BURIAL_SECONDS = 5.0
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def place() -> int:
@@ -68,10 +66,12 @@ class LocalWorker(Worker):
         self.place = place
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, build, arguments, place), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, place), daemon=True)
         with starting():
             self.process.start()
         theirs.close()
+        # Through the pipe, so that what cannot be imported there is told by the pipe too.
+        self.send((build, arguments))
 
     def send(self, message: Any) -> None:
         try:
@@ -114,13 +114,18 @@ def follow_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _serve(pipe: connection.Connection, build: Callable[..., Handler], arguments: Tuple[Any, ...], number: int) -> None:
+def _serve(pipe: connection.Connection, number: int) -> None:
     """The life of a local worker."""
     global _place
     _place = number
     follow_parent()
-    handler, error = answer(lambda given: build(*given), arguments)
+
+    def make() -> Handler:
+        build, arguments = pipe.recv()
+        return build(*arguments)
+
     try:
+        handler, error = built(make)
         pipe.send((None, error))
         while not error:
             pipe.send(answer(handler, pipe.recv()))

@@ -68,6 +68,7 @@ class Pool:
 
     def __enter__(self) -> "Pool":
         self._members = [self._new_member() for _ in range(min(self._engine.count, len(self._todo)))]
+        self._start = self._new_start()
         return self
 
     def __exit__(self, *_) -> None:

@@ -144,7 +144,8 @@ class ResidentVideos:
         if places:
             raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
         with tf.device("CPU"):
-            self._flat = {modality: tf.constant(array) for modality, array in flat.items()}
+            # One array after the other, so that there are never two copies of all.
+            self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
 
     def _decode(self, serialized):
         video = records.parse(serialized)

@@ -22,6 +22,13 @@ def allowed_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def memory() -> int:
+    """Bytes that this process and all others of its container may take together."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = memory_limit()
+    return whole if limit is None else min(whole, limit)
+
+
 def memory_limit() -> Optional[int]:
     """Bytes that the container of this process may take; None where there is no limit."""
     limits = [*_numbers("", "memory.max"), *_numbers("memory", "memory.limit_in_bytes")]

@@ -36,11 +36,12 @@ from elo_tf.config import (
     WorkersConfig,
 )
 from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import sizes_at
-from elo_tf.data.records import Manifest
+from elo_tf.data.reader import check_memory, resident_bytes, sizes_at
+from elo_tf.data.records import SPLITS, Manifest
 from elo_tf.model.elo_model import EloModel
 from elo_tf.runtime import devices
 from elo_tf.runtime.storage import absolute, write_text
+from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.runtime.workers.select import parse
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
@@ -94,6 +95,10 @@ def main() -> None:
     leave_gpus()
     engine = parse(workers.workers, workers.ray_address, evolution.gpus_per_candidate, devices.gpus())
     engine.start_minutes = workers.start_minutes
+    if isinstance(engine, LocalEngine):
+        kept = [[line for line in manifest.usable if line["split"] == split] for split in SPLITS]
+        needed = sum(resident_bytes(manifest, lines, data.resident_gb) for lines in kept)
+        check_memory(needed, run.records, engine.count)
     # From here on there are files: flags that can be refused without a look at the videos have been.
     directory = _run_directory(run)
     with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:

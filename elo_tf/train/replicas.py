@@ -44,7 +44,8 @@ def make_strategy(distribute: str, tpu: str = "", minutes: float = 10.0) -> tf.d
         return _join(cluster)
     try:
         _knock(tpu)
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
+        with interruption.at_once():
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
     except TypeError:  # How builds of TensorFlow for CPUs and GPUs answer for the TPU of this machine.
         raise InputError(f"--tpu={tpu}: this build of TensorFlow has none; install one for TPU machines") from None
     except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:

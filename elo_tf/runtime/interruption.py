@@ -106,7 +106,7 @@ def at_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Signals wait until the end; a process that is started within never sees them, unless it asks for them."""
+    """Signals to this thread wait; a process that it starts within never sees any, unless it asks for them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

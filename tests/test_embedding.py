@@ -362,7 +362,7 @@ def test_an_error_that_nobody_foresaw_costs_its_video(place, module, done, tmp_p
     def frames_but(self):
         if self._path.name == "e.mkv":
             raise MemoryError("no room for a frame")
-        return plain(self)
+        yield from plain(self)
 
     monkeypatch.setattr(feed.FrameStream, "__iter__", frames_but)
     outcome = embed(place, tmp_path / "out.npz", module)

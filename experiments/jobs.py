@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 from elo_tf.config import InputError
 from elo_tf.runtime import storage
 from elo_tf.runtime.progress import progress_bar
-from elo_tf.runtime.workers.local import follow_parent
+from elo_tf.runtime.workers.local import follow_parent, starting
 
 Result = Dict[str, Any]
 
@@ -111,7 +111,8 @@ def _start(work: Callable, job: Any) -> Tuple[connection.Connection, multiproces
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(theirs, work, job), daemon=True)
-    process.start()
+    with starting():
+        process.start()
     theirs.close()
     return ours, process
 

@@ -12,6 +12,10 @@ Signatures: `serving_default`, `video` float32 [B,T,H,W,3] in [0,1] -> `embeddin
 operation that decodes one, and those of tensorflow-io are not in TF Serving. The next export becomes version 2.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 import dataclasses
 import json
 import pathlib
@@ -21,7 +25,6 @@ from typing import Any, Dict, Optional, Tuple
 
 from elo_tf import config
 from elo_tf.config import Checked, InputError, setting
-from elo_tf.runtime import command_line
 from export import versions
 
 if typing.TYPE_CHECKING:

@@ -64,6 +64,8 @@ class Handler:
             raise MemoryError("no room for 3 GiB")
         if kind == 0.3 and trial.attempt < times:
             return Outcome(Fitness(None, "not finite: rgb/shuffle at step 3", None, 2, {}), True, {}, {})
+        if kind == 0.7 and tries <= times:
+            time.sleep(600)
         if kind == 0.4:
             raise OSError(28, "No space left on device")
         if kind == 0.6:
@@ -228,3 +230,19 @@ def test_workers_stay_between_calls(crew):
     pid = crew.call("pid")
     results(crew, *[PLAIN] * 4)
     assert pid in {crew.call("pid") for _ in range(3)}
+
+
+def test_a_trial_that_hangs_fails_by_that_reason_and_the_others_go_on(tmp_path):
+    with Crew(LocalEngine(1), Handler, (str(tmp_path),), retries=1, trial_minutes=2 / 60) as crew:
+        found = results(crew, PLAIN, (0.7, 9), (0.7, 1), PLAIN)
+    hung = found[1]
+    assert (hung.value, hung.failed, hung.attempts) == (None, True, 2) and 4 <= hung.seconds < 20
+    assert hung.reason == "worker lost (no answer for 0.0333333 minutes, --trial_minutes)"
+    assert found[2].attempts == 2  # Its new worker did not hang.
+    assert [found[number].value for number in (0, 2, 3)] == [number / 7 + 5 for number in (0, 2, 3)]
+
+
+def test_a_call_that_hangs_ends(tmp_path):
+    with Crew(LocalEngine(1), Handler, (str(tmp_path),), retries=0, trial_minutes=1 / 60) as crew:
+        with pytest.raises(InputError, match="1 workers failed at 'fail', .*no answer for .* minutes, --trial_minutes"):
+            crew.call("fail", 0.7, 9)

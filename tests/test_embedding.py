@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from elo_tf.config import EmbedConfig, InputError
 from elo_tf.data.tfrecord import read_shard
-from elo_tf.embed import pipeline, pooling
+from elo_tf.embed import feed, pipeline, pooling
 from elo_tf.embed.feed import Bad, End, Window
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, fingerprint, version_directory
 from elo_tf.embed.partial import Partial
@@ -333,6 +333,41 @@ def test_what_follows_a_refused_window_is_ignored(module, monkeypatch):
     clip = np.zeros((4, 16, 16, 3), np.uint8)
     events = [*(Window("a", offset, clip) for offset in range(6)), End("a", 9, "")]
     assert [type(event) for event, _ in pooling.embed(events, *module, keep=True)] == [Bad]
+
+
+def test_a_window_that_the_module_fails_on_costs_its_video(module, monkeypatch):
+    plain = Module.embed
+
+    def embed_but(self, batch):
+        if (batch == 99).any():
+            raise ValueError("no room for\n99")
+        return plain(self, batch)
+
+    monkeypatch.setattr(Module, "embed", embed_but)
+    events = []
+    for offset in range(3):
+        events += [
+            Window(video, offset, np.full((4, 16, 16, 3), grey, np.uint8)) for video, grey in (("a", 51), ("b", 99))
+        ]
+    events += [End("a", 6, ""), End("b", 6, "")]
+    found = {event.video: (event, pooled) for event, pooled in pooling.embed(events, *module, keep=True)}
+    assert len(found) == 2 and isinstance(found["a"][0], End)
+    np.testing.assert_allclose(found["a"][1].windows, np.full((3, 5), 0.2), atol=5e-6)
+    assert found["b"][0] == Bad("b", "embedding its window at frame 0 failed by ValueError: no room for 99")
+
+
+def test_an_error_that_nobody_foresaw_costs_its_video(place, module, done, tmp_path, monkeypatch):
+    plain = feed.FrameStream.__iter__
+
+    def frames_but(self):
+        if self._path.name == "e.mkv":
+            raise MemoryError("no room for a frame")
+        yield from plain(self)
+
+    monkeypatch.setattr(feed.FrameStream, "__iter__", frames_but)
+    outcome = embed(place, tmp_path / "out.npz", module)
+    assert outcome.lines == [{"id": "e.mkv", "ok": False, "why": "decoding failed by MemoryError: no room for a frame"}]
+    np.testing.assert_array_equal(outcome.table.embeddings, done[0].table.embeddings[:3])
 
 
 def test_no_good_video_and_one_bad_one_are_errors(module, tmp_path):

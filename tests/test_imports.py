@@ -1,9 +1,20 @@
-"""The structure of the package: no circle of files, and none of folders."""
+"""The structure of the package: the contracts of setup.cfg hold, and there is no circle of files or of folders."""
 
 import graphlib
+import pathlib
+import subprocess
+import sys
 
 import grimp
 import pytest
+
+
+def test_import_contracts_are_kept():
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    root = pathlib.Path(__file__).parent.parent
+    done = subprocess.run([*command, "--no-cache"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "4 kept, 0 broken" in done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -101,3 +101,17 @@ def test_runs_in_a_graph(jit):
         write(eager, [seed, seed + 1], unit(2, 4, seed=seed))
     for ours, theirs in zip(run().variables, eager.variables):
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
+
+
+def test_a_batch_in_parts_is_one_update():
+    """Three updates of two parts each: six are written, and all is clustered after the last."""
+    memory, whole = make(every=3), make(every=3)
+    memory.parts = 2
+    for update in range(3):
+        assert not memory.is_clustered() and not whole.is_clustered()
+        first, second = unit(2, 4, seed=2 * update), unit(2, 4, seed=2 * update + 1)
+        write(memory, [4 * update, 4 * update + 1], first)
+        write(memory, [4 * update + 2, 4 * update + 3], second)
+        write(whole, range(4 * update, 4 * update + 4), np.concatenate([first, second]))
+    assert memory.is_clustered() and whole.is_clustered()
+    np.testing.assert_allclose(memory.centres.numpy(), whole.centres.numpy(), atol=1e-6)

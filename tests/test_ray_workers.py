@@ -189,6 +189,34 @@ def test_a_worker_that_ray_ends_for_want_of_memory_is_lost(monkeypatch):
             worker.receive()
 
 
+# Put in front of all else that the processes of a cluster import: they find no such package.
+LACKING = """
+import sys
+
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "elo_tf":
+            raise ModuleNotFoundError("No module named 'elo_tf'", name=name)
+
+sys.meta_path.insert(0, Lacking())
+"""
+
+
+def test_a_package_that_the_machines_lack_is_told_by_the_first_worker(monkeypatch, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(LACKING)
+    for number in range(2):
+        videos.plain(tmp_path / "videos" / f"{number}.mp4")
+    monkeypatch.setattr(f"{__name__}.ROOT", str(tmp_path))
+    message = r"a worker cannot start \(ModuleNotFoundError: No module named 'elo_tf'\); install the same packages"
+    with one_node(monkeypatch, num_cpus=1) as machine:
+        engine = select.parse("ray", machine.address)
+        with pytest.raises(InputError, match=message):
+            convert(tmp_path / "videos", tmp_path / "records", IngestConfig(size=16), engine)
+        with Crew(select.parse("ray", machine.address), Handler, (str(tmp_path),), retries=1) as crew:
+            with pytest.raises(InputError, match=message):
+                crew.call("pid")
+
+
 def test_no_cluster_is_one_clear_line():
     begun = time.monotonic()
     with pytest.raises(InputError, match="--ray_address=127.0.0.1:1 is no Ray cluster .*Connection refused"):

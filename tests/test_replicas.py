@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import time
 
@@ -229,6 +230,31 @@ def test_a_cluster_that_cannot_be_joined_is_one_line(records, tmp_path, address)
     last = errors.strip().splitlines()[-1]  # Before it, gRPC may have something to say.
     assert code == 2 and last.startswith("error: ") and "no cluster that this process could join" in last, errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags, number, code, message",
+    [
+        (["--cluster_minutes=0.1"], None, 2, "0.1 minutes (--cluster_minutes) without an answer from 1 of 2 processes"),
+        ([], signal.SIGTERM, 143, "terminated; what is finished is kept"),
+        ([], signal.SIGINT, 130, "interrupted; what is finished is kept"),
+    ],
+)
+def test_a_process_that_never_starts_is_named_and_signals_are_heard(records, tmp_path, flags, number, code, message):
+    own, missing = (f"127.0.0.1:{port}" for port in free_ports(2))
+    config = json.dumps({"cluster": {"worker": [own, missing]}, "task": {"type": "worker", "index": 0}})
+    process = trainings.start(
+        records, tmp_path / "run", "--distribute=multi_worker", *flags, environment={**os.environ, "TF_CONFIG": config}
+    )
+    said = process.stderr.readline()
+    assert said.startswith(f"waiting for 1 of 2 processes of the cluster: {missing} (Connection refused)")
+    if number:
+        process.send_signal(number)
+    begun = time.monotonic()
+    status, _, errors = trainings.finish(process)
+    assert status == code and message in errors and len(errors.strip().splitlines()) == 1, errors
+    assert time.monotonic() - begun < 20 and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.config import FinalTrainConfig, InputError
+from elo_tf.config import FinalTrainConfig, InputError, TaskConfig
 from elo_tf.data.clips import ClipSizes
 from elo_tf.model.elo_model import EloModel
 from elo_tf.train.update import Update
@@ -110,6 +110,21 @@ def test_two_like_halves_taken_in_parts_are_the_whole():
     assert moved[0][1] == pytest.approx(moved[1][1], abs=1e-5)
     for one, two in zip(moved[0][0], moved[1][0]):
         np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_clusters_are_renewed_by_updates_not_by_parts():
+    config = TaskConfig(pseudo_labels=2, memory_videos=64, recluster_every=2)
+    sizes = ClipSizes(frames=4, future_frames=2, size=16, audio_steps=4, mel_bins=16)
+    model = EloModel(tasks.select(("rgb",), ("rgb/deep_cluster",), config), sizes)
+    model.compile(optimizer=tf.keras.optimizers.legacy.SGD(RATE))
+    clips = random_clips(batch=4, frames=4, future=2)
+    model.compute_losses(clips, training=False)
+    update, memory = Update(model, parts=2), model.tasks[0].memory
+    clustered = []
+    for _ in range(3):
+        update(clips)
+        clustered.append(bool(memory.is_clustered()))
+    assert clustered == [False, True, True] and int(memory.steps) == 6
 
 
 def test_parts_must_divide_the_clips_and_leave_them_company():

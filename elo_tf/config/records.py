@@ -26,6 +26,7 @@ class IngestConfig(Checked):
     max_seconds: float = setting(30.0, "no more than this much of a video is kept, seconds", low=0.1)
     decode_seconds: float = setting(120.0, "a decoder that runs longer is ended, seconds", low=1)
     decode_memory_mb: int = setting(2048, "a decoder that takes more memory is ended, MiB", low=256)
+    video_minutes: float = setting(60.0, "a worker that is at one video for longer is ended; 0 is never", low=0)
     shard_mb: float = setting(32.0, "a shard is closed above this size, MiB", low=0.01)
     jpeg_quality: int = setting(92, "quality of the stored frames", low=50, high=100)
     max_bad_fraction: float = setting(0.5, "stop if more than this part of the videos is unusable", low=0, high=1)

@@ -9,8 +9,15 @@ from elo_tf.config.fields import Checked, setting
 class WorkersConfig(Checked):
     """Where work is done side by side (`elo_tf.runtime.workers.base`)."""
 
-    workers: str = setting("local", "local (a process a core), local:2, ray (as many as the cluster takes), ray:16")
+    workers: str = setting(
+        "local",
+        "local (a process a core; in a search a GPU, where there are any), local:2, ray (as many as the cluster takes) "
+        "or ray:16",
+    )
     ray_address: str = setting("auto", "address of the Ray cluster; auto: the one that this machine belongs to")
+    start_minutes: float = setting(
+        60.0, "the longest wait for a first worker that is ready, or has a place on the cluster; 0 is for ever", low=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,6 +78,9 @@ class EvolutionConfig(Checked):
     rescore_seeds: int = setting(3, "fresh seeds for each of them", low=1)
     gpus_per_candidate: float = setting(0.0, "GPUs that a worker of Ray takes; may be a fraction", low=0)
     retries: int = setting(1, "further attempts at a candidate that diverged, ran out of memory or was lost", low=0)
+    trial_minutes: float = setting(
+        1440.0, "a worker that is at one training for longer is ended, minutes; it counts as lost. 0 is never", low=0
+    )
     max_failures: float = setting(
         0.75,
         "share of the trainings of the last 10 candidates or more that may fail before the search ends",

@@ -92,7 +92,7 @@ class TaskConfig(Checked):
     memory_videos: int = setting(
         4096, "videos that deep_cluster and local_aggregation remember; best a few times those trained on", low=64
     )
-    recluster_every: int = setting(100, "steps between two clusterings of the remembered videos", low=1)
+    recluster_every: int = setting(100, "updates between two clusterings of the remembered videos", low=1)
     loss_units: str = setting(
         "value",
         "what lambda weighs: value, the term; gradient, the term over its first gradient norm in the tower it teaches",
@@ -146,6 +146,12 @@ class FinalTrainConfig(TrainConfig):
         choices=("one", "mirrored", "multi_worker", "tpu"),
     )
     tpu: str = setting("", "name or grpc:// address of the TPU; empty is the one of this machine")
+    cluster_minutes: float = setting(
+        10.0, "multi_worker: the longest wait for processes that TF_CONFIG names, minutes; 0 is for ever", low=0
+    )
+    grace_seconds: float = setting(
+        20.0, "after SIGTERM or SIGINT, the longest wait for the step under way and its checkpoint, seconds", low=0
+    )
     accumulate: int = setting(1, "parts that a batch is taken in, for batches that do not fit into memory", low=1)
     clip_norm: float = setting(0.0, "greatest norm of the gradient of all weights; 0 does not clip", low=0)
     steps_a_call: int = setting(1, "steps made in a loop on the device before Python sees it again", low=1)

@@ -9,7 +9,7 @@ can be saved and restored. Segments and modalities that no task asks for are nei
 import contextlib
 import dataclasses
 import math
-from typing import Dict, FrozenSet, Iterator, Mapping, Optional, Tuple, Type, Union
+from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Sequence, Tuple, Type, Union
 
 import tensorflow as tf
 
@@ -19,13 +19,15 @@ from elo_tf.data.clips import NOISE, Clips, ClipSizes
 from elo_tf.data.records import Manifest
 from elo_tf.data.sources import EPOCHS, PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
 from elo_tf.data.spectrogram import log_mel
+from elo_tf.runtime import machine
 
 # What a reader delivers: (segment, stored modality) pairs.
 Needs = FrozenSet[Tuple[str, str]]
 
 GIB = 2**30
-# Batches made ahead of the step.
+# Batches made ahead of the step, and of these, those whose spectrograms are made at a time.
 READY_BATCHES = 4
+FINISHED_AT_A_TIME = 2
 
 
 def clip_sizes(manifest: Manifest, config: DataConfig) -> ClipSizes:
@@ -58,6 +60,34 @@ def least_frames(needs: Needs, config: DataConfig) -> int:
     segments = {segment for segment, _ in needs}
     length = {"now": config.frames, "next": config.future_frames, "other": config.frames}
     return sum(length[segment] for segment in segments | {"now"})
+
+
+def resident_bytes(manifest: Manifest, lines: Sequence[Dict[str, Any]], resident_gb: float) -> int:
+    """What these videos take in memory, decoded; 0 where they do not fit into `--resident_gb` and are streamed."""
+    frame_bytes = manifest.settings["size"] ** 2 * 5 + manifest.samples_per_frame * 2
+    needed = sum(line["frames"] for line in lines) * frame_bytes
+    return needed if needed <= resident_gb * GIB else 0
+
+
+def check_memory(needed: int, records: str, workers: int = 1) -> None:
+    """Refuses what would end by a signal without a word, when memory runs out.
+
+    Not by streaming instead: videos then come in another order, and results would depend on the machine.
+
+    Args:
+      needed: Bytes of the decoded records that a process keeps.
+      records: Their folder.
+      workers: Processes of this machine that keep them.
+
+    Raises:
+      InputError: they are more than this machine, or its container, has.
+    """
+    if needed * workers > machine.memory():
+        fewer = ", or use fewer --workers" if workers > 1 else ""
+        raise InputError(
+            f"the videos of {records} take {needed / GIB:.1f} GiB in memory, decoded, in each of {workers} processes, "
+            f"and there are {machine.memory() / GIB:.1f} GiB for all; stream them by --resident_gb=0{fewer}"
+        )
 
 
 # What TensorFlow raises where a shard is damaged or missing, and for nothing else.
@@ -93,6 +123,7 @@ class Reader:
       needs: (segment, stored modality) pairs to deliver.
       shortest: Frames of the shortest video in use.
       excluded: Videos left out since they are too short for all segments in use.
+      sounding: Videos in use that have sound.
     """
 
     videos: object
@@ -102,6 +133,7 @@ class Reader:
     needs: Needs
     shortest: int
     excluded: int
+    sounding: int
 
     @classmethod
     def open(
@@ -137,13 +169,15 @@ class Reader:
                 f"no {split} video of {records} has the {least} frames needed (the longest has {longest}); "
                 "use fewer --frames or make records with a higher --fps"
             )
-        frame_bytes = manifest.settings["size"] ** 2 * 5 + manifest.samples_per_frame * 2
-        if sum(line["frames"] for line in long_enough) * frame_bytes <= config.resident_gb * GIB:
+        resident = resident_bytes(manifest, long_enough, config.resident_gb)
+        if resident:
+            check_memory(resident, records)
             videos = ResidentVideos(manifest, long_enough)
         else:
             videos = StreamedVideos(manifest, long_enough, least, config.max_sources_ahead)
         shortest = min(line["frames"] for line in long_enough)
-        return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough))
+        sounding = sum(bool(line["sound"]) for line in long_enough)
+        return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough), sounding)
 
     def training(self, seed: int, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Endless batches of varied clips; the same for the same seed.
@@ -207,7 +241,7 @@ class Reader:
         """The last stages, the same for training and scoring."""
         options = tf.data.Options()
         options.autotune.enabled = False  # See PARALLEL.
-        return clips.map(self._finish, PARALLEL).prefetch(READY_BATCHES).with_options(options)
+        return clips.map(self._finish, FINISHED_AT_A_TIME).prefetch(READY_BATCHES).with_options(options)
 
     def windows_per_video(self, clips: int) -> int:
         """Windows that `scoring` takes of each video to reach a number of clips."""

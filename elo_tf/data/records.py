@@ -194,6 +194,10 @@ class Manifest:
             "sound": sum(video["sound"] for video in self.usable),
         }
 
+    def sounding(self, split: str) -> int:
+        """Videos of a split that have sound."""
+        return sum(bool(video["sound"]) for video in self.usable if video["split"] == split)
+
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that stand for settings, and videos with their labels, splits and lengths."""

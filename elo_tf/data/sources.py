@@ -6,7 +6,6 @@ count)` that fetches a stretch of one of them inside of a graph. Only what is fe
 
 import collections
 import dataclasses
-import os
 import posixpath
 from typing import Any, Dict, List
 
@@ -16,12 +15,14 @@ import tensorflow as tf
 from elo_tf.config import InputError
 from elo_tf.data import records
 from elo_tf.data.records import Manifest
+from elo_tf.runtime.machine import cores
 
 Video = Dict[str, Any]
 
 # Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
-# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate.
-PARALLEL = os.cpu_count()
+# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate. Each takes
+# memory, up to that of a decoded video, which many cores shall not multiply.
+PARALLEL = min(8, cores())
 # Label of a video that lies in a shard with those that are read, but is none of them.
 _NOT_CHOSEN = -2
 
@@ -143,7 +144,8 @@ class ResidentVideos:
         if places:
             raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
         with tf.device("CPU"):
-            self._flat = {modality: tf.constant(array) for modality, array in flat.items()}
+            # One array after the other, so that there are never two copies of all.
+            self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
 
     def _decode(self, serialized):
         video = records.parse(serialized)

@@ -16,9 +16,12 @@ refused. --nostore_windows keeps means only. If the command is interrupted, or v
 the videos that are missing, and the result is that of an uninterrupted run.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 from elo_tf import config
 from elo_tf.config import EmbedSettings, require
-from elo_tf.runtime import command_line
 
 CONFIGS = (EmbedSettings,)
 

@@ -52,6 +52,11 @@ class Bad(NamedTuple):
 Event = Union[Window, End, Bad]
 
 
+def unforeseen(where: str, error: Exception) -> str:
+    """Why a video is unusable for which an error was raised that nobody foresaw; for a `Bad`."""
+    return f"{where} failed by {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
 class _StoppedError(Exception):
     """The events are no longer wanted."""
 
@@ -110,7 +115,7 @@ class Feed:
                 self._decode(self._todo.get_nowait())
         except (queue.Empty, _StoppedError):
             pass
-        except BaseException as error:  # A defect of ours ends the program, not a thread of it.
+        except BaseException as error:  # It ends the program, not a thread of it.
             try:
                 self._put(error)
             except _StoppedError:
@@ -129,6 +134,11 @@ class Feed:
                 found += 1
         except UnusableError as error:
             self._put(Bad(video, str(error)))
+            return
+        except Exception as error:  # What nobody foresaw of a video costs this video.
+            if isinstance(error, _StoppedError):
+                raise
+            self._put(Bad(video, unforeseen("decoding", error)))
             return
         finally:
             frames.close()  # Ends the decoder at once, not when memory is tidied.

@@ -6,11 +6,11 @@ A batch always has B places, so that the module is traced once; the last one is 
 finished when its last window has been embedded, or at once when none waits.
 """
 
-from typing import Dict, Iterable, Iterator, List, Optional, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Set, Tuple, Union
 
 import numpy as np
 
-from elo_tf.embed.feed import Bad, End, Event, Window
+from elo_tf.embed.feed import Bad, End, Event, Window, unforeseen
 from elo_tf.embed.module import Clips, Module
 
 # A video becomes one protocol buffer, which holds less than 2 GiB; some is left for what is not an embedding.
@@ -66,9 +66,14 @@ class _Videos:
         self._pooled: Dict[str, Pooled] = {}
         self._refused: Set[str] = set()  # Of which more may come.
 
-    def take(self, event: Event, row: Optional[np.ndarray] = None) -> Iterator[Finished]:
-        """Takes in an event, a window with its embedding [D]; gives the video if that finishes it."""
+    def take(self, event: Event, row: Union[np.ndarray, Exception, None] = None) -> Iterator[Finished]:
+        """Takes in an event, a window with its embedding [D] or what that raised; gives the video if that ends it."""
         if event.video in self._refused:
+            return
+        if isinstance(row, Exception):
+            self._refused.add(event.video)
+            pooled = self._pooled.pop(event.video, Pooled(self._width, self._keep))
+            yield Bad(event.video, unforeseen(f"embedding its window at frame {event.offset}", row)), pooled
             return
         pooled = self._pooled.setdefault(event.video, Pooled(self._width, self._keep))
         if row is None:
@@ -96,7 +101,7 @@ def embed(events: Iterable[Event], module: Module, clips: Clips, keep: bool) -> 
     filled = 0
 
     def run() -> Iterator[Finished]:
-        rows = iter(module.embed(batch)[:filled] if filled else ())
+        rows = iter(_rows(module, batch[:filled], batch) if filled else ())
         for event in waiting:
             yield from videos.take(event, next(rows) if isinstance(event, Window) else None)
 
@@ -114,6 +119,22 @@ def embed(events: Iterable[Event], module: Module, clips: Clips, keep: bool) -> 
             waiting, filled = [], 0
     batch[filled:] = 0
     yield from run()
+
+
+def _rows(module: Module, windows: np.ndarray, batch: np.ndarray) -> List[Union[np.ndarray, Exception]]:
+    """The embedding [D] of each window of a batch, or what it raised: a batch that fails is taken one by one."""
+    try:
+        return list(module.embed(batch)[: len(windows)])
+    except Exception:
+        alone = []
+        for window in windows:
+            lonely = np.zeros_like(batch)
+            lonely[0] = window
+            try:
+                alone.append(module.embed(lonely)[0])
+            except Exception as error:  # What nobody foresaw of a window costs its video.
+                alone.append(error)
+        return alone
 
 
 def _judged(event: Union[End, Bad], pooled: Pooled) -> Finished:

@@ -11,9 +11,12 @@ interrupted, rerun it: it makes the measurements that are missing, or shows the 
 replaces the results of another evaluation.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 from elo_tf import config
 from elo_tf.config import EvaluateSettings, require
-from elo_tf.runtime import command_line
 
 CONFIGS = (EvaluateSettings,)
 

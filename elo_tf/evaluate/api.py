@@ -15,7 +15,7 @@ from elo_tf.evaluate.videos import budget, splits
 from elo_tf.evaluate.videos.material import Material
 from elo_tf.evaluate.videos.split import Split, digest
 from elo_tf.networks.tower import Tower
-from elo_tf.runtime import process
+from elo_tf.runtime import devices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +54,8 @@ def run(settings: Settings) -> Result:
     """
     require(settings, "checkpoint", "records")
     seeds = _seeds(settings.seeds)
-    process.limit_threads(settings.threads)
-    with process.precision("float32"):  # Whatever a training in this process has had.
+    devices.set_up(settings.threads)
+    with devices.precision("float32"):  # Whatever a training in this process has had.
         result = _run(settings, part(settings, ProtocolConfig), seeds)
     print(result)
     print(

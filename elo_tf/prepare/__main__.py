@@ -12,13 +12,16 @@ VIDEOS/labelled, its records in RECORDS/unlabelled and RECORDS/labelled, half of
 set.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 from pathlib import Path
 
 from absl import flags
 
 from elo_tf import config
 from elo_tf.config import InputError, PrepareSettings
-from elo_tf.runtime import command_line
 
 CONFIGS = (PrepareSettings,)
 

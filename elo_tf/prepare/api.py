@@ -47,6 +47,7 @@ def run(settings: Settings) -> Result:
     if not settings.records:
         raise InputError("--records is missing; name the folder of records")
     engine = parse(settings.workers, settings.ray_address)
+    engine.start_minutes = settings.start_minutes
     config, records = part(settings, IngestConfig), Path(settings.records)
     if settings.world:
         videos = Path(settings.videos) if settings.videos else records.parent / "videos"

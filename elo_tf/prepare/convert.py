@@ -23,6 +23,7 @@ from elo_tf.decoding.listing import file_state, list_videos, refusals
 from elo_tf.prepare.flow import FlowEstimator
 from elo_tf.prepare.ledger import Ledger
 from elo_tf.prepare.pool import Pool
+from elo_tf.runtime import interruption
 from elo_tf.runtime.workers.base import Engine
 
 # For the estimate of disk space: measured at 64 pixels and JPEG quality 92; few sources are leaner than 80 kbit/s.
@@ -30,6 +31,8 @@ _BYTES_A_PIXEL = 0.75
 _SOURCE_BYTES_A_SECOND = 10_000
 # A sample that is large enough to judge the rest of the folder by.
 _FAIR_SAMPLE = 1000
+# What an interrupted conversion has for the videos under way and their shards: half of the grace of a command.
+_LAST_SECONDS = interruption.GRACE_SECONDS / 2
 
 
 class Conversion(NamedTuple):
@@ -133,7 +136,7 @@ def convert(
         ledger.write_manifest(complete=False)
         complete = False
         try:
-            with Pool(engine, Converter, (videos, ledger.partial, config), todo) as pool:
+            with Pool(engine, Converter, (videos, ledger.partial, config), todo, config.video_minutes) as pool:
                 _Intake(ledger, config, len(todo), progress).take(pool)
             complete = True
         except OSError as error:
@@ -188,7 +191,7 @@ class _Intake:
             self._check_refused(pool)
             self._empty(pool)
         except KeyboardInterrupt:
-            pool.drain()
+            pool.drain(_LAST_SECONDS)
             self._empty(pool)
             raise
         bad = self._check_refused(pool)

@@ -1,4 +1,7 @@
-"""What every command line of the project shares: flags from dataclasses, errors in one line, exit status 2."""
+"""What every command line of the project shares: flags from dataclasses, errors in one line, exit status 2.
+
+SIGINT and SIGTERM end a command by one line too, with exit status 130 or 143 (`elo_tf.runtime.interruption`).
+"""
 
 import contextlib
 import dataclasses
@@ -12,6 +15,7 @@ from typing import Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
 from absl import flags, logging
 
 from elo_tf import config
+from elo_tf.runtime import interruption
 
 USER_ERROR = 2
 
@@ -23,8 +27,10 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
     """Parses the flags, calls `main`, and ends the program.
 
     Bad input (`InputError`, an unknown flag, a file that cannot be read or written) ends it with one line on stderr
-    and exit status 2, without a traceback; any other exception is a defect of ours and keeps its traceback. A reader
-    that has seen enough (`| head -1`) is no error: the command does its work, and what it still prints is dropped.
+    and exit status 2, without a traceback; any other exception is a defect of ours and keeps its traceback. After
+    SIGINT or SIGTERM, whatever exception they come as, it ends with one line, status 130 or 143, and no child process.
+    A reader that has seen enough (`| head -1`) is no error: the command does its work, and what it still prints is
+    dropped.
 
     Args:
       main: Reads its settings with `config.from_flags`; takes what the user gave beside flags.
@@ -38,20 +44,29 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
         if {"--help", "-h", "-help"} & set(sys.argv[1:]):
             print(f"{doc.strip()}\n\n{_flag_table(_own_packages(main), configs)}")
             sys.exit(0)
+        interruption.guard()
         try:
-            rest = flags.FLAGS(sys.argv)[1:]
-            if rest[arguments:]:
-                raise config.InputError(
-                    f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)"
-                )
-            main(*rest)
-        except (flags.Error, config.InputError, OSError) as error:
-            remedy = "; make room and give the same command again" if _is_full(error) else ""
-            print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
-            sys.exit(USER_ERROR)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)
+            _call(main, arguments)
+        except BaseException as error:
+            number = interruption.received()
+            if number is None:
+                raise
+            # That of a command that has said it itself is silent.
+            interruption.end(number, silently=isinstance(error, SystemExit))
+
+
+def _call(main: Callable[..., None], arguments: int) -> None:
+    try:
+        rest = flags.FLAGS(sys.argv)[1:]
+        if rest[arguments:]:
+            raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
+        main(*rest)
+    except (flags.Error, config.InputError, OSError) as error:
+        if interruption.received() is not None:  # A consequence: of a pipe that broke, of an import that stopped.
+            raise
+        remedy = "; make room and give the same command again" if _is_full(error) else ""
+        print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
+        sys.exit(USER_ERROR)
 
 
 def _is_full(error: Exception) -> bool:

@@ -12,11 +12,14 @@ report anew, also while the search runs. The fourth builds and checks everything
 search would take on rented machines.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 from absl import flags
 
 from elo_tf import config
 from elo_tf.config import BudgetConfig, SearchSettings, require
-from elo_tf.runtime import command_line
 
 CONFIGS = (SearchSettings, BudgetConfig)
 

@@ -10,8 +10,6 @@ import pathlib
 import shutil
 from typing import Dict, Optional, Sequence, Tuple
 
-import tensorflow as tf
-
 from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
@@ -29,10 +27,12 @@ from elo_tf.config import (
 )
 from elo_tf.config import SearchSettings as Settings
 from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import sizes_at
-from elo_tf.data.records import Manifest
+from elo_tf.data.reader import check_memory, resident_bytes, sizes_at
+from elo_tf.data.records import SPLITS, Manifest
 from elo_tf.model.elo_model import EloModel
+from elo_tf.runtime import devices
 from elo_tf.runtime.storage import absolute, write_text
+from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.runtime.workers.select import parse
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
@@ -43,7 +43,7 @@ from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, ma
 from elo_tf.search.trials import candidate
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.worker import About, CandidateWorker
-from elo_tf.tasks import Task, views
+from elo_tf.tasks import Task, presence, views
 
 LEAST_FREE_BYTES = 64 * 2**20
 
@@ -93,21 +93,27 @@ def run(settings: Settings) -> Result:
     for modality, view in {pair for term in terms for pair in term.views}:
         views.check(view, modality, settings.frames)
     names = tuple(term.name for term in terms)
+    presence.check_heard(terms, manifest.sounding("train"), settings.records)
     vectors = fixed_vectors(settings, names, settings.loss_units)
     initial = initial_vector(settings, names, settings.loss_units)
     strategy = make_strategy(settings, len(names), settings.seed, vectors, initial)
     make_rungs(settings, settings.steps, strategy.population)
     recorded = [part(settings, kind) for kind in _RECORDED]
     header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
-    _share_gpus()
-    engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate)
+    devices.set_up()
+    engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())
+    engine.start_minutes = settings.start_minutes
+    if isinstance(engine, LocalEngine):
+        _check_memory(settings, manifest, engine.count)
     # From here on there are files: settings that can be refused without a look at the videos have been.
     directory = _run_directory(settings)
     with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
         search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
         write_text(directory / "flags.txt", to_lines(settings))
         if search.is_left():
-            with Crew(engine, CandidateWorker, (_of_workers(settings),), settings.retries) as crew:
+            with Crew(
+                engine, CandidateWorker, (_of_workers(settings),), settings.retries, settings.trial_minutes
+            ) as crew:
                 print(f"Preparing: reading {settings.records}, building towers and tasks ...", flush=True)
                 _announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
                 search.run(crew)
@@ -147,14 +153,11 @@ def _check_paths(run: RunConfig) -> None:
         raise InputError(f"--records={run.records} is no folder; make records with python -m elo_tf.prepare")
 
 
-def _share_gpus() -> None:
-    """Has this process take of the GPUs it sees only what it needs: they are for the workers of the search."""
-    for device in tf.config.get_visible_devices("GPU"):
-        try:
-            tf.config.experimental.set_memory_growth(device, True)
-        except RuntimeError:  # They are in use already, by what this process did before.
-            print("This process holds the memory of its GPUs, workers have the rest; search first to give them all")
-            return
+def _check_memory(settings: Settings, manifest: Manifest, workers: int) -> None:
+    """Raises `InputError` where workers of this machine would keep more videos in memory than it has."""
+    kept = [[line for line in manifest.usable if line["split"] == split] for split in SPLITS]
+    needed = sum(resident_bytes(manifest, lines, settings.resident_gb) for lines in kept)
+    check_memory(needed, settings.records, workers)
 
 
 def _run_directory(run: RunConfig) -> pathlib.Path:

@@ -96,6 +96,11 @@ class Task(tf.keras.layers.Layer):
         """What the term decodes, and what it ought to: [B,T,H,W,C] each; None where it decodes nothing."""
         del features, clips
 
+    def counted(self, clips: Clips) -> tf.Tensor:
+        """How many clips of a batch count for the term, of the view that has the fewest; float32."""
+        views = {view for _, view in self.views} or {"plain"}
+        return tf.reduce_min([tf.reduce_sum(self.present(clips, view)) for view in sorted(views)])
+
     def present(self, clips: Clips, view: str = "plain") -> tf.Tensor:
         """1 where the video has all modalities of this task, else 0: one number for each clip of the view."""
         present = tf.reduce_prod([clips["present"][MODALITIES[name].source] for name in self.modalities], axis=0)

@@ -27,13 +27,17 @@ class VideoMemory(tf.keras.layers.Layer):
       width: W.
       clusters: K, at most N.
       clusterings: H.
-      every: Steps between two clusterings.
+      every: Updates between two clusterings.
+
+    Attributes:
+      parts: Parts that the batch of an update is taken in: so often it is written to for each.
     """
 
     def __init__(self, slots: int, width: int, clusters: int, clusterings: int, every: int):
         super().__init__()
         self.slots = slots
         self.every = every
+        self.parts = 1
         starts = tf.math.l2_normalize(tf.random.normal([clusterings, clusters, width]), axis=-1)
         vectors = tf.math.l2_normalize(tf.random.normal([slots, width]), axis=-1)
         self.owners = self._state("owners", tf.fill([slots], tf.constant(-1, tf.int64)))
@@ -55,7 +59,7 @@ class VideoMemory(tf.keras.layers.Layer):
 
     def is_clustered(self) -> tf.Tensor:
         """Whether labels are those of a clustering yet; before, they are the nearest of random centres."""
-        return self.steps >= self.every
+        return self.steps >= self.every * self.parts
 
     def labels_of(self, videos: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         """Clusters of videos, [B,H]: those of the last clustering, or, of unseen ones, the nearest to their vectors.
@@ -92,7 +96,9 @@ class VideoMemory(tf.keras.layers.Layer):
         self.steps.assign_add(1)
         # The assignments stay outside of the branch, where replicas could not meet.
         centres, labels = tf.cond(
-            self.steps % self.every == 0, self._cluster, lambda: (self.centres.read_value(), self.labels.read_value())
+            self.steps % (self.every * self.parts) == 0,
+            self._cluster,
+            lambda: (self.centres.read_value(), self.labels.read_value()),
         )
         self.centres.assign(centres)
         self.labels.assign(labels)

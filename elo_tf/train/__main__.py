@@ -13,6 +13,10 @@ interrupted, rerun the command: it continues from the last checkpoint and ends w
 Exit status: 0 when all steps are done, 1 when a term stopped being finite, 2 for bad input, 143 after SIGTERM.
 """
 
+from elo_tf.runtime import command_line, interruption
+
+interruption.guard(__name__)  # Before imports that take seconds.
+
 import contextlib
 import signal
 import sys
@@ -20,7 +24,6 @@ from typing import Callable, Iterator, List
 
 from elo_tf import config
 from elo_tf.config import BudgetConfig, TaskConfig, TrainSettings, require
-from elo_tf.runtime import command_line
 
 CONFIGS = (TrainSettings, BudgetConfig)
 
@@ -43,7 +46,7 @@ def main() -> None:
         return
     received: List[int] = []
     try:
-        result = api.run(settings, given, _signals(received))
+        result = api.run(settings, given, _signals(received, settings.grace_seconds))
     except api.DivergedError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(DIVERGED)
@@ -53,11 +56,13 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _signals(received: List[int]) -> Iterator[Callable[[], bool]]:
-    """From here on signals that would end the program are only noted; tells whether one was."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: received.append(number))
-    yield lambda: bool(received)
+def _signals(received: List[int], grace: float) -> Iterator[Callable[[], bool]]:
+    """Within it signals are noted, and end the program only after so many seconds; tells whether there was one."""
+    with interruption.listening(grace) as asked:
+        try:
+            yield lambda: bool(asked)
+        finally:
+            received += asked
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ from elo_tf.config import TrainSettings as Settings
 from elo_tf.data.records import Manifest
 from elo_tf.model.objective import read_loss
 from elo_tf.networks.tower import Description, Tower
-from elo_tf.runtime import process
+from elo_tf.runtime import devices
 from elo_tf.runtime.storage import claim_folder, write_text
+from elo_tf.tasks import presence
 from elo_tf.train import replicas, run_file, terms, trainer
 from elo_tf.train.progress_log import Account
 from elo_tf.train.trainer import DivergedError, Trainer
@@ -86,11 +87,11 @@ def run(
     """
     settings.check_devices(settings.precision)
     require(settings, "loss", "records", "run_dir")
-    process.limit_threads(settings.threads)
+    devices.set_up(settings.threads)
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = replicas.make_strategy(settings.distribute, settings.tpu)
-    with replicas.in_company(strategy), process.precision(settings.precision):
+    strategy = replicas.make_strategy(settings.distribute, settings.tpu, settings.cluster_minutes)
+    with replicas.in_company(strategy), devices.precision(settings.precision):
         return _run(settings, given, strategy, interruption or contextlib.nullcontext(lambda: False))
 
 
@@ -102,6 +103,7 @@ def _run(
     with contextlib.ExitStack() as held:
         with replicas.refused_together(strategy):
             task, chosen = _choose(settings, given)
+            presence.check_heard(chosen.tasks, Manifest.load(settings.records).sounding("train"), settings.records)
             facts = run_file.facts_of(parts, task, chosen)
             if is_chief:
                 busy = f"--run_dir={directory} is in use by another training; wait, or use another"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import sys
 import time
 from typing import Any, Dict, Optional
 
@@ -41,6 +42,7 @@ class Account:
         self._totals = _Sums()
         self._stretches = 0
         self._last: Dict[str, float] = {}
+        self._counted = _Counts(trainer.reader.videos.count)
 
     def announce(self, prefix: Optional[str]) -> None:
         """Prints what is about to be done."""
@@ -100,6 +102,9 @@ class Account:
             self._totals = _Sums()
         for sums in (self._since, self._totals):
             sums.add(progress)
+        self._counted.add(progress)
+        if self._directory is not None:
+            self._counted.warn(is_last=progress.step >= self._trainer.steps)
         if self._bar is not None:
             self._bar.update(progress.step - self._bar.n)
         every = self._trainer.settings.train.pictures_every
@@ -164,6 +169,40 @@ class Account:
 
     def _write(self, facts: Dict[str, Any]) -> None:
         write_text(self._directory / RESULTS, json.dumps(facts, indent=2) + "\n")
+
+
+class _Counts:
+    """Clips of the first epoch that counted for each term: one that none counted for is warned of, once.
+
+    Args:
+      videos: Of an epoch.
+    """
+
+    def __init__(self, videos: int):
+        self._videos = videos
+        self._seen = 0
+        self._sums: Dict[str, float] = {}
+        self._is_judged = False
+
+    def add(self, progress: Progress) -> None:
+        """Adds a stretch."""
+        self._seen += progress.clips
+        for name, count in progress.counted.items():
+            self._sums[name] = self._sums.get(name, 0.0) + count
+
+    def warn(self, is_last: bool) -> None:
+        """Names the terms without a clip, when the epoch, or the training before it, is at its end."""
+        if self._is_judged or not (is_last or self._seen >= self._videos):
+            return
+        self._is_judged = True
+        idle = [name for name, count in self._sums.items() if not count]
+        if idle:
+            print(
+                f"warning: none of the first {self._seen} clips counted for {', '.join(idle)}: their videos lack what "
+                "these terms look at, such as sound; they teach nothing",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 @dataclasses.dataclass

@@ -1,30 +1,37 @@
 """Where a training runs: one device, all devices of this machine, several machines, or a TPU (`tf.distribute`)."""
 
 import contextlib
-import json
 import os
 import socket
 from typing import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.distribute import multi_worker_util
+from tensorflow.python.eager import context
+from tensorflow.tsl.protobuf import coordination_config_pb2
 
 from elo_tf.config import InputError
 from elo_tf.data.sources import Share
+from elo_tf.runtime import interruption
+from elo_tf.train.cluster import CHIEFS, Cluster
 
 ANSWER_SECONDS = 10  # A TPU that is there answers at once.
-CHIEFS = ("chief", "worker")  # Types of tasks in TF_CONFIG; the first worker is the chief where none is named.
+# All processes are there when TensorFlow is asked to join them: it needs seconds.
+JOIN_SECONDS = 120
 
 
-def make_strategy(distribute: str, tpu: str = "") -> tf.distribute.Strategy:
+def make_strategy(distribute: str, tpu: str = "", minutes: float = 10.0) -> tf.distribute.Strategy:
     """The strategy of a name; to be made before anything else touches the devices.
 
     Args:
       distribute: `one`, `mirrored` (all GPUs, or all logical CPUs), `multi_worker` (as TF_CONFIG says) or `tpu`.
       tpu: Name or address of the TPU; empty is the one of this machine.
+      minutes: How long the other processes of `multi_worker` are waited for; 0 is for ever.
 
     Raises:
-      InputError: TF_CONFIG is missing or malformed or names what cannot be, or there is no TPU at the address.
+      InputError: TF_CONFIG is missing or malformed or names what cannot be, processes are missing, or there is no TPU
+        at the address.
     """
     if distribute == "one":
         return tf.distribute.get_strategy()
@@ -32,17 +39,13 @@ def make_strategy(distribute: str, tpu: str = "") -> tf.distribute.Strategy:
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
     if distribute == "multi_worker":
-        _check_cluster()
-        try:
-            return tf.distribute.MultiWorkerMirroredStrategy()
-        except (tf.errors.OpError, ValueError) as error:
-            raise InputError(
-                f"--distribute=multi_worker: TF_CONFIG={os.environ['TF_CONFIG']!r} is no cluster that this process "
-                f"could join ({_reason(error)}); is the port free, and every address a host:port?"
-            ) from None
+        cluster = Cluster.read()
+        cluster.gather(minutes)
+        return _join(cluster)
     try:
         _knock(tpu)
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
+        with interruption.at_once():
+            resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu or "local")
     except TypeError:  # How builds of TensorFlow for CPUs and GPUs answer for the TPU of this machine.
         raise InputError(f"--tpu={tpu}: this build of TensorFlow has none; install one for TPU machines") from None
     except (ValueError, RuntimeError, tf.errors.OpError, OSError) as error:
@@ -63,18 +66,44 @@ def _knock(tpu: str) -> None:
         socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
 
 
-def _check_cluster() -> None:
-    """Raises `InputError` where TF_CONFIG does not name this process among several."""
-    text = os.environ.get("TF_CONFIG", "")
-    remedy = 'set it on every machine, such as {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'  # noqa: E501
+def _join(cluster: Cluster) -> tf.distribute.Strategy:
+    """The strategy of processes that are all there.
+
+    Raises:
+      InputError: it cannot be had, or one of them ended meanwhile.
+    """
+    _limit_registration()
     try:
-        content = json.loads(text)
-        cluster, task = content["cluster"], content["task"]
-        known = 0 <= int(task["index"]) < len(cluster[task["type"]])
-    except (ValueError, KeyError, TypeError):
-        known = False
-    if not known:
-        raise InputError(f"--distribute=multi_worker: TF_CONFIG={text!r} does not describe a cluster; {remedy}")
+        # TensorFlow lets no other Python thread run before it has seen the others.
+        with interruption.at_once():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, ValueError) as error:
+        raise InputError(
+            f"--distribute=multi_worker: TF_CONFIG={os.environ['TF_CONFIG']!r} is no cluster that this process "
+            f"could join ({_reason(error)}); is the port free, and are {', '.join(cluster.others)} still there?"
+        ) from None
+
+
+def _limit_registration() -> None:
+    """Bounds the time for which TensorFlow waits for the others to register, for ever by default.
+
+    As `MultiWorkerMirroredStrategy` configures the service where nobody has; there is no public way.
+    """
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    spec = multi_worker_util.normalize_cluster_spec(resolver.cluster_spec())
+    if resolver.task_type not in CHIEFS:
+        return
+    jobs = [
+        coordination_config_pb2.CoordinatedJob(name=kind, num_tasks=spec.num_tasks(kind))
+        for kind in CHIEFS
+        if kind in spec.jobs
+    ]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=multi_worker_util.coordination_leader(spec),
+        cluster_register_timeout_in_ms=JOIN_SECONDS * 1000,
+        coordinated_jobs=jobs,
+    )
 
 
 def share_of(context: tf.distribute.InputContext) -> Share:

@@ -21,6 +21,7 @@ from elo_tf.model.gradients import GradientNorms
 from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.model.term_table import clip_specs
 from elo_tf.runtime.private_api import make_slots
+from elo_tf.tasks.presence import check_heard
 from elo_tf.train import replicas
 from elo_tf.train.checkpoints import Checkpoints
 from elo_tf.train.terms import Terms
@@ -51,6 +52,7 @@ class Progress:
       seconds: Wall time of the stretch.
       waiting: Part of it spent waiting for clips.
       clips: Clips seen in it.
+      counted: How many of them counted for each term, by name.
     """
 
     step: int
@@ -58,6 +60,7 @@ class Progress:
     seconds: float = 0.0
     waiting: float = 0.0
     clips: int = 0
+    counted: Dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Trainer:
@@ -98,6 +101,7 @@ class Trainer:
         with strategy.scope(), reading(run.records):
             self.model = EloModel(terms.tasks, sizes, settings.model.backbone, penalty(train))
             self.reader = Reader.open(run.records, "train", self.model.needs, settings.data)
+            check_heard(terms.tasks, self.reader.sounding, run.records)
             self.steps = self._length()
             self.model.compile(optimizer=make_optimizer(train, self.steps))
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
@@ -162,16 +166,16 @@ class Trainer:
             self._batches = self._open()
         begun = time.perf_counter()
         with reading(self.settings.run.records):
-            values, waited, bad = self._stretch(self._batches, tf.constant(count))
+            values, waited, bad, counted = self._stretch(self._batches, tf.constant(count))
         values, bad = values.numpy(), bad.numpy()
         seconds = time.perf_counter() - begun
         if (bad >= 0).any():
             first = int(bad[bad >= 0].min())
             names = [name for name, step in zip(self.model.objective.names, bad) if step == first]
             raise DivergedError(f"not finite: {', '.join(names) or self._of_gradient(first)} at step {first}")
-        losses = dict(zip(self.model.objective.names, values.tolist()))
+        losses, counts = (dict(zip(self.model.objective.names, each)) for each in (values.tolist(), counted.numpy()))
         clips = count * self.settings.data.batch_size
-        return Progress(self.done, losses, seconds, float(waited) / seconds, clips)
+        return Progress(self.done, losses, seconds, float(waited) / seconds, clips, counts)
 
     def _of_gradient(self, step: int) -> str:
         """Names the terms whose gradient was not finite at a step. The weights have hardly changed since."""
@@ -192,37 +196,42 @@ class Trainer:
         }
         return f"the gradient of {', '.join(sorted(found))}" if found else "a gradient of the heads"
 
-    def _make_steps(self, batches, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _make_steps(self, batches, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Losses of the last step and 0 for the gradient [G+1], seconds waited for clips, the step [G+1] at which each
-        was first not finite."""
+        was first not finite, clips [G] that counted for each."""
         terms = len(self.model.objective.names) + 1
 
-        def body(index, waited, bad, _):
+        def body(index, waited, bad, counted, _):
             before = tf.timestamp()
             with tf.control_dependencies([before]):
                 clips = next(batches)
             with tf.control_dependencies(tf.nest.flatten(clips, expand_composites=True)):
                 after = tf.timestamp()
             waited = waited + after - before
-            values = self.strategy.run(self._replica_step, args=(clips, after))
+            values, counts = self.strategy.run(self._replica_step, args=(clips, after))
+            counted += self.strategy.reduce(tf.distribute.ReduceOp.SUM, counts, axis=None)
             values = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
             bad = tf.where(~tf.math.is_finite(values) & (bad < 0), self.step.read_value(), bad)
             self.step.assign_add(1)
-            return index + 1, waited, bad, values
+            return index + 1, waited, bad, counted, values
 
         begin = (tf.constant(0), tf.constant(0.0, tf.float64), tf.fill([terms], tf.constant(-1, tf.int64)))
-        _, waited, bad, values = tf.while_loop(
+        begin = (*begin, tf.zeros([terms - 1]))
+        _, waited, bad, counted, values = tf.while_loop(
             lambda index, *_: index < count, body, (*begin, tf.zeros([terms])), parallel_iterations=1
         )
-        return values, waited, bad
+        return values, waited, bad, counted
 
-    def _replica_step(self, clips, after) -> tf.Tensor:
-        """Losses [G] of this replica, and behind them NaN where the gradient of all replicas was not finite."""
+    def _replica_step(self, clips, after) -> Tuple[tf.Tensor, tf.Tensor]:
+        """Losses [G] of this replica, and behind them NaN where the gradient of all replicas was not finite; clips [G]
+        that counted for each."""
         # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.
         with tf.control_dependencies([after]):
             clips = tf.nest.map_structure(tf.identity, clips)
         losses, finite = self._update(clips)
-        return tf.stack([*(losses[name] for name in self.model.objective.names), tf.where(finite, 0.0, math.nan)])
+        values = [losses[name] for name in self.model.objective.names]
+        counts = tf.stack([task.counted(clips) for task in self.model.tasks])
+        return tf.stack([*values, tf.where(finite, 0.0, math.nan)]), counts
 
     def run(self, show: Callable[[Progress], None], is_asked_to_stop: Callable[[], bool]) -> bool:
         """Trains until all steps are done or it is asked to stop; saves in either case.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from elo_tf.data.clips import Clips
 from elo_tf.model.elo_model import EloModel
+from elo_tf.tasks.memory import VideoMemory
 
 Losses = Dict[str, tf.Tensor]
 
@@ -28,6 +29,9 @@ class Update:
         self._model = model
         self._clip_norm = clip_norm
         self._parts = parts
+        for layer in model.submodules:
+            if isinstance(layer, VideoMemory):
+                layer.parts = parts
 
     def __call__(self, clips: Clips) -> Tuple[Losses, tf.Tensor]:
         """Updates all weights.

@@ -27,7 +27,7 @@ from elo_tf.config import InputError, WorldConfig
 from elo_tf.prepare.world import motions, scenes, sounds
 from elo_tf.runtime import storage
 from elo_tf.runtime.progress import progress_bar
-from elo_tf.runtime.workers.local import follow_parent, hidden_main
+from elo_tf.runtime.workers.local import follow_parent, hidden_main, starting
 
 UNLABELLED, LABELLED = "unlabelled", "labelled"
 _SPLITS = (UNLABELLED, LABELLED)
@@ -172,9 +172,14 @@ def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, 
     with concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_enter_worker) as pool:
         count = len(videos)
         try:
-            with hidden_main():  # All processes are started here.
+            with starting(), hidden_main():  # All processes are started here.
                 written = pool.map(_write, videos, [config] * count, [directory] * count, chunksize=8)
             yield from written
+        except concurrent.futures.process.BrokenProcessPool:
+            raise InputError(
+                f"one of {workers} processes that render died, as they do where memory runs out; what is rendered "
+                "stays: give the same command again, with fewer --workers"
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 

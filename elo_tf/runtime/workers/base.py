@@ -66,16 +66,19 @@ class Engine(abc.ABC):
 
     Attributes:
       count: How many workers are meant to run at a time.
+      start_minutes: The longest that whoever uses the engine waits for a first worker that is ready; 0 is for ever.
     """
 
     count: int
+    start_minutes: float = 0.0
 
     @abc.abstractmethod
     def start(self, build: Callable[..., Handler], arguments: Tuple) -> Worker:
         """A new worker, which may still be waiting for a place to run.
 
         Args:
-          build: Makes the handler, in the worker; importable by its name.
+          build: Makes the handler, in the worker; importable by its name. Where it is not, there, `receive` raises an
+            `InputError`: no other worker could import it.
           arguments: Of `build`; can be pickled.
         """
 
@@ -107,3 +110,23 @@ def answer(handler: Handler, message: Any) -> Tuple[Any, Optional[Exception]]:
     except Exception as error:  # Any other is reported by the program, not by this process.
         line = " ".join(str(error).split())[:500]
         return None, HandlerError(f"{type(error).__name__}: {line}", traceback.format_exc())
+
+
+def built(make: Callable[[], Handler]) -> Tuple[Any, Optional[Exception]]:
+    """The handler of a new worker, and what was raised in place of one, in a form that can be pickled."""
+
+    def importing(_):
+        try:
+            return make()
+        except ImportError as error:
+            raise cannot_import(f"{type(error).__name__}: {error}") from None
+
+    return answer(importing, None)
+
+
+def cannot_import(why: str) -> InputError:
+    """What the first worker is answered for that lacks a package: all others would lack it too."""
+    return InputError(
+        f"a worker cannot start ({why}); install the same packages, of the same versions, on every machine that runs "
+        "workers"
+    )

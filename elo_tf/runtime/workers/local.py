@@ -4,22 +4,23 @@ import contextlib
 import itertools
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 import types
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer
+from elo_tf.runtime import interruption
+from elo_tf.runtime.machine import cores
+from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer, built
+
+__all__ = ["LocalEngine", "LocalWorker", "cores", "follow_parent", "place", "starting"]
 
 _place = 0
 
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+# A process that was killed while it waits for a disk ends when the disk answers; nobody waits for that.
+_BURIAL_SECONDS = 5.0
 
 
 def place() -> int:
@@ -68,11 +69,13 @@ class LocalWorker(Worker):
         self.place = place
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, build, arguments, place), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, place), daemon=True)
         needs_main = b"__main__" in bytes(ForkingPickler.dumps((build, arguments)))
-        with contextlib.nullcontext() if needs_main else hidden_main():
+        with starting(), contextlib.nullcontext() if needs_main else hidden_main():
             self.process.start()
         theirs.close()
+        # Through the pipe, so that what cannot be imported there is told by the pipe too.
+        self.send((build, arguments))
 
     def send(self, message: Any) -> None:
         try:
@@ -92,7 +95,7 @@ class LocalWorker(Worker):
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.join()
+        self.process.join(_BURIAL_SECONDS)
         self.pipe.close()
 
 
@@ -110,24 +113,37 @@ def hidden_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
+@contextlib.contextmanager
+def starting() -> Iterator[None]:
+    """Around the start of processes that call `follow_parent`: until they do, signals to their group pass them by."""
+    resource_tracker.ensure_running()  # When it starts, it lets through what is held back.
+    with interruption.held_back():
+        yield
+
+
 def follow_parent() -> None:
-    """Leaves interruptions to the parent of this process, and ends this one when the parent ends, however it ends."""
+    """Leaves signals to the parent of this process, and ends this one when the parent ends, however it ends."""
 
     def follow():
         multiprocessing.parent_process().join()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interruption.ignore()
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _serve(pipe: connection.Connection, build: Callable[..., Handler], arguments: Tuple[Any, ...], number: int) -> None:
+def _serve(pipe: connection.Connection, number: int) -> None:
     """The life of a local worker."""
     global _place
     _place = number
     follow_parent()
-    handler, error = answer(lambda given: build(*given), arguments)
+
+    def make() -> Handler:
+        build, arguments = pipe.recv()
+        return build(*arguments)
+
     try:
+        handler, error = built(make)
         pipe.send((None, error))
         while not error:
             pipe.send(answer(handler, pipe.recv()))

@@ -7,11 +7,13 @@ path.
 
 import collections
 import os
+import re
 import socket
 from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from elo_tf.config import InputError
-from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer
+from elo_tf.runtime import interruption
+from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answer, built, cannot_import
 
 _REACHABLE_SECONDS = 10.0
 
@@ -37,6 +39,7 @@ class RayEngine(Engine):
         try:
             _check_reachable(address)
             ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+            interruption.restore()  # Ray has put its own handler in place.
         except (OSError, ValueError, RuntimeError) as error:  # The last of another version of Ray or Python there.
             raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -109,6 +112,12 @@ def _losses(ray: Any) -> Tuple[Type[Exception], ...]:
     return known.RayActorError, known.OutOfMemoryError, known.ObjectLostError, known.WorkerCrashedError
 
 
+def _plain_lines(text: str) -> List[str]:
+    """The lines of a message of Ray, without colours, at least one."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip()[:300] for line in text.splitlines()]
+    return [line for line in lines if line] or ["no reason is given"]
+
+
 class RayWorker(Worker):
     """An actor.
 
@@ -128,7 +137,10 @@ class RayWorker(Worker):
         try:
             result, error = self._ray.get(self.waiting.popleft())
         except _losses(self._ray) as lost:
-            raise LostError(type(lost).__name__) from None
+            lines = _plain_lines(str(lost))
+            if getattr(lost, "_actor_init_failed", False):  # It could not be unpickled: all else `built` answers for.
+                raise cannot_import(lines[-1]) from None
+            raise LostError(f"{type(lost).__name__}: {lines[0]}") from None
         if error is not None:
             raise error
         return result
@@ -147,7 +159,7 @@ class _Actor:
     def __init__(self, build: Callable[..., Handler], arguments: Tuple, gpus: float):
         if not gpus:  # Ray leaves those of the machine visible, and all its workers would take the first.
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-        self._handler, self._error = answer(lambda given: build(*given), arguments)
+        self._handler, self._error = built(lambda: build(*arguments))
 
     def here(self) -> None:
         """An answer, whatever it is."""

@@ -11,7 +11,7 @@ from elo_tf.runtime.provenance import packages
 # long it goes on, what is recorded of it.
 MAY_DIFFER = (
     "records", "run_dir", "labelled", "lambda_files", "initial_loss", "generations", "rescore", "rescore_seeds",
-    "log_every", "share_every", "gpus_per_candidate", "max_failures",
+    "log_every", "share_every", "gpus_per_candidate", "trial_minutes", "max_failures",
 )  # fmt: skip
 
 

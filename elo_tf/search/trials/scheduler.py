@@ -1,7 +1,7 @@
 """The workers of a search: trials are dealt out to them, and tried again where they fail.
 
     trials ──> free worker ──> outcome ──> result
-                  ├─ died, out of memory ──> a new worker, the same trial
+                  ├─ died, out of memory, hangs ──> a new worker, the same trial
                   └─ diverged ─────────────> the same trial with its clips in another order
 
 What comes of a trial depends on the trial alone: not on the number of workers, nor on which of them had it, nor on
@@ -11,10 +11,10 @@ what happened to the others.
 import collections
 import dataclasses
 import sys
-import time
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from elo_tf.config import InputError
+from elo_tf.runtime.waiting import EVERY_SECONDS, Wait
 from elo_tf.runtime.workers.base import Engine, Handler, HandlerError, LostError, Worker
 from elo_tf.search.trials.trial import Ended, Trial, failure, result_of
 
@@ -22,7 +22,13 @@ from elo_tf.search.trials.trial import Ended, Trial, failure, result_of
 _MAX_FALSE_STARTS = 3
 
 # After so long without any worker that is ready, and again each time, the user is told.
-_PATIENCE_SECONDS = 120.0
+_PATIENCE_SECONDS = 60.0
+
+# A trial that takes so many times as long as the longest before it of its length is told of.
+_UNUSUAL = 3.0
+
+# Between two looks at workers that may hang.
+_LOOK_SECONDS = 1.0
 
 
 @dataclasses.dataclass
@@ -41,12 +47,16 @@ class _Task:
 
 @dataclasses.dataclass(eq=False)
 class _Member:
-    """A worker, whether it has started, what it works on, and since when."""
+    """A worker, whether it has started, what it works on, and since when: how long that may take."""
 
     worker: Worker
     ready: bool = False
     task: Optional[_Task] = None
-    begun: float = 0.0
+    wait: Wait = dataclasses.field(default_factory=lambda: Wait(0))
+
+
+def _to_stdout(message: str) -> None:
+    print(message, flush=True)
 
 
 class Crew:
@@ -58,9 +68,17 @@ class Crew:
         ("run", (trial,)) with an `Outcome`.
       arguments: Of `build`.
       retries: Further attempts at a trial that diverges, and at one that is lost.
+      trial_minutes: A worker that is at a trial, or a call, for longer is ended; it is then lost. 0 is never.
     """
 
-    def __init__(self, engine: Engine, build: Callable[..., Handler], arguments: Tuple, retries: int):
+    def __init__(
+        self,
+        engine: Engine,
+        build: Callable[..., Handler],
+        arguments: Tuple,
+        retries: int,
+        trial_minutes: float = 0.0,
+    ):
         self._engine = engine
         self._build = build
         self._arguments = arguments
@@ -68,6 +86,9 @@ class Crew:
         self._size = engine.count
         self._members: List[_Member] = []
         self._false_starts = 0
+        self._trial_minutes = trial_minutes
+        # Of trials that came to an end, by their steps.
+        self._longest: Dict[int, float] = {}
         # Of errors in workers that were shown.
         self._places: Set[Tuple[str, ...]] = set()
 
@@ -98,7 +119,10 @@ class Crew:
                 for member in self._answering():
                     self._start(member)
                 continue
+            free[0].wait = Wait(self._trial_minutes)
             free[0].worker.send((method, arguments))
+            while not self._engine.wait([free[0].worker], _LOOK_SECONDS) and not free[0].wait.is_over:
+                pass
             answer, reason = self._receive(free[0])
             if reason is None:
                 return answer
@@ -144,23 +168,46 @@ class Crew:
     def _deal(self, todo: Deque[_Task]) -> None:
         for member in self._members:
             if todo and member.ready and member.task is None:
-                member.task, member.begun = todo.popleft(), time.perf_counter()
+                member.task, member.wait = todo.popleft(), Wait(self._trial_minutes, EVERY_SECONDS)
                 trial = dataclasses.replace(member.task.trial, attempt=member.task.diverged)
                 member.worker.send(("run", (trial,)))
 
     def _answering(self) -> List[_Member]:
-        """Waits for members with something to say: that they have started, or what became of their task."""
+        """Waits for members with something to say, that they have started or what became of their task, or that hang.
+
+        Raises:
+          InputError: no member is ready after --start_minutes.
+        """
         awaited: Dict[Worker, _Member] = {
             member.worker: member for member in self._members if member.task or not member.ready
         }
-        while not (heard := self._engine.wait(list(awaited), _PATIENCE_SECONDS)):
-            if not any(member.ready for member in self._members):
-                print(
-                    f"No worker is ready after {_PATIENCE_SECONDS:g} s: they are still being built, or a cluster has "
-                    "no room for them; waiting ...",
-                    flush=True,
-                )
-        return [awaited[worker] for worker in heard]
+        limit = self._engine.start_minutes
+        start = Wait(limit, _PATIENCE_SECONDS, _PATIENCE_SECONDS, _to_stdout)
+        why = "they are still being built, or a cluster has no room for them"
+        while True:
+            heard = self._engine.wait(list(awaited), min(_LOOK_SECONDS, start.pause))
+            overdue = [member for member in self._members if member.task and member.wait.is_over]
+            if heard or overdue:
+                return [member for member in self._members if member in overdue or member.worker in heard]
+            for member in self._members:
+                self._tell_unusual(member)
+            if any(member.ready for member in self._members):
+                start = Wait(limit, _PATIENCE_SECONDS, _PATIENCE_SECONDS, _to_stdout)
+                continue
+            if start.is_over:
+                raise InputError(f"no worker is ready after {limit:g} minutes (--start_minutes): {why}")
+            start.tell(f"No worker is ready after {max(_PATIENCE_SECONDS, start.seconds // 1):g} s: {why}; waiting ...")
+
+    def _tell_unusual(self, member: _Member) -> None:
+        """Says that a trial takes far longer than those before it of its length."""
+        longest = self._longest.get(member.task.trial.steps) if member.task else None
+        if longest is None or member.wait.seconds < _UNUSUAL * longest:
+            return
+        limit = f"--trial_minutes={self._trial_minutes:g} ends it" if self._trial_minutes else "--trial_minutes is 0"
+        member.wait.tell(
+            f"Candidate {member.task.trial.candidate} has been trained for {member.wait.seconds:.0f} s, "
+            f"{longest:.0f} s were the most before; waiting ({limit}) ..."
+        )
 
     def _start(self, member: _Member) -> None:
         """Takes the first answer of a worker."""
@@ -181,9 +228,11 @@ class Crew:
     def _collect(self, member: _Member) -> Tuple[_Task, Optional[Ended]]:
         """What came of a member's task; None where it is to be tried again."""
         task, member.task = member.task, None
-        task.seconds += time.perf_counter() - member.begun
+        seconds = member.wait.seconds
+        task.seconds += seconds
         outcome, reason = self._receive(member)
         if reason is None:
+            self._longest[task.trial.steps] = max(seconds, self._longest.get(task.trial.steps, 0.0))
             if not outcome.diverged or task.diverged == self._retries:
                 result = result_of(task.trial, outcome, task.seconds, task.attempts + 1)
                 return task, Ended(task.trial, result, outcome.warnings, outcome.embeddings)
@@ -197,6 +246,8 @@ class Crew:
     def _receive(self, member: _Member) -> Tuple[Any, Optional[str]]:
         """The answer of a member, or why there is none: it is then a member no longer."""
         try:
+            if member.wait.is_over and not self._engine.wait([member.worker], 0.0):
+                raise LostError(f"no answer for {self._trial_minutes:g} minutes, --trial_minutes")
             return member.worker.receive(), None
         except LostError as lost:
             reason = f"worker lost ({lost})"

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import tensorflow as tf
 
 from elo_tf.data.reader import reading
+from elo_tf.runtime import devices
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.runtime.workers.local import place
 from elo_tf.search.trials.candidate import CandidateRunner, Settings
@@ -107,7 +108,7 @@ def _fix_arithmetic(threads: int) -> None:
 
 def leave_gpus() -> None:
     """Hides all GPUs from this process: those of a search are for its workers, and TensorFlow would fill them."""
-    tf.config.set_visible_devices([], "GPU")
+    devices.leave_gpus()
 
 
 def _take_gpu(place: int) -> None:
@@ -115,8 +116,4 @@ def _take_gpu(place: int) -> None:
 
     On Ray only those are there that it has given to this worker: none, unless `--gpus_per_candidate` says so.
     """
-    devices = tf.config.list_physical_devices("GPU")
-    if devices:
-        device = devices[place % len(devices)]
-        tf.config.set_visible_devices(device, "GPU")
-        tf.config.experimental.set_memory_growth(device, True)  # Other workers may share it.
+    devices.take_gpu(place)

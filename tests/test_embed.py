@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from elo_tf.config import IngestConfig
+from elo_tf.config import EmbedSettings, IngestConfig, InputError
 from elo_tf.decoding.decode import decode
-from elo_tf.embed import filmstrip
+from elo_tf.embed import api, filmstrip
 from elo_tf.embed.table import Table
 from elo_tf.networks import tower
 from tests import modules, towers, videos
@@ -90,49 +90,69 @@ def test_picture_shows_query_and_matches(made):
     assert np.argmax(last[3]) > 0
 
 
-def test_moments_in_an_existing_file(made):
+def test_moments_in_an_existing_file(made, capsys):
     folder, _, _ = made
     # The dark half alone, from its first frame on: its windows match the first half of the red one.
     dark = videos.write(folder / "dark.mp4", np.broadcast_to(np.array((15, 100, 15), np.uint8), (4, 16, 16, 3)))
-    common = f"--model={folder / 'elo_rgb' / '1'}", f"--output={folder / 'out.npz'}", f"--query={dark}"
     picture = folder / "moment.png"
-    out, _ = embed(*common, "--by=window", "--neighbours=1", f"--picture={picture}")
+    settings = EmbedSettings(
+        model=folder / "elo_rgb" / "1",
+        output=folder / "out.npz",
+        query=dark,
+        by="window",
+        neighbours=1,
+        picture=picture,
+    )
+    (match,) = api.run(settings).matches
+    assert match.entry.id == "green.mp4" and match.query_offset == 0 and match.similarity == pytest.approx(1, abs=1e-4)
+    out = capsys.readouterr().out
     assert re.fullmatch(r"nearest to .*dark.mp4\n +1 +1\.0000  green.mp4, \d\.\d\d s, as the query at 0.00 s\n", out)
     assert picture.stat().st_size > 1000
 
 
 def test_the_training_half_is_not_imported():
-    forbidden = (
-        "model", "tasks", "data", "objective", "candidates", "record", "rounds", "training", "evolution", "evaluation"
-    )  # fmt: skip
+    forbidden = ("costs", "evaluate", "model", "prepare", "search", "tasks", "train")
     missing = [name for name in forbidden if not importlib.util.find_spec(f"elo_tf.{name}")]
     assert not missing  # A name that nothing has would forbid nothing.
-    code = f"import sys, elo_tf.embed; print([name for name in {forbidden} if 'elo_tf.' + name in sys.modules])"
+    code = f"import sys, elo_tf.embed.api; print([name for name in {forbidden} if 'elo_tf.' + name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
+def test_bad_input_is_one_line(made):
+    folder, _, _ = made
+    assert "--model is not given" in refused(f"--videos={folder / 'videos'}")
+    flags = f"--videos={folder / 'videos'}", f"--output={folder / 'o.npz'}"
+    assert "is no SavedModel and holds no version" in refused(f"--model={folder / 'videos'}", *flags)
+
+
 @pytest.mark.parametrize(
-    "arguments, message",
+    "given, message",
     [
-        (["--videos={0}/videos"], "--model is missing"),
-        (["--model={0}/videos", "--videos={0}/videos", "--output={0}/o.npz"], "is no SavedModel and holds no version"),
-        (["--model={0}/elo_rgb", "--videos={0}/videos", "--output=/proc/o.npz"], "/proc/o.npz"),
-        (["--model={0}/elo_rgb", "--videos={0}/videos/short.mp4", "--output={0}/o.npz"], "short.mp4: shorter than a"),
-        (["--model={0}/elo_rgb", "--output={0}/out.npz", "--query={0}/videos/red.mp4"], "--neighbours=5 is more than"),
-        (["--model={0}/other", "--output={0}/out.npz", "--query={0}/videos/red.mp4"], "was made with model="),
+        (dict(output="{0}/o.npz"), "--videos and --query are both missing"),
         (
-            ["--model={0}/elo_rgb", "--output={0}/out.npz", "--query={0}/videos/red.mp4", "--frames=5"],
-            "frames=4, now 5",
+            dict(videos="{0}/videos", output="{0}/o.npz", picture="{0}/p.png"),
+            "--picture=.* shows what is near a --query",
         ),
+        (dict(videos="{0}/videos", output="/proc/o.npz"), "/proc/o.npz"),
+        (dict(videos="{0}/videos/short.mp4", output="{0}/o.npz"), "short.mp4: shorter than a"),
+        (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is no file"),
+        (dict(output="{0}/out.npz", query="{0}/videos/red.mp4"), "--neighbours=5 is more than"),
+        (dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"), "was made with model="),
+        (dict(output="{0}/out.npz", query="{0}/videos/red.mp4", frames=5), "frames=4, now 5"),
     ],
 )
-def test_bad_input_is_one_line(made, arguments, message):
+def test_what_cannot_be_embedded_or_looked_up_is_refused(made, given, message):
     folder, _, _ = made
     if not (folder / "other").exists():
         modules.save(folder / "other" / "1", lambda video: modules.means(video)[:, :3], towers.describe(frames=4))
     before = sorted(os.listdir(folder))
-    assert message in refused(*(argument.format(folder) for argument in arguments))
+    facts = {"model": "{0}/elo_rgb", **given}
+    filled = {name: value.format(folder) if isinstance(value, str) else value for name, value in facts.items()}
+    # /proc takes no file.
+    with pytest.raises((InputError, OSError), match=message) as error:
+        api.run(EmbedSettings(**filled))
+    assert "\n" not in str(error.value)
     assert sorted(os.listdir(folder)) in (before, sorted([*before, "o.npz.report.jsonl"]))
 
 

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from elo_tf.config import EvaluationConfig, InputError, ProtocolConfig
+from elo_tf.config import EvaluateSettings, EvaluationConfig, InputError, ProtocolConfig
 from elo_tf.data.records import Manifest, identity
-from elo_tf.evaluate import entrants, ledger, measure, protocols, results, table
+from elo_tf.evaluate import api, entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluate.scores import score
 from elo_tf.evaluate.videos.material import Material
 from elo_tf.evaluate.videos.split import digest, of_folders
@@ -44,6 +44,12 @@ def evaluate(*arguments, status=0):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     return done.stdout, done.stderr
+
+
+def settings(place, **changes):
+    """Settings of an evaluation in this process."""
+    facts = {"checkpoint": place / "run", "records": place / "records", "protocol": "kmeans", **vars(FAST)}
+    return EvaluateSettings(**{**facts, **changes})
 
 
 def refused(*arguments):
@@ -139,16 +145,30 @@ def test_a_damaged_line_is_named_and_what_is_refused_leaves_nothing(place, tmp_p
     (tmp_path / ledger.FILE).write_text('{"inputs": {}}\n{"entrant": "checkpoint"}\n')
     with pytest.raises(InputError, match="unfinished.jsonl, line 2 is damaged"):
         ledger.Ledger(tmp_path, {})
-    flags = f"--checkpoint={place / 'run'}", f"--records={place / 'records'}", "--label_budgets=100000"
-    assert "--label_budgets" in refused(*flags, f"--output={tmp_path / 'none'}")
+    with pytest.raises(InputError, match="--label_budgets"):
+        api.run(settings(place, label_budgets="100000", output=tmp_path / "none"))
     assert not (tmp_path / "none").exists()
+
+
+def test_the_result_is_the_table_and_the_same_the_second_time(place, tmp_path, capsys):
+    given = settings(place, output=tmp_path, baselines=["pixels"], seeds=(0, 1))
+    first = api.run(given)
+    assert str(first) in capsys.readouterr().out and first.folder == tmp_path
+    assert [row[0] for row in first.table] == ["representation", "checkpoint", "pixels"]
+    assert [(one["entrant"], one["seed"]) for one in first.measurements] == [
+        ("checkpoint", 0), ("checkpoint", 1), ("pixels", 0), ("pixels", 1),
+    ]  # fmt: skip
+    # One strong colour a class: clusters of pixels are the classes.
+    assert first.table[2][1].startswith("100.0")
+    again = api.run(given)
+    assert "has been done before" in capsys.readouterr().out and again.table == first.table
 
 
 def test_bad_flags_are_refused_in_one_line(place, tmp_path):
     errors = refused(f"--checkpoint={tmp_path}", f"--records={place / 'records'}")
     assert "neither the run directory of a training nor a checkpoint" in errors
-    errors = refused(f"--checkpoint={place / 'run'}", f"--records={place / 'records'}", "--output=/dev/null/results")
-    assert "--output=/dev/null/results cannot be written" in errors
+    with pytest.raises(InputError, match="--output=/dev/null/results cannot be written"):
+        api.run(settings(place, output="/dev/null/results"))
     assert not list(tmp_path.iterdir())
 
 

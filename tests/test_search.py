@@ -11,7 +11,10 @@ import time
 import numpy as np
 import pytest
 
+from elo_tf import search
+from elo_tf.config import InputError, SearchSettings, from_arguments
 from elo_tf.model.objective import load_loss, save_loss
+from elo_tf.search.reporting import report
 from tests import videos
 from tests.test_training_log import scalars
 
@@ -30,6 +33,20 @@ def records(tmp_path_factory):
 def start(records, run_dir, *flags):
     command = [sys.executable, "-m", "elo_tf.search", *FLAGS, f"--records={records}", f"--run_dir={run_dir}", *flags]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(records, run_dir, *flags):
+    """The same in this process, where the command adds nothing: its start would take longer than the search."""
+    given = [*FLAGS, f"--records={records}", f"--run_dir={run_dir}", *flags]
+    return search.run(from_arguments(SearchSettings, given))
+
+
+def refused(records, run_dir, *flags):
+    """The one line with which it refuses."""
+    with pytest.raises(InputError) as error:
+        run(records, run_dir, *flags)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
 def finish(process):
@@ -102,15 +119,15 @@ def test_report_needs_nothing_but_the_run_directory(unbroken, tmp_path):
     # All but the folder's name and the time is the same.
     first, again = (page.splitlines() for page in pages)
     assert sum(line != other for line, other in zip(first, again)) <= 3 and len(first) == len(again)
-    done = subprocess.run([*command[:-1], "--report=/nowhere"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 2 and "/nowhere/journal.jsonl does not exist" in done.stderr
+    with pytest.raises(InputError, match="/nowhere/journal.jsonl does not exist"):
+        report.redraw("/nowhere")
 
 
-def test_clusters_that_a_killed_search_did_not_save_are_made_afterwards(unbroken, records, tmp_path):
+def test_clusters_that_a_killed_search_did_not_save_are_made_afterwards(unbroken, records, tmp_path, capfd):
     run_dir, _ = unbroken
     (tmp_path / "journal.jsonl").write_bytes((run_dir / "journal.jsonl").read_bytes())
-    code, output, errors = finish(start(records, tmp_path))
-    assert code == 0 and "again for the report" in output, errors
+    run(records, tmp_path)
+    assert "again for the report" in capfd.readouterr().out
     assert (tmp_path / "clusters.npz").read_bytes() == (run_dir / "clusters.npz").read_bytes()
     assert (tmp_path / "journal.jsonl").read_bytes() == (run_dir / "journal.jsonl").read_bytes()
 
@@ -128,8 +145,7 @@ def test_units_shares_and_the_record_of_each_training(records, tmp_path):
     # What an attempt that was lost has left.
     (tmp_path / "tensorboard" / "00000").mkdir(parents=True)
     (tmp_path / "tensorboard" / "00000" / "events.out.tfevents.1.training").write_bytes(b"torn")
-    code, _, errors = finish(start(records, tmp_path, *flags))
-    assert code == 0, errors
+    run(records, tmp_path, *flags)
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     (units,) = [line["value"] for line in lines if line["record"] == "note" and line["name"] == "loss_units"]
     loss = json.loads((tmp_path / "evolved_loss.json").read_text())
@@ -144,8 +160,7 @@ def test_units_shares_and_the_record_of_each_training(records, tmp_path):
         for step in (0, 3):
             assert sum(each[step] for each in shares) == pytest.approx(1, abs=1e-5)
     # The units of the journal are those of its continuation.
-    code, _, errors = finish(start(records, tmp_path, *flags, "--generations=2"))
-    assert code == 0, errors
+    run(records, tmp_path, *flags, "--generations=2")
     again = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert sum(line["record"] == "note" and line["name"] == "loss_units" for line in again) == 1
 
@@ -173,11 +188,14 @@ def children(pid):
     return [pid for pid in pids if "spawn_main" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
 
 
-def test_a_finished_search_runs_nothing_again(unbroken, records):
+def test_a_finished_search_runs_nothing_again(unbroken, records, capfd):
     run_dir, _ = unbroken
     before = (run_dir / "journal.jsonl").read_bytes()
-    code, output, errors = finish(start(records, run_dir))
-    assert code == 0 and "winner" in output, errors
+    result = run(records, run_dir)
+    assert "winner" in capfd.readouterr().out
+    loss = json.loads(result.loss.read_text())
+    assert (result.lambdas, result.candidate) == (loss["lambdas"], loss["candidate"])
+    assert (result.fitness, result.error) == (loss["fitness"]["value"], loss["fitness"]["error"])
     assert (run_dir / "journal.jsonl").read_bytes() == before
 
 
@@ -197,11 +215,26 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
     "flags, message",
     [
         (["--records="], "--records is not given"),
-        (["--records=/nowhere"], "--records=/nowhere is no folder"),
-        (["--run_dir=s3://bucket/run"], "--run_dir=s3://bucket/run must be a folder of this machine"),
         (["--fitness=zpif"], "--fitness='zpif' is unknown; choose from predictability, agreement"),
         (["--steps=many"], "steps"),
         (["--stepz=3"], "stepz"),
+        (["--workers=foo"], "--workers='foo' is not understood"),
+        (["extra"], "'extra' is not a flag"),
+    ],
+)
+def test_bad_input_is_one_line(records, tmp_path, flags, message):
+    code, _, errors = finish(start(records, tmp_path / "run", *flags))
+    lines = [line for line in errors.splitlines() if line.strip()]
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), errors
+    assert message in lines[0]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--records=/nowhere"], "--records=/nowhere is no folder"),
+        (["--run_dir=s3://bucket/run"], "--run_dir=s3://bucket/run must be a folder of this machine"),
         (["--modalities=rgb,depth"], "'depth' is unknown; choose from rgb, grey, flow, audio"),
         (["--tasks=rgb/suffle"], "'rgb/suffle' matches no term"),
         (["--tasks=audio/*shuffle"], "leaves the RGB tower without any gradient: none of audio/shuffle teaches it"),
@@ -215,15 +248,10 @@ def test_two_searches_on_one_run_directory(records, tmp_path):
         (["--tournament_size=0"], "--tournament_size=0 is less than 1, its limit"),
         (["--rungs=4"], "--rungs=4: 4 rungs that lessen by 3 leave no step of 4 to the shortest"),
         (["--rungs=2", "--reduction=1.1"], "--rungs=2: 2 rungs that lessen by 1.1 are (4, 4) steps long"),
-        (["--workers=foo"], "--workers='foo' is not understood"),
-        (["extra"], "'extra' is not a flag"),
     ],
 )
-def test_bad_input_is_one_line(records, tmp_path, flags, message):
-    code, _, errors = finish(start(records, tmp_path / "run", *flags))
-    lines = [line for line in errors.splitlines() if line.strip()]
-    assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), errors
-    assert message in lines[0]
+def test_settings_that_do_not_fit_are_refused_before_anything_is_written(records, tmp_path, flags, message):
+    assert message in refused(records, tmp_path / "run", *flags)
     assert not (tmp_path / "run").exists()
 
 
@@ -240,11 +268,10 @@ TERMS = ("rgb/shuffle", "rgb/reconstruct", "rgb-audio/embed")
 def test_a_loss_file_of_another_genome_is_one_line(records, tmp_path, names, units, message):
     save_loss(tmp_path / "loss.json", names, [0.5] * len(names), {}, units)
     flags = ["--strategy=fixed", f"--lambda_files={tmp_path}/loss.json"]
-    code, _, errors = finish(start(records, tmp_path / "run", *flags))
-    assert code == 2 and len(errors.splitlines()) == 1 and message in errors
+    assert message in refused(records, tmp_path / "run", *flags)
 
 
-def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path):
+def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path, capfd):
     def write(folder, losses):
         """The flags for these losses, {name: lambda} each, written to files of the folder."""
         folder.mkdir(exist_ok=True)
@@ -254,31 +281,28 @@ def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path)
         return ["--strategy=fixed", "--population=2", "--generations=9", f"--lambda_files={paths}"]
 
     losses = [dict(zip(TERMS, lambdas)) for lambdas in ((0.1, 0.2, 0.3), (1.0, 0.0, 0.0), (0.0, 0.5, 1 / 3))]
-    code, output, errors = finish(start(records, tmp_path / "run", *write(tmp_path / "losses", losses)))
-    assert code == 0 and "The strategy stopped: all 3 vectors have been told" in output, errors
+    run(records, tmp_path / "run", *write(tmp_path / "losses", losses))
+    assert "The strategy stopped: all 3 vectors have been told" in capfd.readouterr().out
     lines = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
     asked = [line["lambdas"] for line in lines if line["record"] == "asked"]
     assert [len(lambdas) for lambdas in asked] == [2, 1]
     assert sum(asked, []) == [[loss[name] for name in lines[0]["names"]] for loss in losses]
     # The same losses may lie elsewhere; others may not take their place.
-    code, _, errors = finish(start(records, tmp_path / "run", *write(tmp_path / "moved", losses)))
-    assert code == 0, errors
+    run(records, tmp_path / "run", *write(tmp_path / "moved", losses))
     losses[1]["rgb/shuffle"] = 0.9
-    code, _, errors = finish(start(records, tmp_path / "run", *write(tmp_path / "losses", losses)))
-    assert code == 2 and "was begun otherwise (lambda_files_hash: was" in errors and len(errors.splitlines()) == 1
+    message = refused(records, tmp_path / "run", *write(tmp_path / "losses", losses))
+    assert "was begun otherwise (lambda_files_hash: was" in message
 
 
 def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):
-    code, _, errors = finish(start(records, tmp_path, "--clusters=40", "--scoring_clips=400"))
-    assert code == 2 and len(errors.splitlines()) == 1 and "--clusters=40 is more than the" in errors
+    assert "--clusters=40 is more than the" in refused(records, tmp_path, "--clusters=40", "--scoring_clips=400")
     assert (tmp_path / "journal.jsonl").exists()
-    code, _, errors = finish(start(records, tmp_path, "--generations=1", "--population=3", "--steps=1"))
-    assert code == 0, errors
+    run(records, tmp_path, "--generations=1", "--population=3", "--steps=1")
+    assert (tmp_path / "evolved_loss.json").exists()
 
 
 def test_records_without_a_manifest(tmp_path):
-    code, _, errors = finish(start(tmp_path, tmp_path / "run"))
-    assert code == 2 and "holds no records" in errors and "Traceback" not in errors
+    assert "holds no records" in refused(tmp_path, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -292,31 +316,30 @@ def test_records_without_a_manifest(tmp_path):
 def test_a_run_stays_as_it_is_where_flags_are_refused(unbroken, records, flags, message):
     run_dir, _ = unbroken
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
-    code, _, errors = finish(start(records, run_dir, *flags))
-    assert code == 2 and message in errors and "generations" not in errors
+    error = refused(records, run_dir, *flags)
+    assert message in error and "generations" not in error
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
 def test_too_many_failures_end_a_search_and_the_same_command_goes_on(records, tmp_path):
     flags = ["--population=3", "--learning_rate=1e30", "--warmup_steps=0", "--retries=0", "--rescore=0"]
     for generation in (0, 1):
-        code, _, errors = finish(start(records, tmp_path, *flags))
+        error = refused(records, tmp_path, *flags)
         message = f"3 of 3 trainings of 4 steps in generation {generation} failed, more than --max_failures=0.75 allows"
-        assert code == 2 and message in errors.splitlines()[-1] and "not finite" in errors.splitlines()[-1], errors
+        assert message in error and "not finite" in error
         lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
         assert [line["generation"] for line in lines if line["record"] == "asked"] == list(range(generation + 1))
     assert not (tmp_path / "evolved_loss.json").exists()
     # A kill between the last result and the end of the command: the same end again, not the next generation.
     written = (tmp_path / "journal.jsonl").read_bytes()
     (tmp_path / "journal.jsonl").write_bytes(b"".join(written.splitlines(keepends=True)[:-1]))
-    code, _, errors = finish(start(records, tmp_path, *flags))
-    assert code == 2 and message in errors.splitlines()[-1]
+    assert message in refused(records, tmp_path, *flags)
     assert (tmp_path / "journal.jsonl").read_bytes() == written
 
 
 def test_no_feasible_candidate_is_an_error_that_says_why(records, tmp_path):
     flags = ["--generations=1", "--population=3", "--rungs=2", "--reduction=2", "--min_deviation=1000"]
-    code, _, errors = finish(start(records, tmp_path / "run", *flags))
-    assert code == 2 and "none of 3 candidates was feasible" in errors and "first reason: collapsed" in errors
+    error = refused(records, tmp_path / "run", *flags)
+    assert "none of 3 candidates was feasible" in error and "first reason: collapsed" in error
     assert not (tmp_path / "run" / "evolved_loss.json").exists()
     assert os.path.getsize(tmp_path / "run" / "journal.jsonl") > 0

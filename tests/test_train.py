@@ -12,7 +12,9 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from elo_tf import train
 from elo_tf.config import InputError
 from elo_tf.model.objective import save_loss
 from elo_tf.networks.tower import Tower
@@ -184,25 +186,51 @@ def test_a_finished_training_and_a_damaged_one(unbroken, records, tmp_path):
     "flags, message",
     [
         (["--loss="], "--loss is not given"),
-        (["--loss=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--batch_size=1"], "--batch_size=1 is less than 2"),
         (["--run_dir=/proc/run"], "/proc/run"),
-        (["--accumulate=3"], "--accumulate=3 does not cut the 4 clips"),
-        (["--loss_units=gradient"], "--loss_units=gradient: the weights of --loss are for value"),
         (["--distribute=tpu", "--precision=mixed_float16"], "--precision=mixed_float16 is not for TPUs"),
     ],
 )
 def test_bad_input_is_one_line(records, tmp_path, flags, message):
     code, output, errors = trainings.finish(trainings.start(records, tmp_path / "run", *flags))
     assert code == 2 and message in errors and len(errors.strip().splitlines()) == 1, errors
-    # Nothing that the mended command would be compared with.
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"loss": "/nowhere.json"}, "loss file /nowhere.json does not exist"),
+        ({"accumulate": 3}, "--accumulate=3 does not cut the 4 clips"),
+        ({"loss_units": "gradient"}, "--loss_units=gradient: the weights of --loss are for value"),
+        ({"threads": 17}, "--threads=17: TensorFlow is in use in this process, with another number of threads"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_that_the_mended_settings_would_be_compared_with(
+    records, tmp_path, changes, message
+):
+    tf.zeros([]).numpy()  # Whatever ran before in this process: TensorFlow is in use.
+    with pytest.raises(InputError, match=message) as error:
+        train.run(trainings.settings(records, tmp_path / "run", **changes))
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists() or os.listdir(tmp_path / "run") == [".lock"]
 
 
+def test_given_settings_count_for_more_than_the_loss_file_and_defaults_do_not(records, tmp_path):
+    loss = tmp_path / "loss.json"
+    save_loss(loss, ["rgb/shuffle"], [0.5], {"task": {"norm": "l2", "shuffle_frames": 3}})
+    # The default of shuffle_frames, 0, is meant only where it is named.
+    for number, (given, expected) in enumerate(((None, 3), (("shuffle_frames",), 0))):
+        run_dir = tmp_path / str(number)
+        train.run(trainings.settings(records, run_dir, loss=loss, steps=1, norm="squared"), given)
+        formed = json.loads((run_dir / "run.json").read_text())["settings"]
+        assert formed["shuffle_frames"] == expected
+        assert formed["norm"] == ("squared" if given is None else "l2")
+
+
 def test_two_trainings_on_one_run_directory(records, tmp_path):
-    with claim_folder(tmp_path / "run", "busy"):
-        code, _, errors = trainings.finish(trainings.start(records, tmp_path / "run"))
-    assert code == 2 and "in use by another training" in errors and len(errors.strip().splitlines()) == 1, errors
+    with claim_folder(tmp_path / "run", "busy"), pytest.raises(InputError, match="in use by another training"):
+        train.run(trainings.settings(records, tmp_path / "run"))
     assert os.listdir(tmp_path / "run") == [".lock"]
 
 
@@ -211,12 +239,10 @@ def test_a_damaged_shard_is_one_line(records, tmp_path):
     copy = shutil.copytree(records, tmp_path / "records")
     for shard in copy.glob("train-*.tfrecord"):
         shard.write_bytes(shard.read_bytes()[:-100])
-    for number, resident in enumerate(("4", "0")):
-        flags = [f"--resident_gb={resident}", "--max_sources_ahead=2", "--tasks=rgb/shuffle"]
-        code, _, errors = trainings.finish(trainings.start(copy, tmp_path / f"run{number}", *flags))
-        assert code == 2 and "record" in errors and "--validate" in errors and len(errors.strip().splitlines()) == 1, (
-            errors
-        )
+    for number, resident in enumerate((4, 0)):
+        with pytest.raises(InputError, match="record.*--validate") as error:
+            train.run(trainings.settings(copy, tmp_path / f"run{number}", resident_gb=resident, max_sources_ahead=2))
+        assert "\n" not in str(error.value)
 
 
 def test_unfinished_records_are_refused(records, tmp_path):

@@ -118,6 +118,40 @@ def test_closing_ends_them(engine):
     assert not worker.process.is_alive()
 
 
+def test_a_script_without_a_main_guard_is_not_started_again_by_its_workers(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        "from elo_tf.runtime.workers.local import LocalEngine\n"
+        "from tests.test_workers import Arithmetic\n"
+        "print('started')\n"
+        "with LocalEngine(1) as engine:\n"
+        "    worker = engine.start(Arithmetic, (6,))\n"
+        "    worker.receive(), worker.send(3)\n"
+        "    print(worker.receive())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "started\n2.0\n", done.stderr
+
+
+def test_a_worker_may_need_what_the_program_itself_defines(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(
+        "from elo_tf.runtime.workers.local import LocalEngine\n"
+        "class Double:\n"
+        "    def __call__(self, message):\n"
+        "        return 2 * message\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalEngine(1) as engine:\n"
+        "        worker = engine.start(Double, ())\n"
+        "        worker.receive(), worker.send(3)\n"
+        "        print(worker.receive())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "6\n", done.stderr
+
+
 def test_they_end_with_a_program_that_is_killed(tmp_path):
     script = tmp_path / "program.py"
     script.write_text(

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, ModelConfig, TaskConfig
+from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, ModelConfig, TaskConfig, TrainSettings
 from elo_tf.train import terms
 from elo_tf.train.trainer import Settings, Trainer
 
@@ -28,6 +28,15 @@ def make(records, run_dir, strategy=None, tasks=TASKS, data=None, precision="flo
     )
     chosen = terms.choose("random:0", task or TaskConfig(), 0.0, tasks)
     return Trainer(settings, chosen, strategy or tf.distribute.get_strategy())
+
+
+def settings(records, run_dir, **changes) -> TrainSettings:
+    """Settings of a whole run, in this process: those of `FLAGS` for one tower, but for what is given."""
+    facts = {
+        "loss": "random:0", "tasks": "rgb/shuffle", "steps": 3, "optimizer": "sgd", "frames": 4, "crop_size": 16,
+        "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1,
+    }  # fmt: skip
+    return TrainSettings(**{**facts, "records": records, "run_dir": run_dir, **changes})
 
 
 def start(records, run_dir, *flags, environment=None) -> subprocess.Popen:

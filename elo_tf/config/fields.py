@@ -103,26 +103,43 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
         raise InputError(f"--{name}={value!r} is not {words}") from None
 
 
-def define_flags(*configs: Type) -> None:
-    """Defines one absl flag for each field of the given dataclasses."""
+def define_flags(*configs: Type, values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one absl flag for each field of the given dataclasses, among those of the program or others."""
     define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for config in configs:
         for field in dataclasses.fields(config):
             kind = _types(config)[field.name]
             if kind == Tuple[str, ...]:
-                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"])
+                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"], values)
             else:
-                define[kind](field.name, field.default, field.metadata["help"])
+                define[kind](field.name, field.default, field.metadata["help"], flag_values=values)
 
 
-def from_flags(config: Type[Config]) -> Config:
+def from_flags(config: Type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
     """The dataclass filled from the parsed flags.
 
     Raises:
       InputError: a value is out of its range.
     """
-    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(config)}
-    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return config(**{field.name: getattr(values, field.name) for field in dataclasses.fields(config)})
+
+
+def from_arguments(config: Type[Config], arguments: Sequence[str]) -> Config:
+    """The dataclass filled as by a command line, for programs: from flags, such as `--flagfile=RUN_DIR/flags.txt`.
+
+    Raises:
+      InputError: one is not a flag of this dataclass, or has an impossible value.
+      OSError: a flag file cannot be read.
+    """
+    values = flags.FlagValues()
+    define_flags(config, values=values)
+    try:
+        rest = values(["", *arguments])[1:]
+    except flags.Error as error:
+        raise InputError(" ".join(str(error).split())) from None
+    if rest:
+        raise InputError(f"{rest[0]!r} is not a flag; flags are written --name=value")
+    return from_flags(config, values)
 
 
 def given(config: Type) -> FrozenSet[str]:

@@ -125,6 +125,43 @@ def test_a_keyboard_interrupt_passes_and_the_run_directory_is_free_again(noise, 
     assert train.run(settings).finished
 
 
+def test_a_program_gives_paths_and_lists_where_a_flag_has_text():
+    loose = SearchSettings(records=pathlib.Path("a"), tasks="fast", modalities=["rgb", "flow"], learning_rate=1)
+    given = ["--records=a", "--tasks=fast", "--modalities=rgb,flow", "--learning_rate=1"]
+    assert loose == from_arguments(SearchSettings, given) and loose.modalities == ("rgb", "flow")
+    assert evaluate.Settings(seeds=(0, 1), checkpoint=pathlib.Path("run")).seeds == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"generations": "3"}, "--generations='3' is not a whole number"),
+        ({"flip": 1}, "--flip=1 is not True or False"),
+        ({"learning_rate": True}, "--learning_rate=True is not a number"),
+        ({"tasks": 3}, "--tasks=3 is not a sequence of strings"),
+        ({"run_dir": None}, "--run_dir=None is not a string or a path"),
+        ({"steps": 0}, "--steps=0 is less than 1, its limit"),
+        ({"scoring_clips": 3}, "--scoring_clips=3 cannot form --clusters=50"),
+    ],
+)
+def test_values_of_another_type_or_out_of_range_are_refused_by_name(values, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        SearchSettings(**values)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--stepz=3"], "stepz"),
+        (["3"], "'3' is not a flag"),
+        (["--flagfile=/nowhere"], "/nowhere"),
+    ],
+)
+def test_arguments_that_no_command_takes_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        from_arguments(SearchSettings, arguments)
+
+
 def test_errors_are_exceptions(tmp_path):
     for verb, settings in (
         (prepare, prepare.Settings(records=tmp_path)),

@@ -21,6 +21,7 @@ from elo_tf.config import (
     RunConfig,
     TaskConfig,
     TrainConfig,
+    TrainSettings,
 )
 from elo_tf.costs.accelerators import Accelerator, estimate
 from elo_tf.costs.budget import BACKWARD_FACTOR, Plan, make_budget
@@ -29,6 +30,7 @@ from elo_tf.costs.record_sizes import measured
 from elo_tf.data.records import Manifest
 from elo_tf.model.objective import save_loss
 from elo_tf.search.settings import size_of
+from elo_tf.train import api
 from tests import videos
 from tests.test_backbone import expected_weights
 
@@ -244,22 +246,26 @@ def test_the_command_needs_no_records_and_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_training_is_priced_as_it_would_run(tmp_path):
+def test_a_training_is_priced_as_it_would_run(tmp_path, capsys):
     """Of the terms that its loss leaves in the graph, the videos of its records, its epochs and parts."""
     records = videos.noise_records(tmp_path)
     counted = Manifest.load(str(records)).counts["train"]
     loss = tmp_path / "loss.json"
     save_loss(loss, ["rgb/predict", "rgb/shuffle", "rgb-audio/embed"], [0.005, 0.5, 0.0], {"task": {}})
-    flagged = [f"--loss={loss}", f"--records={records}", "--epochs=3", "--batch_size=4", "--devices=1"]
-    command = [sys.executable, "-m", "elo_tf.train", "--dry_run", "--crop_size=16", *flagged]
-    done = subprocess.run([*command, "--accumulate=2"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "tiny towers of rgb; 1 terms; float32" in done.stdout and "2 clips a device, 2 times a step" in done.stdout
-    assert f"A training is {round(3 * counted / 4)} steps of 4 clips" in done.stdout
+    settings = TrainSettings(loss=loss, records=records, epochs=3, batch_size=4, crop_size=16)
+    one = BudgetConfig(devices=1)
+    api.dry_run(dataclasses.replace(settings, accumulate=2), one)
+    out = capsys.readouterr().out
+    assert "tiny towers of rgb; 1 terms; float32" in out and "2 clips a device, 2 times a step" in out
+    assert f"A training is {round(3 * counted / 4)} steps of 4 clips" in out
     # Nor is approved what the training would refuse.
-    for refused in ("--devices=4", "--accumulate=4", "--share_every=2 --distribute=mirrored"):
-        done = subprocess.run([*command, *refused.split()], capture_output=True, text=True, timeout=300)
-        assert done.returncode == 2 and done.stderr.startswith("error: --") and done.stderr.count("\n") == 1
+    for changes, budget in (
+        ({}, BudgetConfig(devices=4)),
+        ({"accumulate": 4}, one),
+        ({"share_every": 2, "distribute": "mirrored"}, one),
+    ):
+        with pytest.raises(InputError, match="^--"):
+            api.dry_run(dataclasses.replace(settings, **changes), budget)
 
 
 @pytest.mark.slow

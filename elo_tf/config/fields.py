@@ -59,7 +59,7 @@ class Checked:
                     raise InputError(f"--{field.name}={value} is {outside} {bound}, its limit")
 
 
-_types = functools.lru_cache(maxsize=None)(typing.get_type_hints)
+_types = functools.cache(typing.get_type_hints)
 
 
 def _truth(value: Any) -> bool:

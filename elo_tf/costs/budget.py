@@ -10,8 +10,6 @@ import dataclasses
 import math
 from typing import Optional, Tuple
 
-import tensorflow as tf
-
 from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
@@ -32,6 +30,7 @@ from elo_tf.data.records import Manifest
 from elo_tf.data.tfrecord import DamagedShardError
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.optimizer import penalty
+from elo_tf.runtime import process
 
 # The gradient of a product of matrices is two products of the same size, one for each factor.
 BACKWARD_FACTOR = 3
@@ -163,13 +162,9 @@ def make_budget(plan: Plan) -> Budget:
     )
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
     records, videos, frames = _storage(plan, manifest, sizes)
-    policy = tf.keras.mixed_precision.global_policy()
-    tf.keras.mixed_precision.set_global_policy(plan.model.precision)
-    try:
+    with process.precision(plan.model.precision):
         model = EloModel(terms, sizes, plan.model.backbone, penalty(plan.train))
         step = trace(model, batch)
-    finally:
-        tf.keras.mixed_precision.set_global_policy(policy)
     slots = slots_a_weight(plan.train) * step.gradient_bytes
     return Budget(step, plan.parts, sizes, slots, records, videos, frames, manifest is not None)
 

@@ -74,6 +74,8 @@ def run(
 ) -> Result:
     """Trains, or goes on training; prints how it goes.
 
+    It seeds the generators of Python, NumPy and TensorFlow in this process; kernels that `deterministic` asks for stay.
+
     Args:
       settings: Of the training. How the terms of a searched loss are formed, its file says.
       given: Names of settings that count for more than the file; where it is None, those of `TaskConfig` that are not

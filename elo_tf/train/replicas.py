@@ -1,6 +1,7 @@
 """Where a training runs: one device, all devices of this machine, several machines, or a TPU (`tf.distribute`)."""
 
 import contextlib
+import functools
 import os
 import socket
 from typing import Iterator, Sequence
@@ -33,8 +34,12 @@ def make_strategy(distribute: str, tpu: str = "", minutes: float = 10.0) -> tf.d
       InputError: TF_CONFIG is missing or malformed or names what cannot be, processes are missing, or there is no TPU
         at the address.
     """
-    if distribute == "one":
-        return tf.distribute.get_strategy()
+    return tf.distribute.get_strategy() if distribute == "one" else _made(distribute, tpu, minutes)
+
+
+# One a process: its replicas find each other by numbers that every strategy would count from the same start.
+@functools.cache
+def _made(distribute: str, tpu: str, minutes: float) -> tf.distribute.Strategy:
     if distribute == "mirrored":
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])

@@ -4,13 +4,17 @@ A command line names the dataclasses that it uses (`define_flags`) and gets them
 out of range raises `InputError` when the dataclass is built, whether it came from a flag, a flag file or a test.
 """
 
+import csv
 import dataclasses
+import io
+import os
 import typing
-from typing import Any, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from absl import flags
 
 Config = TypeVar("Config")
+_MOST_COMMAS = 8  # in the path of a list, where it is not quoted
 
 
 class InputError(ValueError):
@@ -24,6 +28,7 @@ def setting(
     low: Optional[float] = None,
     high: Optional[float] = None,
     choices: Sequence[str] = (),
+    paths: bool = False,
 ) -> Any:
     """A dataclass field that also is a flag.
 
@@ -32,8 +37,10 @@ def setting(
       help: One line for `--help`, with unit or range, and the source where the number is the paper's.
       low, high: Inclusive bounds of a number.
       choices: The strings allowed.
+      paths: Whether a list is one of local files or folders, whose names may have commas in them.
     """
-    return dataclasses.field(default=default, metadata=dict(help=help, low=low, high=high, choices=tuple(choices)))
+    metadata = dict(help=help, low=low, high=high, choices=tuple(choices), paths=paths)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Checked:
@@ -71,10 +78,50 @@ def from_flags(config: Type[Config]) -> Config:
     """The dataclass filled from the parsed flags.
 
     Raises:
-      InputError: a value is out of its range.
+      InputError: a value is out of its range, or a path of a list does not exist where a comma may be the reason.
     """
-    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(config)}
-    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    values = {}
+    for field in dataclasses.fields(config):
+        value = getattr(flags.FLAGS, field.name)
+        if isinstance(value, list):
+            value = _paths(field.name, value) if field.metadata["paths"] else tuple(value)
+        values[field.name] = value
+    return config(**values)
+
+
+def _paths(name: str, parts: List[str]) -> Tuple[str, ...]:
+    """The paths of a list, of which some may have been cut at commas of their own: as many as all exist, if they do.
+
+    Raises:
+      InputError: there are several, and not all exist.
+    """
+    found = _existing(parts)
+    if found is None and len(parts) > 1:
+        lost = next(part for part in parts if not _exists(part))
+        raise InputError(
+            f"--{name}: {lost!r} does not exist; a path with a comma in it is written in double quotes, "
+            f"""--{name}='"A,B",C'"""
+        )
+    return tuple(parts if found is None else found)
+
+
+def _existing(parts: Sequence[str]) -> Optional[List[str]]:
+    """The parts, neighbours joined by commas where only that exists; None if there is no way in which all exist."""
+    # From each place on: the paths, as few parts in each as can be.
+    found: List[Optional[List[str]]] = [None] * len(parts) + [[]]
+    for place in reversed(range(len(parts))):
+        for end in range(place + 1, min(place + _MOST_COMMAS + 1, len(parts)) + 1):
+            path, rest = ",".join(parts[place:end]), found[end]
+            if rest is not None and _exists(path):
+                found[place] = [path, *rest]
+                break
+    return found[0]
+
+
+def _exists(path: str) -> bool:
+    """Whether there is such a file or folder, or a checkpoint of this prefix."""
+    path = os.path.expanduser(path)
+    return bool(path) and (os.path.exists(path) or os.path.exists(f"{path}.index"))
 
 
 def to_lines(*configs: Any) -> str:
@@ -83,5 +130,12 @@ def to_lines(*configs: Any) -> str:
     for config in configs:
         for field in dataclasses.fields(config):
             value = getattr(config, field.name)
-            lines.append(f"--{field.name}={','.join(value) if isinstance(value, tuple) else value}")
+            lines.append(f"--{field.name}={_in_line(value) if isinstance(value, tuple) else value}")
     return "\n".join(lines) + "\n"
+
+
+def _in_line(values: Sequence[str]) -> str:
+    """A list as absl reads it: quoted as in CSV, where a value has a comma or a quote in it."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()

@@ -7,8 +7,8 @@
 versions, whose newest is meant. --videos is a folder, with all files below it that are not hidden, or one file. Each
 video is cut into windows of --frames frames, --stride apart; if frames are left over, one more window ends with the
 last frame. The output has the embedding of each window and of each video, the mean of its windows
-(elo_tf/embed/table.py names the fields). A video shorter than a window, or otherwise unusable, costs a line in
-OUTPUT.report.jsonl.
+(elo_tf/embed/table.py names the fields). A video shorter than a window is repeated to fill one, with a warning in the
+output (--short_videos). An unusable one costs a line in OUTPUT.report.jsonl.
 
 Frames take the same memory however long a video is. Embeddings of windows are kept, 4 D bytes each (8 KB for D = 2048),
 those of a video until it is finished and all of them when the output is written; a video with nearly 2 GiB of them is
@@ -93,6 +93,7 @@ def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str
     table = outcome.table
     refused = [line for line in outcome.lines if not line["ok"]]
     warned = len(outcome.lines) - len(refused)
+    looped = sum(entry.frames < clips.frames for entry in table.entries)
     report = f"see {output}{REPORT}"
     windows = sum(len(entry.offsets) for entry in table.entries)
     cut = f"{clips.frames} frames of {clips.size} x {clips.size} at {clips.fps:g} fps, every {clips.stride} frames"
@@ -101,6 +102,7 @@ def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str
         ("windows", f"{windows} of {cut}" if windows else f"not stored, of {cut}"),
         ("refused", f"{len(refused)}: {refusals(refused)}, {report}" if refused else "0"),
         ("warnings", f"{warned}, {report}" if warned else "0"),
+        *([("looped", f"{looped}, shorter than a window")] if looped else []),
         ("speed", f"{outcome.done} videos in {elapsed:.1f} s, {outcome.seconds / elapsed:.0f} x real time"),
         ("where", str(output)),
     ]
@@ -119,11 +121,11 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
         return
     place, ingest = Path(table.settings["videos"]), ingest_config(config, clips)
     root = place if place.is_dir() else place.parent
-    length = clips.frames if by_window else query.frames
+    length = min(clips.frames, query.frames) if by_window else query.frames
     moment = f", {matches[0].query_offset / clips.fps:.2f} s" if by_window else ""
     rows = [(f"query: {path}{moment}", filmstrip.frames_of(path, max(0, matches[0].query_offset), length, ingest))]
     for caption, match in zip(captions, matches):
-        length = clips.frames if by_window else match.entry.frames
+        length = min(clips.frames, match.entry.frames) if by_window else match.entry.frames
         rows.append((caption, filmstrip.frames_of(root / match.entry.id, max(0, match.offset), length, ingest)))
     filmstrip.draw(rows, Path(_PICTURE.value))
 

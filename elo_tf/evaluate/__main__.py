@@ -59,7 +59,7 @@ def main() -> None:
     folder = _output(what, towers[0].checkpoint)
     content = results.earlier(folder, inputs)
     if content is None:
-        _announce(material, measured)
+        _announce(material, measured, what.duplicates)
         with ledger.Ledger(folder, inputs) as noted:
             if len(noted):
                 print(f"{len(noted)} measurements were made before")
@@ -118,15 +118,22 @@ def _output(what: EvaluationConfig, checkpoint: str) -> pathlib.Path:
     return pathlib.Path(what.output) if what.output else pathlib.Path(checkpoint).parent.parent / results.FOLDER
 
 
-def _announce(material, measured) -> None:
+def _announce(material, measured, duplicates: str) -> None:
     """Says what will be evaluated on what."""
     if material.warning:
         print(f"warning: {material.warning}")
     for split in measured:
-        lost = f", {split.missing} missing, {split.short} too short" if split.missing or split.short else ""
+        counts = (
+            (split.missing, "missing"),
+            (split.short, "too short"),
+            (split.looped_train, "training videos shorter than a clip, looped"),
+            (split.looped_test, "test videos shorter than a clip, looped"),
+            (split.overlap, "in both lists, left out of training"),
+            (split.duplicates, f"found more than once (--duplicates={duplicates})"),
+        )
         print(
             f"split {split.name}: {len(split.classes)} classes, {len(split.train)} training and {len(split.test)} test "
-            f"videos{lost}",
+            f"videos{''.join(f', {count} {what}' for count, what in counts if count)}",
             flush=True,
         )
 

@@ -3,13 +3,14 @@
 import errno
 import sys
 import textwrap
-from typing import Callable, Sequence, Type
+from typing import Callable, List, Sequence, Type
 
 from absl import flags, logging
 
 from elo_tf import config
 
 USER_ERROR = 2
+_MARK = "\ufeff"
 
 
 def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments: int = 0) -> None:
@@ -30,7 +31,7 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
         print(f"{doc.strip()}\n\n{_flag_table()}")
         sys.exit(0)
     try:
-        rest = flags.FLAGS(sys.argv)[1:]
+        rest = flags.FLAGS([sys.argv[0], *_arguments()])[1:]
         if rest[arguments:]:
             raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
         main(*rest)
@@ -41,6 +42,21 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _arguments() -> List[str]:
+    """The command line with the lines of flag files in it; a byte order mark before the first of them is none."""
+    try:
+        arguments = flags.FLAGS.read_flags_from_files(sys.argv[1:], force_gnu=False)
+    except UnicodeDecodeError as error:
+        raise config.InputError(f"--flagfile is no text in UTF-8 ({error.reason}); save it as such") from None
+    given = []
+    for argument in arguments:
+        line = argument.lstrip(_MARK)
+        # absl has left out blank lines and comments, but for one behind the mark.
+        if line == argument or (line.strip() and not line.startswith(("#", "//"))):
+            given.append(line)
+    return given
 
 
 def _is_full(error: Exception) -> bool:

@@ -58,6 +58,7 @@ def made(tmp_path_factory):
     out = embed(
         f"--model={folder / 'elo_rgb'}", f"--videos={folder / 'videos'}", f"--output={folder / 'out.npz'}",
         f"--query={query}", "--neighbours=3", f"--picture={picture}",
+        "--short_videos=refuse",
     )  # fmt: skip
     return folder, *out
 
@@ -118,7 +119,10 @@ def test_the_training_half_is_not_imported():
         (["--videos={0}/videos"], "--model is missing"),
         (["--model={0}/videos", "--videos={0}/videos", "--output={0}/o.npz"], "is no SavedModel and holds no version"),
         (["--model={0}/elo_rgb", "--videos={0}/videos", "--output=/proc/o.npz"], "/proc/o.npz"),
-        (["--model={0}/elo_rgb", "--videos={0}/videos/short.mp4", "--output={0}/o.npz"], "short.mp4: shorter than a"),
+        (
+            ["--model={0}/elo_rgb", "--videos={0}/videos/short.mp4", "--output={0}/o.npz", "--short_videos=refuse"],
+            "short.mp4: shorter than a",
+        ),
         (["--model={0}/elo_rgb", "--output={0}/out.npz", "--query={0}/videos/red.mp4"], "--neighbours=5 is more than"),
         (["--model={0}/other", "--output={0}/out.npz", "--query={0}/videos/red.mp4"], "was made with model="),
         (

@@ -26,7 +26,7 @@ from elo_tf.evaluate import results
 from elo_tf.networks import tower
 from elo_tf.runtime import command_line
 from export import accuracies, model_card, versions, warmup
-from export.module import ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
+from export.module import DTYPES, ENCODED_FRAMES, SERVING_DEFAULT, RgbModule
 
 EXTRA = "assets.extra"
 CARD = "README.md"
@@ -153,6 +153,7 @@ def describe(found: tower.Tower, weight_decay: float) -> Dict[str, Any]:
             "weight_decay": weight_decay,
             "input": {
                 "dtype": "float32",
+                "also": [dtype.name for dtype in DTYPES if dtype != tf.float32],
                 "shape": "[B,T,H,W,3]",
                 "colour": "RGB",
                 "range": [0.0, 1.0],

@@ -32,8 +32,8 @@ def _contract(facts: Dict[str, Any]) -> str:
         (
             "- Input: float32 `[B,T,H,W,3]`, RGB, **in [0,1]**, any B, T, H and W. Nothing else is to be done to it: "
             "the network centres the values itself.",
-            "- The callable also takes float16, bfloat16 and float64 in [0,1], and uint8 in 0..255, which it divides by "
-            "255; other integers are refused. `training` is True, False or None, which means False. Signatures, "
+            "- The callable also takes float16, bfloat16 and float64 in [0,1], and uint8 in 0..255, which it divides "
+            "by 255; other integers are refused. `training` is True, False or None, which means False. Signatures, "
             "`per_frame` and `stages` take float32 alone.",
             "- Under `mixed_float16` or `mixed_bfloat16` Keras rounds the input of a layer to that type before the "
             'module sees it; `hub.KerasLayer(..., dtype="float32")` keeps it exact. The arithmetic inside is that of '

@@ -107,10 +107,11 @@ def _limit_threads(threads: int) -> None:
 def _settings(what: EvaluationConfig, how: ProtocolConfig) -> Dict[str, Any]:
     """What the results depend on: not where things lie, nor what only costs time.
 
-    Not `resident_gb`: videos that are streamed are shuffled in another order than those in memory.
+    Not `resident_gb`: videos that are streamed are shuffled in another order than those in memory. What `duplicates`
+    and `short_videos` decide, the digests of the splits tell.
     """
     settings = {**dataclasses.asdict(what), **dataclasses.asdict(how)}
-    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads"):
+    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads", "duplicates", "short_videos"):
         settings.pop(name)
     return settings
 

@@ -2,7 +2,7 @@
 
 from elo_tf.config.embedding import EmbedConfig
 from elo_tf.config.evaluation import EvaluationConfig, ProtocolConfig
-from elo_tf.config.fields import Checked, InputError, define_flags, from_flags, setting, to_lines
+from elo_tf.config.fields import Checked, InputError, define_flags, from_flags, require_paths, setting, to_lines
 from elo_tf.config.records import IngestConfig, WorldConfig
 from elo_tf.config.resources import BudgetConfig, WorkersConfig
 from elo_tf.config.search import EvolutionConfig, FitnessConfig
@@ -37,6 +37,7 @@ __all__ = [
     "WorldConfig",
     "define_flags",
     "from_flags",
+    "require_paths",
     "setting",
     "to_lines",
 ]

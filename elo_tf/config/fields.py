@@ -78,31 +78,30 @@ def from_flags(config: Type[Config]) -> Config:
     """The dataclass filled from the parsed flags.
 
     Raises:
-      InputError: a value is out of its range, or a path of a list does not exist where a comma may be the reason.
+      InputError: a value is out of its range.
     """
     values = {}
     for field in dataclasses.fields(config):
         value = getattr(flags.FLAGS, field.name)
         if isinstance(value, list):
-            value = _paths(field.name, value) if field.metadata["paths"] else tuple(value)
+            # Paths that were cut at a comma of their own are whole again, as far as all of the list exists then.
+            value = tuple((_existing(value) if field.metadata["paths"] else None) or value)
         values[field.name] = value
     return config(**values)
 
 
-def _paths(name: str, parts: List[str]) -> Tuple[str, ...]:
-    """The paths of a list, of which some may have been cut at commas of their own: as many as all exist, if they do.
+def require_paths(name: str, paths: Sequence[str]) -> None:
+    """Makes sure of the paths of a list, where a comma may be the reason that one is missing.
 
     Raises:
       InputError: there are several, and not all exist.
     """
-    found = _existing(parts)
-    if found is None and len(parts) > 1:
-        lost = next(part for part in parts if not _exists(part))
+    lost = [path for path in paths if not _exists(path)]
+    if lost and len(paths) > 1:
         raise InputError(
-            f"--{name}: {lost!r} does not exist; a path with a comma in it is written in double quotes, "
+            f"--{name}: {lost[0]!r} does not exist; a path with a comma in it is written in double quotes, "
             f"""--{name}='"A,B",C'"""
         )
-    return tuple(parts if found is None else found)
 
 
 def _existing(parts: Sequence[str]) -> Optional[List[str]]:

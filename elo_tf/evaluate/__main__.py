@@ -32,6 +32,7 @@ def main() -> None:
     for name in ("checkpoint", "records"):
         if not getattr(what, name):
             raise InputError(f"--{name} is not given; see --help")
+    config.require_paths("checkpoint", what.checkpoint)
     seeds = _seeds(what.seeds)
     _limit_threads(what.threads)
     # TensorFlow is imported only now, so that --help and wrong flags answer at once.

@@ -82,7 +82,7 @@ features = layer(clips)  # [B,D]
 
 # With trainable=False features stay as they are; leave call_training_endpoint out then.
 model = keras.Sequential([keras.Input(clips.shape[1:]), layer, keras.layers.Dense(2)])
-model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 # Else fit stops at "kernel:0_momentum is not a valid scope name": in its graph Keras cannot name what it makes.
 model.optimizer.build(model.trainable_variables)
 model.fit(clips, labels, batch_size=4)

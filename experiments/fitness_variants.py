@@ -157,7 +157,7 @@ class Offline:
     def __init__(self, folder: pathlib.Path, config: FitnessConfig, seed: int):
         self._config = config
         self._seed = seed
-        with np.load(folder / REFERENCE) as parts:
+        with np.load(folder / REFERENCE, allow_pickle=False) as parts:
             self._parts = {name: parts[name] for name in parts.files}
         self._references: Dict[Tuple[str, int], np.ndarray] = {}
         self._untrained: Dict[Tuple[str, str], float] = {}
@@ -269,7 +269,7 @@ def evaluate(folder: pathlib.Path, config: FitnessConfig, seed: int) -> Dict[int
         kept = path.with_suffix(".json")
         scores = json.loads(kept.read_text()) if kept.exists() else {}
         if set(scores) != set(names):
-            features = np.load(path)
+            features = np.load(path, allow_pickle=False)
             if not np.isfinite(features).all():
                 continue
             scores = offline.scores(features, own_seed)

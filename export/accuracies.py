@@ -12,6 +12,7 @@ from typing import Any, Dict, List
 from elo_tf.config import InputError
 from elo_tf.evaluate import entrants, results, table
 from elo_tf.networks.backbone import Backbone
+from elo_tf.runtime import text
 
 _HEAD = ["protocol", "split", "labels", "accuracy, %", "runs", "seeds", "training videos", "test videos"]
 
@@ -27,7 +28,7 @@ def read(path: pathlib.Path, network: Backbone) -> str:
       InputError: it is missing or something else, or this tower is not among those that were evaluated.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(text.read(path))
         found = _find(content, entrants.weights_digest(network))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a results.json of elo_tf.evaluate") from None

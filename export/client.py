@@ -23,6 +23,7 @@ from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
 from elo_tf.data.clips import centre
 from elo_tf.decoding.decode import UnusableError, check_clip_bytes
 from elo_tf.decoding.stream import FrameStream
+from elo_tf.embed.windows import looped
 from elo_tf.runtime import command_line, storage
 from export import predictor
 from export.transport import Endpoint, Transport
@@ -48,6 +49,9 @@ class ClientConfig(Checked):
     )
     fps: float = setting(0.0, "frames a second; 0 takes those of the training", low=0, high=120)
     stride: int = setting(0, "frames between the starts of two windows; 0 is --frames, windows side by side", low=0)
+    short_videos: str = setting(
+        "loop", "a video of fewer frames than a window: loop (it begins again), or refuse", choices=("loop", "refuse")
+    )
     max_seconds: float = setting(60.0, "no more than this much of the video is embedded, seconds", low=0.1)
     send: str = setting(
         "jpeg", "how frames are sent: jpeg (small), png (exact), or float (needs no decoder, large)",
@@ -92,12 +96,8 @@ def run(video: str, config: ClientConfig) -> None:
     if output and (output.suffix != ".npz" or not output.parent.is_dir()):
         raise InputError(f"--output={output} must end in .npz and be in a folder that exists")
     clip = find_clip(config)
-    frames = read(pathlib.Path(video), clip, config.max_seconds)
+    frames = fill_window(read(pathlib.Path(video), clip, config.max_seconds), video, clip, config.short_videos)
     starts = place_windows(len(frames), clip.frames, config.stride or clip.frames)
-    if not starts:
-        raise InputError(
-            f"{video} has {len(frames)} frames at {clip.fps:g} a second, less than a window of {clip.frames}"
-        )
     transport = connect(config)
     try:
         asked = predictor.Predictor(transport, config.send, predictor.Patience(config.retries))
@@ -168,6 +168,21 @@ def read(video: pathlib.Path, clip: Clip, max_seconds: float) -> np.ndarray:
     if stream.warning:
         print(f"warning: {video}: {stream.warning}", file=sys.stderr)
     return frames
+
+
+def fill_window(frames: np.ndarray, video: str, clip: Clip, short_videos: str) -> np.ndarray:
+    """Frames [F,H,W,3], or [T,H,W,3] where they are fewer than T and `loop` is the word; a warning says so.
+
+    Raises:
+      InputError: there are fewer, and they are refused.
+    """
+    if len(frames) >= clip.frames:
+        return frames
+    found = f"{video} has {len(frames)} frames at {clip.fps:g} a second, less than a window of {clip.frames}"
+    if short_videos != "loop":
+        raise InputError(f"{found}; lower --frames or give --short_videos=loop")
+    print(f"warning: {found}: looped", file=sys.stderr)
+    return looped(frames, clip.frames)
 
 
 def place_windows(count: int, length: int, stride: int) -> List[int]:

@@ -32,6 +32,12 @@ def _contract(facts: Dict[str, Any]) -> str:
         (
             "- Input: float32 `[B,T,H,W,3]`, RGB, **in [0,1]**, any B, T, H and W. Nothing else is to be done to it: "
             "the network centres the values itself.",
+            "- The callable also takes float16, bfloat16 and float64 in [0,1], and uint8 in 0..255, which it divides "
+            "by 255; other integers are refused. `training` is True, False or None, which means False. Signatures, "
+            "`per_frame` and `stages` take float32 alone.",
+            "- Under `mixed_float16` or `mixed_bfloat16` Keras rounds the input of a layer to that type before the "
+            'module sees it; `hub.KerasLayer(..., dtype="float32")` keeps it exact. The arithmetic inside is that of '
+            "the export in any case.",
             f"- It has been trained on {facts['frames']} frames of {facts['size']} x {facts['size']} pixels, "
             f"{facts['fps']:g} frames a second, cut out of frames of {facts['stored_size']} x {facts['stored_size']} "
             "pixels (the scaled centre square of a video). Other sizes work; near these it works best.",
@@ -63,18 +69,26 @@ model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=
 model.fit(clips, labels, batch_size=4)
 ```
 
-With any newer TensorFlow (Keras 3), for fixed features:
+With any newer TensorFlow (Keras 3), as a layer:
 
 ```python
 import keras
 import tensorflow as tf
 
 clips = tf.random.uniform({shape})
-layer = keras.layers.TFSMLayer("{name}", call_endpoint="serving_default")
-features = layer(clips)["embedding"]  # [B,D]
+labels = tf.constant([0, 1] * 4)
+layer = keras.layers.TFSMLayer("{name}", call_endpoint="inference", call_training_endpoint="training")
+features = layer(clips)  # [B,D]
+
+# With trainable=False features stay as they are; leave call_training_endpoint out then.
+model = keras.Sequential([keras.Input(clips.shape[1:]), layer, keras.layers.Dense(2)])
+model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+# Else fit stops at "kernel:0_momentum is not a valid scope name": in its graph Keras cannot name what it makes.
+model.optimizer.build(model.trainable_variables)
+model.fit(clips, labels, batch_size=4)
 ```
 
-and to train it (`hub.load` gives the same object):
+and in a loop of your own (`hub.load` gives the same object):
 
 ```python
 import keras

@@ -3,9 +3,12 @@
     obj(video, training=False)                 [B,T,H,W,3] -> [B,D]
     obj.per_frame(video, training=False)       [B,T,H,W,3] -> [B,T',D], T' = ceil(T/8)
     obj.stages.stem ... obj.stages.stage4      [B,T,H,W,3] -> [B,T',H',W',C']
+    obj.inference(video), obj.training(video)  obj at training=False and at True, as endpoints of a TFSMLayer
 
-Each of these has `variables`, `trainable_variables` and `regularization_losses` of its own, those of the layers that it
-runs. `video` is float32 RGB in [0,1], of any B, T, H, W; what comes out is float32. There is no dropout, no head, no
+The first three have `variables`, `trainable_variables` and `regularization_losses` of their own, those of the layers
+that they run. `video` is RGB of any B, T, H, W: float32, float16, bfloat16 or float64 in [0,1], or uint8 in 0..255,
+which is divided by 255. Keras casts the input of a layer to the type of its policy, so each type has a graph of its
+own, which makes it float32; what comes out is float32. `training=None` means False. There is no dropout, no head, no
 lookup table and no custom gradient in it.
 """
 
@@ -16,7 +19,9 @@ import tensorflow as tf
 from elo_tf.networks.backbone import ENDPOINTS, Backbone
 from export.images import decode_frames
 
-VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.float32, "video")
+# float32 first: what has no type, such as a list of numbers, is taken by the first that can.
+DTYPES = (tf.float32, tf.bfloat16, tf.float16, tf.float64, tf.uint8)
+VIDEO = tf.TensorSpec([None, None, None, None, 3], DTYPES[0], "video")
 FRAMES = tf.TensorSpec([None, None], tf.string, "frames")
 
 SERVING_DEFAULT = "serving_default"
@@ -82,14 +87,16 @@ class Piece(tf.Module):
 
     @tf.function(autograph=False)
     def __call__(self, video, training=False):
+        video = in_unit_range(video)
         for run in self._runs:
-            video = run(video, training)
+            video = run(video, bool(training))
         return self._finish(video)
 
-    def trace(self) -> None:
-        """Makes the graphs that a SavedModel keeps, one for each value of `training`."""
-        for training in (False, True):
-            self.__call__.get_concrete_function(VIDEO, training=training)
+    def trace(self, dtypes: Sequence[tf.DType] = DTYPES[:1]) -> None:
+        """Makes the graphs that a SavedModel keeps, one for each type of the input and value of `training`."""
+        for spec in specs(dtypes):
+            for training in (False, True, None):
+                self.__call__.get_concrete_function(spec, training=training)
 
 
 class RgbModule(Piece):
@@ -104,6 +111,7 @@ class RgbModule(Piece):
     Attributes:
       per_frame: Features over time, [B,T',D].
       stages: Has `stem`, `stage1` ... `stage4`, maps.
+      inference, training: Functions of the video alone, [B,D].
     """
 
     def __init__(self, network: Backbone, size: int, stored: int, weight_decay: float = 0.0):
@@ -114,16 +122,21 @@ class RgbModule(Piece):
         self.stages = tf.Module()
         for count, name in enumerate(MAPS, 1):
             setattr(self.stages, name, Piece(stretches[:count], _float32, penalised))
+        self.inference = tf.function(lambda video: self(video, training=False), autograph=False)
+        self.training = tf.function(lambda video: self(video, training=True), autograph=False)
         self._sides = size, stored
 
     def pieces(self) -> List[Piece]:
         """All but the tower itself."""
         return [self.per_frame, *(getattr(self.stages, name) for name in MAPS)]
 
-    def trace(self) -> None:
-        super().trace()
+    def trace(self, dtypes: Sequence[tf.DType] = DTYPES) -> None:
+        super().trace(dtypes)
         for piece in self.pieces():
             piece.trace()
+        for spec in specs(dtypes):
+            self.inference.get_concrete_function(spec)
+            self.training.get_concrete_function(spec)
 
     def signatures(self) -> Dict[str, Callable]:
         """What a server offers: from float video, and from encoded frames; both give `embedding` [B,D]."""
@@ -137,6 +150,17 @@ class RgbModule(Piece):
             return {"embedding": self(decode_frames(frames, *self._sides), training=False)}
 
         return {SERVING_DEFAULT: from_video, ENCODED_FRAMES: from_frames}
+
+
+def specs(dtypes: Sequence[tf.DType]) -> List[tf.TensorSpec]:
+    """The video in each of these types."""
+    return [tf.TensorSpec(VIDEO.shape, dtype, VIDEO.name) for dtype in dtypes]
+
+
+def in_unit_range(video: tf.Tensor) -> tf.Tensor:
+    """A video of any of the types as float32 in [0,1]."""
+    values = _float32(video)
+    return values / 255.0 if video.dtype == tf.uint8 else values
 
 
 def _float32(video: tf.Tensor) -> tf.Tensor:

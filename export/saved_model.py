@@ -165,7 +165,7 @@ def _fill(
 
 def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:
     """Content of assets.extra/tower.json: the fields of `tower.Description`, and `export`, the input contract."""
-    from export.module import ENCODED_FRAMES, SERVING_DEFAULT
+    from export.module import DTYPES, ENCODED_FRAMES, SERVING_DEFAULT
 
     channels = found.network.channels
     return {
@@ -176,6 +176,7 @@ def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:
             "weight_decay": weight_decay,
             "input": {
                 "dtype": "float32",
+                "also": [dtype.name for dtype in DTYPES if dtype.name != "float32"],
                 "shape": "[B,T,H,W,3]",
                 "colour": "RGB",
                 "range": [0.0, 1.0],

@@ -91,6 +91,48 @@ def keras_layer(version, given, answer, trainable, replicas):
     np.savez(answer, **found)
 
 
+def keras_policies(version, given, answer):
+    """hub.KerasLayer under each policy of Keras, on floats, and on pixels; under float16 it is fitted."""
+    import tensorflow_hub as hub
+
+    video, found = np.load(given)["video0"], {}
+    pixels = np.round(video * 255).astype(np.uint8)
+    for policy in ("float32", "mixed_bfloat16", "mixed_float16", "float64"):
+        tf.keras.mixed_precision.set_global_policy(policy)
+        layer = hub.KerasLayer(version, trainable=True)
+        found[f"{policy}/embedding"], found[f"{policy}/pixels"] = layer(video), layer(pixels)
+        found[f"{policy}/exact"] = hub.KerasLayer(version, dtype="float32")(video)
+        if policy != "mixed_float16":
+            continue
+        model = tf.keras.Sequential([layer, tf.keras.layers.Dense(2, dtype="float32")])
+        model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        before = [variable.numpy() for variable in layer.variables]
+        fitted = model.fit(video, np.arange(len(video)) % 2, batch_size=len(video), verbose=0)
+        found["loss"] = fitted.history["loss"]
+        found["moved"] = [bool((old != new.numpy()).any()) for old, new in zip(before, layer.variables)]
+    np.savez(answer, **found)
+
+
+def input_types(version, given, answer):
+    """The callable on each type of input, as tensors, arrays and a list, and for each value of `training`."""
+    module = tf.saved_model.load(version)
+    video = np.load(given)["video1"]
+    pixels = np.round(video * 255).astype(np.uint8)
+    found = {"list": module(video.tolist()), "uint8": module(pixels), "uint8 tensor": module(tf.constant(pixels))}
+    found["float64"] = module(video.astype(np.float64))
+    for name in ("float16", "bfloat16", "float64"):
+        found[f"{name} tensor"] = module(tf.cast(video, name))
+    found["None"], found["piece"] = module(video, training=None), module.per_frame(video, training=None)
+    found["inference"] = module.inference(tf.constant(pixels))
+    try:
+        module(pixels.astype(np.int64))
+    except ValueError as error:
+        found["refusal"] = str(error)
+    found["training"] = module.training(video)
+    found["True"] = module(tf.constant(video), training=True)
+    np.savez(answer, **found)
+
+
 def keras3(version, given, answer):
     """TFSMLayer, by itself and in a functional model."""
     import keras
@@ -101,6 +143,33 @@ def keras3(version, given, answer):
     model = keras.Model(clips, layer(clips)["embedding"])
     found = {"embedding": layer(video)["embedding"], "model": model.predict(video, verbose=0)}
     np.savez(answer, versions=[tf.__version__, keras.__version__], **found)
+
+
+def keras3_fit(version, given, answer, policy):
+    """Fits a step with TFSMLayer and Adam under a policy, without and with the optimizer built beforehand."""
+    import keras
+
+    keras.config.set_dtype_policy(policy)
+    video = np.load(given)["video0"]
+    labels = np.arange(len(video)) % 2
+    found = {}
+    for way in ("plain", "built"):
+        keras.utils.set_random_seed(0)
+        layer = keras.layers.TFSMLayer(version, call_endpoint="inference", call_training_endpoint="training")
+        found["embedding"] = layer(video)
+        model = keras.Sequential([keras.Input(video.shape[1:]), layer, keras.layers.Dense(2, dtype="float32")])
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        if way == "built":
+            model.optimizer.build(model.trainable_variables)
+        before = [variable.numpy() for variable in layer._reloaded_obj.variables]
+        try:
+            found["loss"] = model.fit(video, labels, batch_size=len(video), verbose=0).history["loss"]
+        except ValueError as error:
+            found["refusal"] = str(error)
+        moved = [bool((old != new.numpy()).any()) for old, new in zip(before, layer._reloaded_obj.variables)]
+        found[f"{way}/moved"] = moved
+        found["trainable"] = len(layer.trainable_variables)
+    np.savez(answer, **found)
 
 
 def program(answer, *files):
@@ -117,5 +186,8 @@ def program(answer, *files):
 
 
 if __name__ == "__main__":
-    tasks = {task.__name__: task for task in (outputs, hub_step, keras_layer, keras3, program)}
+    tasks = {
+        task.__name__: task
+        for task in (outputs, hub_step, keras_layer, keras_policies, input_types, keras3, keras3_fit, program)
+    }
     tasks[sys.argv[1]](*sys.argv[2:])

@@ -88,7 +88,10 @@ def test_refuses_in_one_line(video, tmp_path):
         ({"frames": 0, "model_dir": "none"}, "--model_dir=none has no assets.extra/tower.json"),
         ({"output": "a.txt"}, "--output=a.txt must end in .npz"),
         ({"output": "none/a.npz"}, "in a folder that exists"),
-        ({"frames": LENGTH + 1}, f"has {LENGTH} frames at 12.5 a second, less than a window of {LENGTH + 1}"),
+        (
+            {"frames": LENGTH + 1, "short_videos": "refuse"},
+            f"has {LENGTH} frames at 12.5 a second, less than a window of {LENGTH + 1}",
+        ),
         ({"size": 8}, "--size=8 is less than 16"),
         ({"fps": 120.0, "max_seconds": 1e4, "size": 256}, "GiB of frames a video"),
         ({"send": "png"}, "--send=png of --size=16 to its own size, which --model_dir would tell; use --send=float"),
@@ -146,6 +149,27 @@ def test_how_frames_are_sent_does_not_change_what_is_seen(server, video):
     for key in (("float", 0), ("png", 0), ("png", SIZE)):
         np.testing.assert_allclose(found[key], expected(video, [0, 8]), rtol=1e-5, atol=1e-5)
     assert np.abs(found["float", 48] - found["float", 0]).max() > 1e-3
+
+
+def test_a_video_shorter_than_a_window_begins_again(server, video, tmp_path, capfd):
+    base, tower = served.export()
+    config = client.ClientConfig(
+        rest=True,
+        server=server.rest,
+        model_dir=str(base),
+        frames=LENGTH + 4,
+        send="png",
+        output=str(tmp_path / "a.npz"),
+    )
+    client.run(str(video), config)
+    warned = f"warning: {video} has {LENGTH} frames at 12.5 a second, less than a window of {LENGTH + 4}: looped\n"
+    assert capfd.readouterr().err == warned
+    frames = decode(video, IngestConfig(size=tower.about.stored_size, fps=tower.about.fps)).frames[:, 4:28, 4:28]
+    window = np.concatenate([frames, frames[:4]]) / np.float32(255)
+    with np.load(tmp_path / "a.npz") as found:
+        ours = tower.network(tf.constant(window[np.newaxis]))["embedding"]
+        np.testing.assert_allclose(found["embeddings"], ours, rtol=1e-5, atol=1e-5)
+        assert found["starts"].tolist() == [0.0]
 
 
 def test_what_is_damaged_or_left_out_is_said(video, tmp_path, capfd):

@@ -210,6 +210,25 @@ def test_named_videos_with_classes_of_their_own(records, resident_gb):
     np.testing.assert_array_equal(starts[labels == 7], [1, 4, 7, 9, 12, 15])
 
 
+@pytest.mark.parametrize("resident_gb", [4.0, 0.0])
+def test_videos_shorter_than_a_clip_begin_again(records, resident_gb):
+    config = dataclasses.replace(PLAIN, frames=12, resident_gb=resident_gb)
+    needs, chosen = frozenset({("now", "rgb")}), {"b/5.mp4": 1, "a/2.mp4": 0}
+    reader = Reader.open(records, "named", needs, config, chosen, loop=True)
+    assert (reader.videos.count, reader.excluded, reader.shortest) == (2, 0, 5)
+    short = [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    (clips,) = reader.windows(2)
+    found = {
+        label: numbers.tolist() for label, numbers in zip(clips["label"].numpy(), frame_numbers(clips["now"]["rgb"]))
+    }
+    assert found == {1: short, 0: list(range(3, 15))}
+    for clips in take(reader, 3):
+        for label, numbers in zip(clips["label"].numpy(), frame_numbers(clips["now"]["rgb"])):
+            assert numbers.tolist() == (short if label else list(range(numbers[0], numbers[0] + 12)))
+    left = Reader.open(records, "named", needs, config, chosen)
+    assert (left.videos.count, left.excluded) == (1, 1)
+
+
 def test_windows_overlap_where_a_video_is_short(records):
     reader = Reader.open(records, "named", frozenset({("now", "rgb")}), PLAIN, {"b/5.mp4": 0})
     starts = np.concatenate([frame_numbers(clips["now"]["rgb"])[:, 0] for clips in reader.windows(4)])

@@ -58,6 +58,7 @@ def made(tmp_path_factory):
     out = embed(
         f"--model={folder / 'elo_rgb'}", f"--videos={folder / 'videos'}", f"--output={folder / 'out.npz'}",
         f"--query={query}", "--neighbours=3", f"--picture={picture}",
+        "--short_videos=refuse",
     )  # fmt: skip
     return folder, *out
 
@@ -135,7 +136,7 @@ def test_bad_input_is_one_line(made):
             "--picture=.* shows what is near a --query",
         ),
         (dict(videos="{0}/videos", output="/proc/o.npz"), "/proc/o.npz"),
-        (dict(videos="{0}/videos/short.mp4", output="{0}/o.npz"), "short.mp4: shorter than a"),
+        (dict(videos="{0}/videos/short.mp4", output="{0}/o.npz", short_videos="refuse"), "short.mp4: shorter than a"),
         (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is no file"),
         (dict(output="{0}/out.npz", query="{0}/videos/red.mp4"), "--neighbours=5 is more than"),
         (dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"), "was made with model="),

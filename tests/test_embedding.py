@@ -12,13 +12,14 @@ import tensorflow as tf
 from elo_tf.config import EmbedConfig, InputError
 from elo_tf.data.tfrecord import read_shard
 from elo_tf.embed import feed, pipeline, pooling
+from elo_tf.embed.api import summary
 from elo_tf.embed.feed import Bad, End, Window
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, fingerprint, version_directory
 from elo_tf.embed.partial import Partial
 from elo_tf.embed.table import Table
 from tests import modules, towers, videos
 
-CONFIG = EmbedConfig(stride=3, batch_size=4, decoders=2)
+CONFIG = EmbedConfig(stride=3, batch_size=4, decoders=2, short_videos="refuse")
 LENGTHS = {"a.mkv": 11, "b/c.mkv": 4, "b/d.mkv": 10, "e.mkv": 7}
 LOSSLESS = ("-c:v", "ffv1", "-pix_fmt", "bgr0")
 
@@ -270,6 +271,34 @@ def spoil(folder):
     ]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_video_shorter_than_a_window_begins_again(module, tmp_path, count):
+    place, output = fill(tmp_path / "videos"), tmp_path / "out.npz"
+    own = np.array([40, 90, 140][:count])
+    frames = np.tile(own[:, None, None, None], (1, 16, 16, 3)).astype(np.uint8)
+    videos.write(place / "short.mkv", frames, options=LOSSLESS)
+    config = dataclasses.replace(CONFIG, short_videos="loop")
+    outcome = embed(place, output, module, config)
+    with np.load(output, allow_pickle=False) as file:
+        arrays = dict(file)
+    assert arrays["ids"].tolist() == [*sorted(LENGTHS), "short.mkv"] and arrays["frames"][-1] == count
+    shown = own[[0, 1 % count, 2 % count, 0]] / 255
+    expected = [shown.mean()] * 3 + [shown[0], shown[-1]]
+    np.testing.assert_allclose(arrays["embeddings"][-1], expected, atol=5e-6)
+    np.testing.assert_allclose(arrays["window_embeddings"][-1], expected, atol=5e-6)
+    why = f"shorter than a window of 4 frames at 12.5 fps (--frames), looped: it has {count}"
+    assert arrays["warnings"].tolist() == [""] * 4 + [why] and arrays["window_offsets"][-1] == 0
+    assert outcome.lines == [{"id": "short.mkv", "ok": True, "why": why}]
+    assert "\nlooped    1, shorter than a window\n" in summary(outcome, output, module[1], 1.0)
+    alone = pipeline.embed_one(place / "short.mkv", *module, config)
+    np.testing.assert_array_equal(alone.windows, arrays["window_embeddings"][-1:])
+    # Refused, it leaves the output; looped again, it comes back.
+    before = output.read_bytes()
+    refused = embed(place, output, module)
+    assert [line["ok"] for line in refused.lines] == [False] and len(refused.table.entries) == 4
+    assert embed(place, output, module, config).done == 1 and output.read_bytes() == before
+
+
 def test_bad_videos_cost_a_line_each(module, done, tmp_path):
     place, output = fill(tmp_path / "videos"), tmp_path / "out.npz"
     whys = spoil(place)
@@ -494,7 +523,11 @@ def test_damaged_files_are_refused(done, tmp_path):
     path = tmp_path / "out.npz"
     content = done[1].read_bytes()
     np.savez(tmp_path / "other.npz", features=np.zeros(3))
-    for wrong in (b"", b"no archive", content[: len(content) // 2], (tmp_path / "other.npz").read_bytes()):
+    np.savez(tmp_path / "pickled.npz", ids=np.array([{}], object))
+    with np.load(done[1], allow_pickle=False) as file:  # A little file may grow to any size as it is read.
+        np.savez_compressed(tmp_path / "grows.npz", **file)
+    others = [(tmp_path / f"{name}.npz").read_bytes() for name in ("other", "pickled", "grows")]
+    for wrong in (b"", b"no archive", content[: len(content) // 2], *others):
         path.write_bytes(wrong)
         with pytest.raises(InputError, match="is damaged or not a file of embeddings") as error:
             Table.load(path)

@@ -188,10 +188,23 @@ def test_records_must_fit_the_tower(place):
     assert _open(place)[0].warning is None
 
 
-def test_clips_longer_than_all_videos_are_refused(place):
+def test_videos_shorter_than_a_clip_are_looped_or_refused(place, capsys):
     material, _ = _open(place, frames=16)
     with pytest.raises(InputError, match=r"and 18 have fewer frames than a clip \(16\)"):
-        read(EvaluationConfig(), material)
+        read(EvaluationConfig(short_videos="refuse"), material)
+    (split,) = read(EvaluationConfig(), material)
+    assert (split.looped_train, split.looped_test, split.short) == (9, 9, 0)
+    # The clip is the 12 frames of the video and the first 4 again: red, green and blue of each frame tell.
+    videos = split.test[:3]
+    whole = _open(place, frames=12)[0].apply(lambda video: video.numpy().mean(axis=(2, 3)).reshape(-1, 36), videos, 1)
+    found = material.apply(lambda video: video.numpy().mean(axis=(2, 3)).reshape(-1, 48), videos, 2)
+    for window in range(2):
+        np.testing.assert_allclose(found[:, window], np.concatenate([whole[:, 0], whole[:, 0, :12]], axis=1), atol=1e-6)
+    api._announce(material, [split], "longest")
+    said = capsys.readouterr().out
+    assert "9 training videos shorter than a clip, looped, 9 test videos shorter than a clip, looped\n" in said
+    shown = results._of_split(split, {"train": 1, "test": 1})
+    assert (shown["looped_train_videos"], shown["looped_test_videos"], shown["too_short"]) == (9, 9, 0)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +297,16 @@ def test_videos_that_lists_miss_are_refused_or_counted(place, lists):
         read(config, _open(place)[0])
     (split,) = read(dataclasses.replace(config, max_missing=0.1), _open(place)[0])
     assert (split.missing, len(split.test)) == (1, 9)
+
+
+def test_what_both_lists_name_is_counted_in_the_results(place, lists):
+    first = (lists / "testlist01.txt").read_text().splitlines()[0]
+    with open(lists / "trainlist01.txt", "a") as file:
+        file.write(f"{first} {1 + labelled.CLASSES.index(first.split('/')[0])}\n")
+    (split,) = read(EvaluationConfig(split_format="ucf101", splits=str(lists)), _open(place)[0])
+    shown = results._of_split(split, {"train": 1, "test": 1})
+    assert (shown["in_both_lists"], shown["train_videos"], shown["test_videos"], shown["duplicates"]) == (1, 9, 9, 0)
+    assert first not in {video.id for video in split.train} and first in {video.id for video in split.test}
 
 
 def test_features_are_computed_once_and_shared(place):

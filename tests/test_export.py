@@ -140,6 +140,47 @@ def test_as_a_layer_of_keras(folder, version, given, tower, mode, replicas):
     np.testing.assert_allclose(answer["penalty"], _penalty(tower), rtol=1e-5)
 
 
+def _distance(found, expected):
+    """Relative, in the Euclidean norm."""
+    return np.linalg.norm(np.asarray(found, np.float64) - expected) / np.linalg.norm(expected)
+
+
+def _pixels(video):
+    """What a video is after rounding to 8 bits."""
+    return np.round(video * 255).astype(np.uint8) / np.float32(255)
+
+
+def test_as_a_layer_under_any_policy_of_keras(folder, version, given, tower):
+    answer = exports.consume("keras_policies", version, given, folder / "answer.npz", cwd=folder)
+    video = exports.videos()["video0"]
+    expected, of_pixels = (tower.network(each)["embedding"].numpy() for each in (video, _pixels(video)))
+    # Keras rounds the input to the type of the policy: 8 and 11 bits.
+    for policy, most in (("float32", 1e-5), ("mixed_bfloat16", 2e-2), ("mixed_float16", 2e-3), ("float64", 1e-5)):
+        found = answer[f"{policy}/embedding"]
+        assert found.dtype == np.float32 and _distance(found, expected) < most, policy
+        assert _distance(answer[f"{policy}/pixels"], of_pixels) < 1e-5, policy
+        assert _distance(answer[f"{policy}/exact"], expected) < 1e-5, policy
+    assert np.isfinite(answer["loss"]).all() and answer["moved"].all()
+
+
+def test_types_of_the_input_and_values_of_training(folder, version, given, tower):
+    answer = exports.consume("input_types", version, given, folder / "answer.npz", cwd=folder)
+    video = exports.videos()["video1"]
+    expected, of_pixels = (tower.network(each)["embedding"].numpy() for each in (video, _pixels(video)))
+    for name in ("float64", "float64 tensor", "list", "None"):
+        assert answer[name].dtype == np.float32 and _distance(answer[name], expected) < 1e-5, name
+    for name in ("uint8", "uint8 tensor", "inference"):
+        assert answer[name].dtype == np.float32 and _distance(answer[name], of_pixels) < 1e-5, name
+    assert (
+        _distance(answer["float16 tensor"], expected) < 2e-3 and _distance(answer["bfloat16 tensor"], expected) < 2e-2
+    )
+    np.testing.assert_allclose(answer["piece"], tower.network(video)["stage4"].numpy().mean(axis=(2, 3)), atol=1e-5)
+    trained = tower.network(video, training=True)["embedding"].numpy()
+    assert _distance(answer["training"], trained) < 1e-4 and _distance(answer["True"], trained) < 1e-4
+    assert _distance(trained, expected) > 1e-2
+    assert "Could not find matching concrete function" in str(answer["refusal"])  # Whether 1 is white, it does not say.
+
+
 def test_the_programs_of_the_card_and_the_readme_run(folder, version, tower):
     texts = exports.programs(version / "README.md") + exports.programs(exports.ROOT / "README.md")
     texts = [text for text in texts if "import tensorflow_hub" in text]

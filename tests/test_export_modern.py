@@ -75,6 +75,20 @@ def test_a_layer_of_keras_3_computes_it(python, folder, version, given, embeddin
     np.testing.assert_allclose(answer["model"], embedding, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy, most", [("float32", 1e-5), ("mixed_float16", 2e-3), ("mixed_bfloat16", 2e-2)])
+def test_a_layer_of_keras_3_is_trained(python, folder, version, given, embedding, policy, most):
+    """With the optimizer built beforehand, as card and README say; without, Keras cannot name what it makes in fit."""
+    answer = exports.consume("keras3_fit", version, given, folder / "answer.npz", policy, python=python, cwd=folder)
+    network = Tower.load(folder / "run").network
+    assert np.linalg.norm(answer["embedding"] - embedding) < most * np.linalg.norm(embedding)
+    assert answer["trainable"] == len(network.trainable_variables)
+    assert np.isfinite(answer["loss"]).all()
+    # Weights, and the statistics of batch normalisation.
+    assert len(answer["built/moved"]) == len(network.variables) and answer["built/moved"].all()
+    # Once this fails, the line about it in card and README can go.
+    assert "is not a valid scope name" in str(answer["refusal"]) and not answer["plain/moved"].any()
+
+
 def test_the_programs_of_the_card_and_the_readme_run(python, folder, version):
     texts = exports.programs(version / "README.md") + exports.programs(exports.ROOT / "README.md")
     texts = [text for text in texts if "import keras\n" in text]

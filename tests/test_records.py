@@ -15,9 +15,9 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.data import records
+from elo_tf.data import records, tfrecord
 from elo_tf.data.records import Manifest, check_records, identity, parse, serialize, split_of
-from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
+from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, frame_record, read_shard
 
 SETTINGS = {"size": 16, "holdout_fraction": 0.25}
 
@@ -137,6 +137,13 @@ def test_a_full_disk_is_an_error_not_a_short_file():
     with pytest.raises(OSError, match="No space left"):
         writer.write(bytes(1 << 20))
         writer.close()
+
+
+def test_a_length_beyond_the_file_asks_for_no_memory(tmp_path):
+    length = struct.pack("<Q", 2**62)
+    (tmp_path / "shard").write_bytes(frame_record(b"first") + length + tfrecord._masked_crc(length) + b"rest")
+    with pytest.raises(DamagedShardError, match="the file ends within record 1"):
+        list(read_shard(tmp_path / "shard"))
 
 
 def test_check_records_finds_each_kind_of_damage(tmp_path):

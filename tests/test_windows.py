@@ -50,6 +50,14 @@ def test_none_is_left_out_or_comes_twice(count, length, stride):
         assert {place for _, shown in found for place in shown} == set(range(count))
 
 
+@given(st.integers(0, 12), st.integers(1, 9), st.integers(1, 12))
+def test_fewer_frames_than_a_window_begin_again(count, length, stride):
+    found = [(offset, clip[:, 0, 0, 0].tolist()) for offset, clip in slide(frames(count), length, stride, loop=True)]
+    once = places(count, length, stride)
+    again = [place % count for place in range(length)] if count else []
+    assert found == (once or [(0, again)] * bool(count))
+
+
 def test_windows_do_not_change_afterwards():
     kept = list(slide(frames(6), 3, 1))
     assert [clip[0, 0, 0, 0] for _, clip in kept] == [0, 1, 2, 3]

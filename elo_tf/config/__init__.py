@@ -11,6 +11,7 @@ from elo_tf.config.fields import (
     given,
     part,
     require,
+    require_paths,
     setting,
     to_lines,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "given",
     "part",
     "require",
+    "require_paths",
     "setting",
     "to_lines",
 ]

@@ -13,6 +13,9 @@ class EmbedConfig(Checked):
     stride: int = setting(0, "frames between the starts of two windows; 0 is T, windows side by side", low=0)
     size: int = setting(0, "H = W of a window, pixels; 0 is what the module was trained on", low=0, high=1024)
     fps: float = setting(0.0, "frames a second after resampling; 0 is what the module was trained on", low=0, high=120)
+    short_videos: str = setting(
+        "loop", "videos of fewer frames than a window: loop (they begin again), or refuse", choices=("loop", "refuse")
+    )
     batch_size: int = setting(16, "B, windows that the module embeds at a time, of one video or several", low=1)
     decoders: int = setting(0, "videos decoded at a time; 0 is one a core", low=0)
     store_windows: bool = setting(True, "store the embedding of each window, not of each video only")

@@ -11,7 +11,9 @@ class EvaluationConfig(Checked):
     """What is evaluated, and on which videos (`elo_tf.evaluate`)."""
 
     checkpoint: Tuple[str, ...] = setting(
-        (), "run directories of trainings, or prefixes of checkpoints, to be compared; baselines are like the first"
+        (),
+        "run directories of trainings, or prefixes of checkpoints, to be compared; baselines are like the first",
+        paths=True,
     )
     records: str = setting("", "folder of labelled records (prepare --labels=folders)")
     output: str = setting("", "folder of the results; where it is not given, `evaluation` in the first run directory")
@@ -28,6 +30,18 @@ class EvaluationConfig(Checked):
     splits: str = setting("", "folder of the official lists")
     split: Tuple[str, ...] = setting(("1",), "numbers of the official splits, such as 1,2,3")
     max_missing: float = setting(0.0, "part of the listed videos that may lack or be too short", low=0, high=0.9)
+    short_videos: str = setting(
+        "loop",
+        "videos of fewer frames than a clip: loop (they begin again, as in the usual protocols, so that all count), or "
+        "refuse (they are missing)",
+        choices=("loop", "refuse"),
+    )
+    duplicates: str = setting(
+        "longest",
+        "where several videos of the records fit one name of the lists, as copies in two folders do: take the longest, "
+        "of equal ones the first by path; take the first by path; or refuse",
+        choices=("longest", "first", "refuse"),
+    )
     label_budgets: Tuple[str, ...] = setting((), "numbers of labelled training videos, or `all` (Table 3, Fig. 5)")
     threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
 

@@ -4,16 +4,19 @@ A command line names the dataclasses that it uses (`define_flags`) and gets them
 out of range raises `InputError` when the dataclass is built, whether it came from a flag, a flag file or a test.
 """
 
+import csv
 import dataclasses
 import functools
+import io
 import operator
 import os
 import typing
-from typing import Any, Callable, Dict, FrozenSet, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from absl import flags
 
 Config = TypeVar("Config")
+_MOST_COMMAS = 8  # in the path of a list, where it is not quoted
 
 
 class InputError(ValueError):
@@ -27,6 +30,7 @@ def setting(
     low: Optional[float] = None,
     high: Optional[float] = None,
     choices: Sequence[str] = (),
+    paths: bool = False,
 ) -> Any:
     """A dataclass field that also is a flag.
 
@@ -35,8 +39,10 @@ def setting(
       help: One line for `--help`, with unit or range, and the source where the number is the paper's.
       low, high: Inclusive bounds of a number.
       choices: The strings allowed.
+      paths: Whether a list is one of local files or folders, whose names may have commas in them.
     """
-    return dataclasses.field(default=default, metadata=dict(help=help, low=low, high=high, choices=tuple(choices)))
+    metadata = dict(help=help, low=low, high=high, choices=tuple(choices), paths=paths)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Checked:
@@ -121,7 +127,14 @@ def from_flags(config: Type[Config], values: flags.FlagValues = flags.FLAGS) -> 
     Raises:
       InputError: a value is out of its range.
     """
-    return config(**{field.name: getattr(values, field.name) for field in dataclasses.fields(config)})
+    found = {}
+    for field in dataclasses.fields(config):
+        value = getattr(values, field.name)
+        if isinstance(value, list):
+            # Paths that were cut at a comma of their own are whole again, as far as all of the list exists then.
+            value = tuple((_existing(value) if field.metadata["paths"] else None) or value)
+        found[field.name] = value
+    return config(**found)
 
 
 def from_arguments(config: Type[Config], arguments: Sequence[str]) -> Config:
@@ -162,11 +175,51 @@ def require(settings: Any, *names: str) -> None:
             raise InputError(f"--{name} is not given; see --help")
 
 
+def require_paths(name: str, paths: Sequence[str]) -> None:
+    """Makes sure of the paths of a list, where a comma may be the reason that one is missing.
+
+    Raises:
+      InputError: there are several, and not all exist.
+    """
+    lost = [path for path in paths if not _exists(path)]
+    if lost and len(paths) > 1:
+        raise InputError(
+            f"--{name}: {lost[0]!r} does not exist; a path with a comma in it is written in double quotes, "
+            f"""--{name}='"A,B",C'"""
+        )
+
+
+def _existing(parts: Sequence[str]) -> Optional[List[str]]:
+    """The parts, neighbours joined by commas where only that exists; None if there is no way in which all exist."""
+    # From each place on: the paths, as few parts in each as can be.
+    found: List[Optional[List[str]]] = [None] * len(parts) + [[]]
+    for place in reversed(range(len(parts))):
+        for end in range(place + 1, min(place + _MOST_COMMAS + 1, len(parts)) + 1):
+            path, rest = ",".join(parts[place:end]), found[end]
+            if rest is not None and _exists(path):
+                found[place] = [path, *rest]
+                break
+    return found[0]
+
+
+def _exists(path: str) -> bool:
+    """Whether there is such a file or folder, or a checkpoint of this prefix."""
+    path = os.path.expanduser(path)
+    return bool(path) and (os.path.exists(path) or os.path.exists(f"{path}.index"))
+
+
 def to_lines(*configs: Any) -> str:
     """The settings as a flag file: one `--name=value` a line, readable by `--flagfile`."""
     lines = []
     for config in configs:
         for field in dataclasses.fields(config):
             value = getattr(config, field.name)
-            lines.append(f"--{field.name}={','.join(value) if isinstance(value, tuple) else value}")
+            lines.append(f"--{field.name}={_in_line(value) if isinstance(value, tuple) else value}")
     return "\n".join(lines) + "\n"
+
+
+def _in_line(values: Sequence[str]) -> str:
+    """A list as absl reads it: quoted as in CSV, where a value has a comma or a quote in it."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()

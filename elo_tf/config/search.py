@@ -69,7 +69,9 @@ class EvolutionConfig(Checked):
     tournament_size: int = setting(
         25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1
     )
-    lambda_files: Tuple[str, ...] = setting((), "fixed: list of loss files (evolved_loss.json) to evaluate, in order")
+    lambda_files: Tuple[str, ...] = setting(
+        (), "fixed: list of loss files (evolved_loss.json) to evaluate, in order", paths=True
+    )
     rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
     reduction: float = setting(
         3.0, "factor from rung to rung: the best 1 / reduction of the candidates train reduction times as long", low=1.1

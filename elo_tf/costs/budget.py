@@ -30,7 +30,7 @@ from elo_tf.data.records import Manifest
 from elo_tf.data.tfrecord import DamagedShardError
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.optimizer import penalty
-from elo_tf.runtime import process
+from elo_tf.runtime import devices
 
 # The gradient of a product of matrices is two products of the same size, one for each factor.
 BACKWARD_FACTOR = 3
@@ -162,7 +162,7 @@ def make_budget(plan: Plan) -> Budget:
     )
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
     records, videos, frames = _storage(plan, manifest, sizes)
-    with process.precision(plan.model.precision):
+    with devices.precision(plan.model.precision):
         model = EloModel(terms, sizes, plan.model.backbone, penalty(plan.train))
         step = trace(model, batch)
     slots = slots_a_weight(plan.train) * step.gradient_bytes

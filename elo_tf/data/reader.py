@@ -122,7 +122,7 @@ class Reader:
       config: Settings.
       needs: (segment, stored modality) pairs to deliver.
       shortest: Frames of the shortest video in use.
-      excluded: Videos left out since they are too short for all segments in use.
+      excluded: Videos left out since they are too short for all segments in use; 0 where they are looped.
       sounding: Videos in use that have sound.
     """
 
@@ -137,7 +137,13 @@ class Reader:
 
     @classmethod
     def open(
-        cls, records: str, split: str, needs: Needs, config: DataConfig, classes: Optional[Mapping[str, int]] = None
+        cls,
+        records: str,
+        split: str,
+        needs: Needs,
+        config: DataConfig,
+        classes: Optional[Mapping[str, int]] = None,
+        loop: bool = False,
     ) -> "Reader":
         """Opens the records; decodes them all where they fit into `--resident_gb`.
 
@@ -147,6 +153,7 @@ class Reader:
           needs: (segment, stored modality) pairs to deliver.
           config: Settings.
           classes: id -> class of exactly the videos to read, whichever part of the records they lie in.
+          loop: Whether videos too short for the segments in use begin again; else they are left out.
 
         Raises:
           InputError: there are no such records, or no video of the split is long enough.
@@ -162,20 +169,22 @@ class Reader:
             raise InputError(
                 f"{records} has no videos in its {split} part; make records with another --holdout_fraction"
             )
-        long_enough = [line for line in lines if line["frames"] >= least]
+        kept = 1 if loop else least
+        long_enough = [line for line in lines if line["frames"] >= kept]
         if not long_enough:
             longest = max(line["frames"] for line in lines)
             raise InputError(
                 f"no {split} video of {records} has the {least} frames needed (the longest has {longest}); "
                 "use fewer --frames or make records with a higher --fps"
             )
+        shortest = min(line["frames"] for line in long_enough)
+        looped = shortest < least  # A gather, where a slice would do, costs time: only if it is needed.
         resident = resident_bytes(manifest, long_enough, config.resident_gb)
         if resident:
             check_memory(resident, records)
-            videos = ResidentVideos(manifest, long_enough)
+            videos = ResidentVideos(manifest, long_enough, looped)
         else:
-            videos = StreamedVideos(manifest, long_enough, least, config.max_sources_ahead)
-        shortest = min(line["frames"] for line in long_enough)
+            videos = StreamedVideos(manifest, long_enough, kept, config.max_sources_ahead, looped)
         sounding = sum(bool(line["sound"]) for line in long_enough)
         return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough), sounding)
 
@@ -224,7 +233,7 @@ class Reader:
         """Single unvaried clips: so many evenly spread windows of each video, one video after the other."""
 
         def all_windows(video):
-            last = tf.cast(video["frames"] - self.sizes.frames, tf.float32)
+            last = tf.cast(tf.maximum(video["frames"] - self.sizes.frames, 0), tf.float32)
             places = (tf.range(windows, dtype=tf.float32) + 0.5) / windows
             return tf.data.Dataset.from_tensor_slices(tf.cast(places * (last + 1), tf.int64)).map(
                 lambda start: self._cut(
@@ -254,7 +263,8 @@ class Reader:
         """
         frames, future = self.sizes.frames, self.sizes.future_frames
         segments = {segment for segment, _ in self.needs}
-        room = tf.cast(video["frames"] - least_frames(self.needs, self.config) + 1, tf.float32)
+        least = least_frames(self.needs, self.config)
+        room = tf.cast(tf.maximum(video["frames"] - least, 0) + 1, tf.float32)
         places = tf.cast(tf.sort(draws[:2]) * room, tf.int64)
         if "other" not in segments:
             now = tf.cast(draws[0] * room, tf.int64)

@@ -232,7 +232,12 @@ class Manifest:
         missing = [name for name in names if name not in content]
         if missing:
             raise InputError(f"{path} lacks {', '.join(missing)}; run python -m elo_tf.prepare again to rebuild it")
-        return cls(**{name: content[name] for name in names}, folder=str(folder))
+        manifest = cls(**{name: content[name] for name in names}, folder=str(folder))
+        shards = {line.get("shard", "") for line in manifest.usable}
+        outside = sorted(name for name in shards if posixpath.basename(name) != name)
+        if outside:
+            raise InputError(f"{path} names {outside[0]!r}, which is no file of its folder; make the records again")
+        return manifest
 
     def save(self) -> None:
         """Writes manifest.json, one line a video."""

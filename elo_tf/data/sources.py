@@ -95,6 +95,11 @@ def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
     )
 
 
+def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
+    """[count] int64 places of the frames from `start` on in a video that begins again after so many frames."""
+    return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
+
+
 def _shards(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[str]:
     """Paths of the shards that hold these videos, sorted."""
     return [posixpath.join(manifest.folder, name) for name in sorted({line["shard"] for line in lines})]
@@ -109,10 +114,12 @@ def _classes(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[int]:
 class ResidentVideos:
     """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
 
-    Frames of all videos lie end to end in one array a modality; a video is an offset and a length.
+    Frames of all videos lie end to end in one array a modality; a video is an offset and a length. If `looped`, a video
+    begins again where it ends.
     """
 
-    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]]):
+    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], looped: bool = False):
+        self._looped = looped
         self.size = manifest.settings["size"]
         self.samples = manifest.samples_per_frame
         lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
@@ -182,15 +189,21 @@ class ResidentVideos:
 
     def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
         """[count,...] stored frames of a video from `start` on."""
-        first = video["offset"] + start
-        frames = self._flat[modality][first : first + count]
+        flat, first = self._flat[modality], video["offset"] + start
+        if self._looped:
+            frames = tf.gather(flat, video["offset"] + _around(start, count, video["frames"]))
+        else:
+            frames = flat[first : first + count]
         return tf.ensure_shape(frames, [count, *frames.shape[1:]])
 
 
 class StreamedVideos:
-    """Videos read from the shards as they are needed, for sets of any size."""
+    """Videos read from the shards as they are needed, for sets of any size. `looped` as above."""
 
-    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int):
+    def __init__(
+        self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int, looped: bool = False
+    ):
+        self._looped = looped
         self.size = manifest.settings["size"]
         self.samples = manifest.samples_per_frame
         self.count = len(lines)
@@ -273,6 +286,8 @@ class StreamedVideos:
         return self._stretch(video[modality], modality, start, count)
 
     def _stretch(self, strings, modality, start, count):
-        strings = tf.ensure_shape(strings[start : start + count], [count])
+        if self._looped:
+            strings = tf.gather(strings, _around(start, count, tf.size(strings, tf.int64)))
+        strings = tf.ensure_shape(strings if self._looped else strings[start : start + count], [count])
         frames = decode_frames(strings, modality, self.size, self.samples)
         return tf.ensure_shape(frames, [count, *frames.shape[1:]])

@@ -120,6 +120,8 @@ def read_shard(path: Path) -> Iterator[bytes]:
             if _masked_crc(header[:8]) != header[8:]:
                 raise DamagedShardError(f"the checksum of the length of record {number} differs")
             length = struct.unpack("<Q", header[:8])[0]
+            if length > left:  # Nothing of that size is asked of the memory.
+                raise DamagedShardError(f"the file ends within record {number}")
             payload, checksum = file.read(length), file.read(4)
             if len(payload) + len(checksum) < length + 4:
                 raise DamagedShardError(f"the file ends within record {number}")

@@ -7,8 +7,8 @@
 versions, whose newest is meant. --videos is a folder, with all files below it that are not hidden, or one file. Each
 video is cut into windows of --frames frames, --stride apart; if frames are left over, one more window ends with the
 last frame. The output has the embedding of each window and of each video, the mean of its windows
-(elo_tf/embed/table.py names the fields). A video shorter than a window, or otherwise unusable, costs a line in
-OUTPUT.report.jsonl.
+(elo_tf/embed/table.py names the fields). A video shorter than a window is repeated to fill one, with a warning in the
+output (--short_videos). An unusable one costs a line in OUTPUT.report.jsonl.
 
 Frames take the same memory however long a video is. Embeddings of windows are kept, 4 D bytes each (8 KB for D = 2048),
 those of a video until it is finished and all of them when the output is written; a video with nearly 2 GiB of them is

@@ -103,6 +103,7 @@ def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str
     table = outcome.table
     refused = [line for line in outcome.lines if not line["ok"]]
     warned = len(outcome.lines) - len(refused)
+    looped = sum(entry.frames < clips.frames for entry in table.entries)
     report = f"see {output}{REPORT}"
     windows = sum(len(entry.offsets) for entry in table.entries)
     cut = f"{clips.frames} frames of {clips.size} x {clips.size} at {clips.fps:g} fps, every {clips.stride} frames"
@@ -111,6 +112,7 @@ def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str
         ("windows", f"{windows} of {cut}" if windows else f"not stored, of {cut}"),
         ("refused", f"{len(refused)}: {refusals(refused)}, {report}" if refused else "0"),
         ("warnings", f"{warned}, {report}" if warned else "0"),
+        *([("looped", f"{looped}, shorter than a window")] if looped else []),
         ("speed", f"{outcome.done} videos in {elapsed:.1f} s, {outcome.seconds / elapsed:.0f} x real time"),
         ("where", str(output)),
     ]
@@ -136,11 +138,11 @@ def _draw(settings: Settings, table: Table, clips: Clips, query: Entry, found: L
     place, ingest = Path(table.settings["videos"]), ingest_config(settings, clips)
     root = place if place.is_dir() else place.parent
     offset = found[0][1].query_offset
-    length = clips.frames if by_window else query.frames
+    length = min(clips.frames, query.frames) if by_window else query.frames
     moment = f", {offset / clips.fps:.2f} s" if by_window else ""
     rows = [(f"query: {path}{moment}", filmstrip.frames_of(path, max(0, offset), length, ingest))]
     for caption, match in found:
-        length = clips.frames if by_window else match.entry.frames
+        length = min(clips.frames, match.entry.frames) if by_window else match.entry.frames
         rows.append((caption, filmstrip.frames_of(root / match.entry.id, max(0, match.offset), length, ingest)))
     filmstrip.draw(rows, Path(settings.picture))
 

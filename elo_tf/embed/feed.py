@@ -65,7 +65,14 @@ class Feed:
     """Iterates over the events of some videos, once; a context manager that leaves no decoder behind."""
 
     def __init__(
-        self, root: Path, videos: Sequence[str], clips: Clips, ingest: IngestConfig, decoders: int, ahead: int
+        self,
+        root: Path,
+        videos: Sequence[str],
+        clips: Clips,
+        ingest: IngestConfig,
+        decoders: int,
+        ahead: int,
+        loop: bool = False,
     ):
         """
         Args:
@@ -75,8 +82,9 @@ class Feed:
           ingest: How videos are decoded, at `clips.stored_size` and `clips.fps`.
           decoders: Videos decoded at a time.
           ahead: Windows that wait at most.
+          loop: Whether a video shorter than a window begins again, with a warning; else it is unusable.
         """
-        self._root, self._clips, self._ingest = root, clips, ingest
+        self._root, self._clips, self._ingest, self._loop = root, clips, ingest, loop
         self._todo: queue.SimpleQueue = queue.SimpleQueue()
         for video in videos:
             self._todo.put(video)
@@ -128,7 +136,7 @@ class Feed:
         frames = iter(stream)
         try:
             for offset, clip in slide(
-                (frame[inner, inner] for frame in frames), self._clips.frames, self._clips.stride
+                (frame[inner, inner] for frame in frames), self._clips.frames, self._clips.stride, self._loop
             ):
                 self._put(Window(video, offset, clip))
                 found += 1
@@ -143,11 +151,11 @@ class Feed:
         finally:
             frames.close()  # Ends the decoder at once, not when memory is tidied.
             self._streams.remove(stream)
-        if found:
-            self._put(End(video, stream.count, stream.warning))
-            return
-        why = f"shorter than a window of {self._clips.frames} frames at {self._clips.fps:g} fps (--frames)"
-        self._put(Bad(video, "; ".join([why, *([stream.warning] if stream.warning else [])])))
+        notes = [stream.warning] if stream.warning else []
+        if stream.count < self._clips.frames:
+            short = f"shorter than a window of {self._clips.frames} frames at {self._clips.fps:g} fps (--frames)"
+            notes.insert(0, f"{short}, looped: it has {stream.count}" if found else short)
+        self._put(End(video, stream.count, "; ".join(notes)) if found else Bad(video, "; ".join(notes)))
 
     def _put(self, event: Union[Event, BaseException]) -> None:
         while not self._stop.is_set():

@@ -26,6 +26,7 @@ from elo_tf.runtime import storage
 from elo_tf.runtime.workers.local import cores
 
 REPORT = ".report.jsonl"  # behind the name of the output
+LOOP = "loop"  # of --short_videos
 _GONE = [0, 0]  # the state of a file that cannot be looked at
 
 
@@ -123,12 +124,15 @@ def embed_videos(
     with Partial(output.with_name(f"{output.name}.partial"), facts) as partial:
         known.update((entry.id, entry) for entry in partial.kept)
         files = {video: file_state(root / video) or _GONE for video in videos}
-        known = {video: known[video] for video in videos if video in known and known[video].file == files[video]}
+        least = 0 if config.short_videos == LOOP else clips.frames
+        known = {
+            video: entry for video, entry in known.items() if files.get(video) == entry.file and entry.frames >= least
+        }
         todo = [video for video in videos if video not in known]
         intake = _Intake(place, output, known, files, config, partial)
         ingest, decoders = ingest_config(config, clips), config.decoders or cores()
         try:
-            with Feed(root, todo, clips, ingest, decoders, config.batch_size) as feed:
+            with Feed(root, todo, clips, ingest, decoders, config.batch_size, config.short_videos == LOOP) as feed:
                 for number, (event, pooled) in enumerate(embed(feed, module, clips, config.store_windows), 1):
                     intake.take(event, pooled)
                     progress(number, len(todo))
@@ -159,7 +163,8 @@ def embed_one(path: Path, module: Module, clips: Clips, config: EmbedConfig) -> 
     Raises:
       InputError: it cannot be used.
     """
-    with Feed(path.parent, [path.name], clips, ingest_config(config, clips), 1, config.batch_size) as feed:
+    loop = config.short_videos == LOOP
+    with Feed(path.parent, [path.name], clips, ingest_config(config, clips), 1, config.batch_size, loop) as feed:
         ((event, pooled),) = embed(feed, module, clips, keep=True)
     if isinstance(event, Bad):
         raise InputError(f"{path}: {event.why}")

@@ -4,7 +4,7 @@
                 embeddings        [N,D]  float32, mean of the video's windows
                 frames            [N]    int64, frames of the video at the stated fps
                 files             [N,2]  int64, bytes and modification time (ns) of the file
-                warnings          [N]    strings, such as of damage; empty if all went well
+                warnings          [N]    strings, such as of damage, or that it was looped; empty if all went well
                 window_embeddings [W,D]  float32, of all windows of all videos, in the order of `ids`
                 window_videos     [W]    int64, the place in `ids` that each belongs to
                 window_offsets    [W]    int64, its first frame
@@ -21,6 +21,7 @@ import dataclasses
 import io
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Sequence
 
@@ -32,6 +33,8 @@ from elo_tf.data.tfrecord import ShardWriter, read_shard
 from elo_tf.runtime.storage import partial, write_bytes
 
 SUFFIXES = (".npz", ".tfrecord")
+_ARRAYS = ("ids", "embeddings", "frames", "files", "warnings", "window_embeddings", "window_videos", "window_offsets",
+           "settings")  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +182,12 @@ def from_records(payloads: Iterable[bytes]) -> Table:
 
 
 def _from_arrays(path: Path) -> Table:
+    with zipfile.ZipFile(path) as archive:
+        # `save` does not compress: what would grow as it is read is not of it.
+        if any(member.file_size > member.compress_size for member in archive.infolist()):
+            raise ValueError("it is compressed")
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+        arrays = {name: file[name] for name in _ARRAYS}
     ends = np.cumsum(np.bincount(arrays["window_videos"], minlength=len(arrays["ids"])))[:-1]
     rows = zip(
         arrays["ids"].tolist(),

@@ -5,8 +5,12 @@
     python -m elo_tf.evaluate --checkpoint=RUN_DIR --records=DIR --split_format=hmdb51 --splits=DIR --split=1,2,3
 
 Records come from prepare --labels=folders: its training part teaches, its held-out part tests. With official lists
-(hmdb51, ucf101, kinetics) these say which videos do what; make the records with --holdout_fraction=0 then. OUTPUT
-(RUN_DIR/evaluation) receives results.json, table.md and a confusion matrix for each protocol. If the command is
+(hmdb51, ucf101, kinetics) these say which videos do what; make the records with --holdout_fraction=0 then. A listed
+video is found by the longest form of its name that fits, whatever its extension. Of copies in several folders one is
+taken (--duplicates); a video that both lists name tests and does not train; one shorter than a clip is repeated
+(--short_videos). All of these are counted, in what is printed and in results.json.
+
+OUTPUT (RUN_DIR/evaluation) receives results.json, table.md and a confusion matrix for each protocol. If the command is
 interrupted, rerun it: it makes the measurements that are missing, or shows the results if there are any. It never
 replaces the results of another evaluation.
 """

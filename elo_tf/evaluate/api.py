@@ -9,7 +9,7 @@ import pathlib
 from typing import Any, Dict, List, Sequence
 
 from elo_tf.config import EvaluateSettings as Settings
-from elo_tf.config import InputError, ProtocolConfig, part, require
+from elo_tf.config import InputError, ProtocolConfig, part, require, require_paths
 from elo_tf.evaluate import entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluate.videos import budget, splits
 from elo_tf.evaluate.videos.material import Material
@@ -53,6 +53,7 @@ def run(settings: Settings) -> Result:
       OSError: a file cannot be read or written.
     """
     require(settings, "checkpoint", "records")
+    require_paths("checkpoint", settings.checkpoint)
     seeds = _seeds(settings.seeds)
     devices.set_up(settings.threads)
     with devices.precision("float32"):  # Whatever a training in this process has had.
@@ -76,7 +77,7 @@ def _run(settings: Settings, how: ProtocolConfig, seeds: Sequence[int]) -> Resul
     folder = _output(settings, towers[0].checkpoint)
     content = results.earlier(folder, inputs)
     if content is None:
-        _announce(material, measured)
+        _announce(material, measured, settings.duplicates)
         with ledger.Ledger(folder, inputs) as noted:
             if len(noted):
                 print(f"{len(noted)} measurements were made before")
@@ -108,10 +109,11 @@ def _inputs(
 ) -> Dict[str, Any]:
     """All that the results depend on: not where things lie, nor what only costs time.
 
-    `resident_gb` is among it: videos that are streamed are shuffled in another order than those in memory.
+    `resident_gb` is among it: videos that are streamed are shuffled in another order than those in memory. What
+    `duplicates` and `short_videos` decide, the digests of the splits tell.
     """
     values = dataclasses.asdict(settings)
-    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads"):
+    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads", "duplicates", "short_videos"):
         values.pop(name)
     return {
         "checkpoints": [
@@ -136,15 +138,22 @@ def _output(settings: Settings, checkpoint: str) -> pathlib.Path:
     return pathlib.Path(checkpoint).parent.parent / results.FOLDER
 
 
-def _announce(material: Material, measured: Sequence[Split]) -> None:
+def _announce(material: Material, measured: Sequence[Split], duplicates: str) -> None:
     """Says what will be evaluated on what."""
     if material.warning:
         print(f"warning: {material.warning}")
     for split in measured:
-        lost = f", {split.missing} missing, {split.short} too short" if split.missing or split.short else ""
+        counts = (
+            (split.missing, "missing"),
+            (split.short, "too short"),
+            (split.looped_train, "training videos shorter than a clip, looped"),
+            (split.looped_test, "test videos shorter than a clip, looped"),
+            (split.overlap, "in both lists, left out of training"),
+            (split.duplicates, f"found more than once (--duplicates={duplicates})"),
+        )
         print(
             f"split {split.name}: {len(split.classes)} classes, {len(split.train)} training and {len(split.test)} test "
-            f"videos{lost}",
+            f"videos{''.join(f', {count} {what}' for count, what in counts if count)}",
             flush=True,
         )
 

@@ -18,6 +18,7 @@ from elo_tf.evaluate.ledger import Measurement
 from elo_tf.evaluate.videos import budget as budgets
 from elo_tf.evaluate.videos.split import Split
 from elo_tf.plots.files import save
+from elo_tf.runtime import text
 from elo_tf.runtime.storage import write_text
 
 FOLDER = "evaluation"  # in the run directory, unless --output says otherwise
@@ -40,7 +41,7 @@ def earlier(folder: pathlib.Path, inputs: Dict[str, Any]) -> Optional[Dict[str, 
     path = folder / FILE
     if path.exists():
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(text.read(path))
             same = content["schema"] == SCHEMA and content["inputs"] == json.loads(json.dumps(inputs))
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not a file of results; name another --output") from None
@@ -127,6 +128,10 @@ def _of_split(split: Split, clips: Dict[str, int]) -> Dict[str, Any]:
         "test_clips": len(split.test) * clips["test"],
         "missing": split.missing,
         "too_short": split.short,
+        "looped_train_videos": split.looped_train,
+        "looped_test_videos": split.looped_test,
+        "in_both_lists": split.overlap,
+        "duplicates": split.duplicates,
         "first_missing": list(split.first_missing),
     }
 

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
+from elo_tf.runtime import text
 from elo_tf.runtime.storage import write_text
 
 
@@ -149,7 +150,7 @@ def read_loss(path: pathlib.Path) -> LossFile:
       InputError: the file is missing, is no loss, or a weight lies outside of [0,1].
     """
     try:
-        content = json.loads(pathlib.Path(path).read_text())
+        content = json.loads(text.read(path))
         lambdas = {name: float(value) for name, value in content["lambdas"].items()}
         if not isinstance(content.get("task", {}), dict):
             raise ValueError("'task' is not by name")

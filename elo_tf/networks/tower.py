@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.networks.backbone import VARIANTS, Backbone
+from elo_tf.runtime import text
 from elo_tf.runtime.storage import write_text
 
 # In the run directory.
@@ -68,7 +69,7 @@ class Description:
           InputError: it is missing, damaged, or of a backbone that this program does not know.
         """
         try:
-            content = {"version": 1, **json.loads(pathlib.Path(path).read_text())}
+            content = {"version": 1, **json.loads(text.read(path))}
             if content["version"] == 1 and content["backbone"] == "tiny":
                 content["backbone"] = "tiny_0"
             description = cls(**{field.name: content[field.name] for field in dataclasses.fields(cls)})

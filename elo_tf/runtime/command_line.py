@@ -18,6 +18,7 @@ from elo_tf import config
 from elo_tf.runtime import interruption
 
 USER_ERROR = 2
+_MARK = "\ufeff"
 
 _HELP_WIDTH = 96
 _FLAGFILE = "takes flags from a file, one --name=value a line; where a flag is given twice, the last counts"
@@ -57,7 +58,7 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
 
 def _call(main: Callable[..., None], arguments: int) -> None:
     try:
-        rest = flags.FLAGS(sys.argv)[1:]
+        rest = flags.FLAGS([sys.argv[0], *_arguments()])[1:]
         if rest[arguments:]:
             raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
         main(*rest)
@@ -67,6 +68,21 @@ def _call(main: Callable[..., None], arguments: int) -> None:
         remedy = "; make room and give the same command again" if _is_full(error) else ""
         print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
         sys.exit(USER_ERROR)
+
+
+def _arguments() -> List[str]:
+    """The command line with the lines of flag files in it; a byte order mark before the first of them is none."""
+    try:
+        arguments = flags.FLAGS.read_flags_from_files(sys.argv[1:], force_gnu=False)
+    except UnicodeDecodeError as error:
+        raise config.InputError(f"--flagfile is no text in UTF-8 ({error.reason}); save it as such") from None
+    given = []
+    for argument in arguments:
+        line = argument.lstrip(_MARK)
+        # absl has left out blank lines and comments, but for one behind the mark.
+        if line == argument or (line.strip() and not line.startswith(("#", "//"))):
+            given.append(line)
+    return given
 
 
 def _is_full(error: Exception) -> bool:

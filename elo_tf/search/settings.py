@@ -4,7 +4,7 @@ import math
 import pathlib
 from typing import Mapping, Optional, Sequence, Tuple
 
-from elo_tf.config import EvolutionConfig, InputError
+from elo_tf.config import EvolutionConfig, InputError, require_paths
 from elo_tf.costs.budget import SearchSize
 from elo_tf.model.objective import load_loss, read_loss
 from elo_tf.search.evolution import base
@@ -66,6 +66,7 @@ def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: 
     files = evolution.lambda_files
     if (evolution.strategy == "fixed") != bool(files):
         raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
+    require_paths("lambda_files", files)
     losses = [load_loss(pathlib.Path(path), names) for path in files]
     for path, loss in zip(files, losses):
         _check_units(path, loss.units, loss_units)

@@ -136,7 +136,7 @@ def embed(arguments: argparse.Namespace) -> None:
 
 def compute(path: str) -> None:
     """Reads `video` [B,T,H,W,3] and `weight0` ... from an .npz file; adds the embedding and the gradients, as lists."""
-    given = np.load(path)
+    given = np.load(path, allow_pickle=False)
     tower = Tower()
     tower.assign([given[f"weight{index}"] for index in range(len(list(tower.parameters())))])
     video = torch.from_numpy(given["video"].transpose(0, 4, 1, 2, 3))

@@ -67,9 +67,9 @@ class Material:
         return cls(manifest, data, warning)
 
     def reader(self, videos: Sequence[LabelledVideo]) -> Reader:
-        """Reads RGB clips of exactly these videos."""
+        """Reads RGB clips of exactly these videos; those shorter than a clip begin again."""
         classes = {video.id: video.label for video in videos}
-        return Reader.open(self.manifest.folder, "labelled", RGB, self.data, classes)
+        return Reader.open(self.manifest.folder, "labelled", RGB, self.data, classes, loop=True)
 
     def _read(self, videos: Sequence[LabelledVideo], windows: int) -> Iterator[Clips]:
         """Batches of evenly spread clips.

@@ -8,6 +8,7 @@ import numpy as np
 from elo_tf.config import InputError
 from elo_tf.data.records import Manifest, short_hash
 
+PARTS = ("train", "test")
 # How many names a message shows.
 _SHOWN = 3
 
@@ -31,6 +32,9 @@ class Split:
       missing: Videos that the lists name and the records lack.
       short: Videos left out since they are shorter than a clip.
       first_missing: Names of the first few of both.
+      overlap: Videos that the lists name for both parts; they test, and do not train.
+      duplicates: Listed videos of which the records hold several.
+      looped_train, looped_test: Videos shorter than a clip that are repeated, among those of each part.
     """
 
     name: str
@@ -40,28 +44,41 @@ class Split:
     missing: int = 0
     short: int = 0
     first_missing: Tuple[str, ...] = ()
+    overlap: int = 0
+    duplicates: int = 0
+    looped_train: int = 0
+    looped_test: int = 0
 
-    def without_short(self, manifest: Manifest, frames: int) -> "Split":
-        """The split without videos of fewer frames than a clip has; counts them."""
+    def with_short(self, manifest: Manifest, frames: int, loop: bool) -> "Split":
+        """The split with videos of fewer frames than a clip has counted, and left out if they are not looped."""
         lengths = {line["id"]: line["frames"] for line in manifest.usable}
+        if loop:
+            count = {part: sum(lengths[video.id] < frames for video in getattr(self, part)) for part in PARTS}
+            return dataclasses.replace(self, looped_train=count["train"], looped_test=count["test"])
         parts: Dict[str, Tuple[LabelledVideo, ...]] = {}
         short: List[str] = []
-        for name in ("train", "test"):
+        for name in PARTS:
             videos = getattr(self, name)
             parts[name] = tuple(video for video in videos if lengths[video.id] >= frames)
             short += [video.id for video in videos if lengths[video.id] < frames]
         names = (*self.first_missing, *short)[:_SHOWN]
         return dataclasses.replace(self, **parts, short=len(short), first_missing=names)
 
-    def check(self, frames: int, max_missing: float) -> None:
-        """Raises `InputError` where too many videos are missing, or a class has none to train on."""
+    def check(self, frames: int, max_missing: float, called: str = "") -> None:
+        """Raises `InputError` where too many videos are missing, or a class has none to train on.
+
+        Args:
+          frames: Of a clip.
+          max_missing: Part of the listed videos that may be missing.
+          called: How files have to be called to be found, where that needs to be said.
+        """
         listed = len(self.train) + len(self.test) + self.missing + self.short
         lost = self.missing + self.short
         if lost > max_missing * listed:
             raise InputError(
                 f"split {self.name}: of {listed} videos the records lack {self.missing}, and {self.short} have fewer "
                 f"frames than a clip ({frames}), such as {', '.join(self.first_missing)}; convert them, or allow a "
-                f"part of {lost / listed:.3f} with --max_missing"
+                f"part of {lost / listed:.3f} with --max_missing{f'; files are found as {called}' if called else ''}"
             )
         if len(self.classes) < 2:
             raise InputError(

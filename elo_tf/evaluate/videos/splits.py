@@ -1,20 +1,26 @@
-"""The splits that the flags name, found in the records and checked."""
+"""The splits that the flags name, found in the records and checked.
+
+Of copies of a video one is taken (--duplicates), and a video that the lists name for both parts tests and does not
+train; both are counted.
+"""
 
 import pathlib
 import posixpath
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from elo_tf.config import EvaluationConfig, InputError
 from elo_tf.data.records import Manifest
+from elo_tf.evaluate.videos import names
 from elo_tf.evaluate.videos.material import Material
-from elo_tf.evaluate.videos.official import FORMATS, Lists, Name
+from elo_tf.evaluate.videos.names import Name
+from elo_tf.evaluate.videos.official import CALLED, FORMATS, Lists
 from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
 
 _SHOWN = 3
 
 
 def read(config: EvaluationConfig, material: Material) -> List[Split]:
-    """The splits of the flags, without videos that are shorter than a clip.
+    """The splits of the flags.
 
     Raises:
       InputError: lists are missing or malformed, name too many videos that the records lack, or leave a class or a part
@@ -26,9 +32,10 @@ def read(config: EvaluationConfig, material: Material) -> List[Split]:
         splits = [of_folders(material.manifest)]
     else:
         splits = _official(config, material.manifest)
-    splits = [split.without_short(material.manifest, material.data.frames) for split in splits]
+    frames, loop = material.data.frames, config.short_videos == "loop"
+    splits = [split.with_short(material.manifest, frames, loop) for split in splits]
     for split in splits:
-        split.check(material.data.frames, config.max_missing)
+        split.check(frames, config.max_missing, CALLED.get(config.split_format, ""))
     return splits
 
 
@@ -45,46 +52,54 @@ def _official(config: EvaluationConfig, manifest: Manifest) -> List[Split]:
     if not numbers:
         raise InputError("--split is empty; give one or more numbers, such as 1,2,3")
     parse = FORMATS[config.split_format]
-    return [in_records(number, parse(folder, int(number)), manifest) for number in numbers]
+    return [in_records(number, parse(folder, int(number)), manifest, config.duplicates) for number in numbers]
 
 
-def in_records(number: str, lists: Lists, manifest: Manifest) -> Split:
+def in_records(number: str, lists: Lists, manifest: Manifest, duplicates: str = "longest") -> Split:
     """The split with the videos of the records that the lists mean; counts those that the records lack.
 
+    Args:
+      number: Of the split.
+      lists: What they say.
+      manifest: Of the records.
+      duplicates: Which of several videos that fit one name is taken: `longest` or `first`; or `refuse`.
+
     Raises:
-      InputError: a video is both for training and for testing, or several of the records fit one name.
+      InputError: several videos fit one name, and are refused.
     """
-    both = sorted(lists.train.keys() & lists.test.keys())
-    if both:
-        raise InputError(
-            f"split {number}: {len(both)} videos are both for training and for testing, such as {_path(both[0])}; "
-            "mend the lists"
-        )
-    found = _names(manifest, in_folders=any(folder for folder, _ in lists.train))
+    found = names.find([*lists.train, *lists.test, *lists.neither], manifest.usable, lists.kinetics)
+    both = lists.train.keys() & lists.test.keys()
+    train = {name: label for name, label in lists.train.items() if name not in both}
     parts: List[Tuple[LabelledVideo, ...]] = []
     missing: List[str] = []
-    for part in (lists.train, lists.test):
-        for name in part:
-            if len(found.get(name, ())) > 1:
-                raise InputError(
-                    f"{manifest.folder}: {' and '.join(found[name][:2])} both fit {_path(name)} of the lists"
-                )
-        parts.append(
-            tuple(LabelledVideo(found[name][0], label) for name, label in sorted(part.items()) if name in found)
+    for part in (train, lists.test):
+        there = sorted(part.keys() & found.keys())
+        parts.append(tuple(LabelledVideo(_choose(name, found[name], duplicates), part[name]) for name in there))
+        missing += [_path(name) for name in sorted(part.keys() - found.keys())]
+    copies = sum(len(found[name]) > 1 for name in {*train, *lists.test} & found.keys())
+    return Split(
+        number,
+        lists.classes,
+        *parts,
+        missing=len(missing),
+        first_missing=tuple(missing[:_SHOWN]),
+        overlap=len(both),
+        duplicates=copies,
+    )
+
+
+def _choose(name: Name, videos: Sequence[Dict[str, Any]], duplicates: str) -> str:
+    """The id of one of the videos that fit a name."""
+    ids = sorted(line["id"] for line in videos)
+    if len(ids) > 1 and duplicates == "refuse":
+        raise InputError(
+            f"{' and '.join(ids[:2])} both fit {_path(name)} of the lists; leave one of them out of the records, or "
+            "choose with --duplicates"
         )
-        missing += [_path(name) for name in sorted(part) if name not in found]
-    return Split(number, lists.classes, *parts, missing=len(missing), first_missing=tuple(missing[:_SHOWN]))
+    if duplicates == "longest":  # The most frames: a damaged file, decoded in part, has fewer than its replacement.
+        return min(videos, key=lambda line: (-line["frames"], line["id"]))["id"]
+    return ids[0]
 
 
-def _names(manifest: Manifest, in_folders: bool) -> Dict[Name, List[str]]:
-    """Name, as in lists -> ids of the usable videos that have it."""
-    found: Dict[Name, List[str]] = {}
-    for line in manifest.usable:
-        folder, file = posixpath.split(line["id"])
-        name = (posixpath.basename(folder) if in_folders else "", posixpath.splitext(file)[0])
-        found.setdefault(name, []).append(line["id"])
-    return found
-
-
-def _path(name: Sequence[str]) -> str:
+def _path(name: Name) -> str:
     return posixpath.join(*name)

@@ -1,0 +1,121 @@
+"""How the video that a list names is found in the records: by the longest form of its name that fits.
+
+    list       brush_hair/april.avi         forms: april.avi, april
+    records    all/brush_hair/april.MP4     forms: april.MP4, april
+    Kinetics   xyz,7,17                     forms: xyz_000007_000017, xyz
+    records    val/xyz_7_17.mkv             forms: xyz_7_17.mkv, xyz_7_17, xyz_000007_000017
+
+Only what is known as the extension of a video is taken off a listed name, so that `v1.0_a` stays what it is. Two listed
+names never become one: a video goes to one of them, and none goes by a form that several of them have. Names are
+compared in Unicode's composed form (NFC), which some file systems take apart. Nothing is opened here: a listed name
+with `..` in it is a name that no video has.
+"""
+
+import itertools
+import pathlib
+import posixpath
+import re
+import unicodedata
+from typing import Any, Dict, Iterable, List, Set, Tuple
+
+# (class, or "" where the lists do not know the folder; file name as listed).
+Name = Tuple[str, str]
+# (class of the folder, form of the file name).
+_Key = Tuple[str, str]
+
+_LISTED_EXTENSION = re.compile(
+    r"\.(3g2|3gp|asf|avi|divx|dv|f4v|flv|gif|h26[45]|m2ts|m4v|mjpe?g|mkv|mov|mp4|mpe?g|mpe|mts|mxf|ogg|ogv|qt|rm|rmvb|ts"
+    r"|vob|webm|wmv|y4m)$",
+    re.IGNORECASE,
+)
+# Of what has been decoded, whatever it is called.
+_EXTENSION = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{2,5}$", re.IGNORECASE)
+_TIMES = re.compile(r"(.+)_0*([0-9]{1,6})(?:\.0*)?_0*([0-9]{1,6})(?:\.0*)?", re.DOTALL)
+# As yt-dlp calls files: title [id].
+_IN_BRACKETS = re.compile(r".*\[([\w-]{11})\]", re.ASCII | re.DOTALL)
+
+
+def timed(video: str, start: int, end: int) -> str:
+    """The name that Kinetics gives to a clip.
+
+    Args:
+      video: Its YouTube id.
+      start, end: Seconds.
+    """
+    return f"{video}_{start:06d}_{end:06d}"
+
+
+def has_extension(name: str) -> bool:
+    """Whether a name ends as that of a video file does."""
+    return bool(_LISTED_EXTENSION.search(name))
+
+
+def find(names: Iterable[Name], lines: Iterable[Dict[str, Any]], kinetics: bool) -> Dict[Name, List[Dict[str, Any]]]:
+    """The videos that each name means: several where the records hold copies, in their order; names without any lack.
+
+    A video lies in the class of the nearest folder above it that is called as one; where there is no such folder, it
+    may be of any class.
+
+    Args:
+      names: All that the lists name, for whatever part.
+      lines: Of the manifest.
+      kinetics: Whether the names are those of `timed`.
+    """
+    listed = {name: _listed_forms(name[1], kinetics) for name in sorted(set(names))}
+    index = _index(lines, {_folded(folder) for folder, _ in listed} - {""}, kinetics)
+    found: Dict[Name, List[Dict[str, Any]]] = {}
+    taken: Set[str] = set()
+    # Elsewhere than in a folder of its class a video is looked for last.
+    for elsewhere, own in itertools.product((False, True), (0, 1)):
+        asked: Dict[_Key, List[Name]] = {}
+        for name, forms in listed.items():
+            if len(forms) > own and not (elsewhere and not name[0]):
+                asked.setdefault(("" if elsewhere else _folded(name[0]), forms[own]), []).append(name)
+        alone = {key: askers[0] for key, askers in asked.items() if len(askers) == 1}
+        for by_form, (key, name) in itertools.product(index, alone.items()):
+            free = [line for line in by_form.get(key, ()) if line["id"] not in taken]
+            if free and name not in found:
+                found[name] = free
+                taken.update(line["id"] for line in free)
+    return found
+
+
+def _index(lines: Iterable[Dict[str, Any]], classes: Set[str], kinetics: bool) -> List[Dict[_Key, List[Dict]]]:
+    """The videos by each form of their names, the longest first."""
+    index: List[Dict[_Key, List[Dict]]] = [{}, {}, {}, {}]
+    for line in lines:
+        folder, file = posixpath.split(line["id"])
+        parts = map(_folded, reversed(pathlib.PurePosixPath(folder).parts))
+        own = next((part for part in parts if part in classes), "")
+        for by_form, form in zip(index, _forms_of_file(file, kinetics)):
+            by_form.setdefault((own, form), []).append(line)
+    return index
+
+
+def _listed_forms(name: str, kinetics: bool) -> List[str]:
+    name = _composed(name)
+    shorter = _TIMES.fullmatch(name)[1] if kinetics else _LISTED_EXTENSION.sub("", name)
+    return [name] if shorter in ("", name) else [name, shorter]
+
+
+def _forms_of_file(name: str, kinetics: bool) -> List[str]:
+    name = _composed(name)
+    stem = _EXTENSION.sub("", name) or name
+    # Downloaders that join picture and sound write x.mp4.webm.
+    forms = [name, stem, _LISTED_EXTENSION.sub("", stem) or stem]
+    if kinetics:
+        times, bracketed = _TIMES.fullmatch(forms[2]), _IN_BRACKETS.fullmatch(forms[2])
+        if times:
+            forms.append(timed(times[1], int(times[2]), int(times[3])))
+        elif bracketed:
+            forms.append(bracketed[1])
+    return forms
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _folded(folder: str) -> str:
+    """Copies of UCF101 differ in capitals (HandstandPushups, HandStandPushups)."""
+    return _composed(folder).casefold()

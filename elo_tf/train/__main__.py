@@ -35,6 +35,7 @@ from elo_tf.config import (
 )
 from elo_tf.runtime import command_line, interruption
 from elo_tf.runtime.storage import claim_folder, write_text
+from elo_tf.train.cluster import Cluster
 
 CONFIGS = (FinalRunConfig, DataConfig, ModelConfig, TaskConfig, FinalTrainConfig)
 
@@ -62,6 +63,9 @@ def main() -> None:
     for name in ("loss", "records", "run_dir"):
         if not getattr({"loss": train}.get(name, run), name):
             raise InputError(f"--{name} is not given; see --help")
+    if train.distribute == "multi_worker":
+        # The strategy looks for them once more: here the user is told at once.
+        Cluster.read().gather(train.cluster_minutes)
     # TensorFlow is imported only now, so that --help and missing flags answer at once.
     from elo_tf.data.records import Manifest
     from elo_tf.tasks import presence

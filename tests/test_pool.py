@@ -47,8 +47,8 @@ def lines(found):
 
 
 def test_a_video_that_hangs_costs_itself():
-    found = events(["a", "hangs", "b"], minutes=2 / 60)
-    why = "the converter hangs on it (no answer for 0.0333333 minutes, --video_minutes)"
+    found = events(["a", "hangs", "b"], minutes=0.05)
+    why = "the converter hangs on it (no answer for 0.05 minutes, --video_minutes)"
     assert lines(found) == {"a": None, "hangs": why, "b": None}
     # The one that had hung lost its open shard: its video was converted again.
     assert sorted(line["id"] for kind, *shard in found if kind == "shard" for line in shard[2]) == ["a", "b"]

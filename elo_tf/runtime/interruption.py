@@ -55,9 +55,9 @@ def guard(name: str = "__main__") -> None:
     if name != "__main__" or threading.current_thread() is not threading.main_thread():
         return
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup and shells in the background ask for.
-            signal.signal(number, _take)
-            _State.taken.add(number)
+        # Also where it is ignored, as shells make programs in the background ignore SIGINT: who sends it means it.
+        signal.signal(number, _take)
+        _State.taken.add(number)
     if _State.watched != os.getpid():
         _State.watched, _State.received = os.getpid(), None
         reader, writer = os.pipe()

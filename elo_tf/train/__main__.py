@@ -24,6 +24,7 @@ from typing import Callable, Iterator, List
 
 from elo_tf import config
 from elo_tf.config import BudgetConfig, TaskConfig, TrainSettings, require
+from elo_tf.train.cluster import Cluster
 
 CONFIGS = (TrainSettings, BudgetConfig)
 
@@ -38,6 +39,9 @@ def main() -> None:
     settings.check_devices(settings.precision)
     if not budget.dry_run:
         require(settings, "loss", "records", "run_dir")
+        if settings.distribute == "multi_worker":
+            # The strategy looks for them once more: here the user is told at once.
+            Cluster.read().gather(settings.cluster_minutes)
     # TensorFlow is imported only now, so that --help and missing flags answer at once.
     from elo_tf.train import api
 

@@ -13,6 +13,7 @@ operation that decodes one, and those of tensorflow-io are not in TF Serving. Th
 """
 
 import dataclasses
+import errno
 import json
 import pathlib
 import re
@@ -110,7 +111,9 @@ def write(
             _fill(folder, found, f"{place.name}/{target.name}", measured, settings.weight_decay, sizes)
     except (OSError, tf.errors.OpError) as error:
         reason = re.sub(r"{{.*?}}|\s+", " ", str(error)).strip()[:300]  # Less the names of nodes in a graph.
-        raise InputError(f"{target} cannot be written ({reason}); free space there or name another --output") from error
+        full = getattr(error, "errno", None) in (None, errno.ENOSPC, errno.EDQUOT)  # TensorFlow's have no number.
+        remedy = "free space there or name another --output" if full else "name another --output"
+        raise InputError(f"{target} cannot be written ({reason}); {remedy}") from error
     return target
 
 

@@ -16,6 +16,9 @@ class IngestConfig(Checked):
     labels: str = setting("none", "'folders' takes a label from the parent folder", choices=("none", "folders"))
     holdout_fraction: float = setting(0.25, "part of the videos kept for scoring, never trained on", low=0, high=0.9)
     max_seconds: float = setting(30.0, "no more than this much of a video is kept, seconds", low=0.1)
+    max_gap_seconds: float = setting(
+        10.0, "a video is cut where no frame comes for longer than this, seconds; 0 repeats the last frame", low=0
+    )
     decode_seconds: float = setting(120.0, "a decoder that runs longer is ended, seconds", low=1)
     decode_memory_mb: int = setting(2048, "a decoder that takes more memory is ended, MiB", low=256)
     shard_mb: float = setting(32.0, "a shard is closed above this size, MiB", low=0.01)

@@ -26,6 +26,8 @@ from elo_tf.runtime import storage
 from elo_tf.runtime.workers.local import cores
 
 REPORT = ".report.jsonl"  # behind the name of the output
+# Slides of a lecture may stand for minutes; a camera that was off for a day would be a million equal frames.
+_MAX_GAP_SECONDS = 600.0
 _GONE = [0, 0]  # the state of a file that cannot be looked at
 
 
@@ -68,6 +70,7 @@ def ingest_config(config: EmbedConfig, clips: Clips) -> IngestConfig:
         size=clips.stored_size,
         fps=clips.fps,
         max_seconds=config.max_seconds,
+        max_gap_seconds=_MAX_GAP_SECONDS,
         decode_seconds=config.decode_seconds,
         decode_memory_mb=config.decode_memory_mb,
     )

@@ -35,16 +35,21 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
             raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
         main(*rest)
     except (flags.Error, config.InputError, OSError) as error:
-        remedy = "; make room and give the same command again" if _is_full(error) else ""
-        print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}{_remedy(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
 
 
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+def _remedy(error: Exception) -> str:
+    """What to do about an error of the system."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return "; make room and give the same command again"
+    if code in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+        return "; the file system there cannot do this: choose a folder on another one"
+    return ""
 
 
 def _flag_table() -> str:

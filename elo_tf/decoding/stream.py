@@ -59,9 +59,7 @@ class FrameStream:
         """
         check_file(self._path)
         config = self._config
-        about = probe(self._path, config, self._adopt)
-        if about.limit:
-            raise UnusableError(about.limit, again=True)
+        about = probe(self._path, config, self._adopt)  # What passes a limit here will do so again below.
         # No decoder of use is slower than the video itself.
         seconds = config.max_seconds + config.decode_seconds
         process = ffmpeg.start(picture_arguments(self._path, config, about), seconds, config.decode_memory_mb)

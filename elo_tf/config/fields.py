@@ -5,6 +5,7 @@ out of range raises `InputError` when the dataclass is built, whether it came fr
 """
 
 import dataclasses
+import os
 import typing
 from typing import Any, Optional, Sequence, Tuple, Type, TypeVar
 
@@ -24,6 +25,7 @@ def setting(
     low: Optional[float] = None,
     high: Optional[float] = None,
     choices: Sequence[str] = (),
+    path: bool = False,
 ) -> Any:
     """A dataclass field that also is a flag.
 
@@ -32,8 +34,10 @@ def setting(
       help: One line for `--help`, with unit or range, and the source where the number is the paper's.
       low, high: Inclusive bounds of a number.
       choices: The strings allowed.
+      path: Whether it names files or folders, in which `~` is the home folder.
     """
-    return dataclasses.field(default=default, metadata=dict(help=help, low=low, high=high, choices=tuple(choices)))
+    metadata = dict(help=help, low=low, high=high, choices=tuple(choices), path=path)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Checked:
@@ -51,6 +55,27 @@ class Checked:
                     raise InputError(f"--{field.name}={value} is {outside} {bound}, its limit")
 
 
+class PathParser(flags.ArgumentParser):
+    """Of a flag that names a file or folder: `~` is the home folder, which shells do not see behind `--name=`."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+
+class _PathListParser(flags.ListParser):
+    """Of a flag that names several."""
+
+    def parse(self, argument: Any) -> Sequence[str]:
+        return [os.path.expanduser(each) for each in super().parse(argument)]
+
+
+def define_path(name: str, default: Optional[str], help: str) -> flags.FlagHolder:
+    """A flag of a command itself that names a file or folder."""
+    return flags.DEFINE(PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
+
+
 def _flag_type(config: Type, field: dataclasses.Field) -> Any:
     return typing.get_type_hints(config)[field.name]
 
@@ -60,11 +85,14 @@ def define_flags(*configs: Type) -> None:
     define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for config in configs:
         for field in dataclasses.fields(config):
-            kind = _flag_type(config, field)
+            kind, help, is_path = _flag_type(config, field), field.metadata["help"], field.metadata["path"]
             if kind == Tuple[str, ...]:
-                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"])
+                parser = _PathListParser() if is_path else flags.ListParser()
+                flags.DEFINE(parser, field.name, list(field.default), help, serializer=flags.CsvListSerializer(","))
+            elif is_path:
+                define_path(field.name, field.default, help)
             else:
-                define[kind](field.name, field.default, field.metadata["help"])
+                define[kind](field.name, field.default, help)
 
 
 def from_flags(config: Type[Config]) -> Config:

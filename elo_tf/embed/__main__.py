@@ -23,7 +23,7 @@ from pathlib import Path
 from absl import flags
 
 from elo_tf.config import EmbedConfig, InputError, from_flags
-from elo_tf.decoding.listing import refusals
+from elo_tf.decoding.listing import printable, refusals
 from elo_tf.embed import filmstrip
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, settings, version_directory
 from elo_tf.embed.neighbours import Match, nearest_moments, nearest_videos
@@ -114,7 +114,7 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
     nearest = nearest_moments if by_window else nearest_videos
     matches = nearest(query, table, _NEIGHBOURS.value, _CENTRE.value)
     captions = [_caption(rank, match, clips) for rank, match in enumerate(matches, 1)]
-    print("\n".join([f"nearest to {filmstrip.printable(str(path))}", *captions]))
+    print("\n".join([f"nearest to {printable(str(path))}", *captions]))
     if not _PICTURE.value:
         return
     place, ingest = Path(table.settings["videos"]), ingest_config(config, clips)
@@ -130,7 +130,7 @@ def _look_up(path: Path, table: Table, module: Module, clips: Clips, config: Emb
 
 def _caption(rank: int, match: Match, clips: Clips) -> str:
     """A line on one match."""
-    line = f"{rank:>3}  {match.similarity:7.4f}  {filmstrip.printable(match.entry.id)}"
+    line = f"{rank:>3}  {match.similarity:7.4f}  {printable(match.entry.id)}"
     if match.offset >= 0:
         line += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"
     return line

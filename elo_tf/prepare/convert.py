@@ -7,45 +7,71 @@ The parent deals out ids and puts finished shards in place; pixels never leave a
 mixes folders, and the videos seen so far are a fair sample of all.
 """
 
+import dataclasses
 import os
 import shutil
+import traceback
 import uuid
-from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import cv2
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import MANIFEST, Manifest, identity, serialize, split_of
+from elo_tf.data.records import MANIFEST, Manifest, identity, serialize
 from elo_tf.data.tfrecord import ShardWriter
 from elo_tf.decoding.decode import UnusableError, check_clip_bytes, decode, sound_grid
-from elo_tf.decoding.listing import file_state, list_videos, refusals
+from elo_tf.decoding.ffmpeg import executable
+from elo_tf.decoding.frame_folder import read_frames
+from elo_tf.decoding.listing import (
+    Found,
+    check_found,
+    content_mark,
+    file_state,
+    is_named_video,
+    refusals,
+    survey,
+)
 from elo_tf.prepare.flow import FlowEstimator
-from elo_tf.prepare.ledger import Ledger
+from elo_tf.prepare.layout import Layout, describe, find_layout
+from elo_tf.prepare.ledger import Ledger, earlier_settings
 from elo_tf.prepare.pool import Pool
 from elo_tf.runtime.workers.base import Engine
 
 # For the estimate of disk space: measured at 64 pixels and JPEG quality 92; few sources are leaner than 80 kbit/s.
 _BYTES_A_PIXEL = 0.75
 _SOURCE_BYTES_A_SECOND = 10_000
+_MOST_LETTERS = 200  # of an error's message
 # A sample that is large enough to judge the rest of the folder by.
 _FAIR_SAMPLE = 1000
 
 
 class Conversion(NamedTuple):
-    """The manifest of the folder; of this run, the number of videos converted and their length in seconds."""
+    """What a run has done.
+
+    Attributes:
+      manifest: Of the folder.
+      converted: Videos converted by this run.
+      seconds: Of video that they have.
+      changed: Those of them whose files had changed since an earlier run.
+      vanished: Videos of the records whose files are no longer there.
+      dropped: Whether their records have been taken away.
+    """
 
     manifest: Manifest
     converted: int
     seconds: float
+    changed: int = 0
+    vanished: Tuple[str, ...] = ()
+    dropped: bool = False
 
 
 class Converter:
     """One worker's part: turns videos into records, in shards of its own."""
 
-    def __init__(self, videos: Path, partial: Path, config: IngestConfig):
+    def __init__(self, videos: Path, partial: Path, config: IngestConfig, layout: Layout):
         cv2.setNumThreads(1)  # Workers are the parallelism.
-        self._videos, self._partial, self._config = videos, partial, config
+        self._videos, self._partial, self._config, self._layout = videos, partial, config, layout
         self._flow = FlowEstimator(config)
         self._open: Dict[str, Tuple[ShardWriter, List[Dict[str, Any]]]] = {}
 
@@ -54,26 +80,43 @@ class Converter:
 
         Returns:
           Its line of the manifest, without the shard's name.
+
+        Raises:
+          OSError: the shard cannot be written.
         """
-        path = self._videos / video
+        file = state_of(self._videos, video, self._config)  # Before it is read: a later change then shows.
         try:
-            clip = decode(path, self._config)
+            payload, line = self._convert(video)
         except UnusableError as error:
-            return {"id": video, "ok": False, "why": str(error), "again": error.again, "file": file_state(path)}
-        label = PurePosixPath(video).parent.name if self._config.labels == "folders" else ""
+            line = {"id": video, "ok": False, "why": str(error), "again": error.again, "file": file}
+            # A name of the system alone, such as `notes` or `x.dat`, need not be that of a video.
+            aside = not error.again and not is_named_video(video) and not (self._videos / video).is_dir()
+            return {**line, "aside": True} if aside else line
+        except InputError:
+            raise
+        except Exception as error:  # Whatever a library raises costs this video alone.
+            return {"id": video, "ok": False, "why": _defect(error), "again": True, "file": file}
+        line = {**line, "file": file}
+        self._write(payload, line)
+        return line
+
+    def _convert(self, video: str) -> Tuple[bytes, Dict[str, Any]]:
+        path = self._videos / video
+        clip = read_frames(path, self._config) if path.is_dir() else decode(path, self._config)
+        label = self._layout.label(video)
         payload = serialize(video, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
         line = {
             "id": video,
             "ok": True,
-            "split": split_of(video, self._config.holdout_fraction),
+            "split": self._layout.split(video),
             "label": label,
             "frames": len(clip.frames),
             "sound": clip.sound is not None,
+            "mark": content_mark(path),
         }
         if clip.warning:
             line["warning"] = clip.warning
-        self._write(payload, line)
-        return line
+        return payload, line
 
     def finished(self, last: bool = False) -> List[Tuple[Path, str, List[Dict[str, Any]]]]:
         """Closes the shards that are full, or all of them: (path, split, lines) of each."""
@@ -100,11 +143,13 @@ def convert(
     config: IngestConfig,
     engine: Engine,
     progress: Callable[[int, int], None] = lambda done, count: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Conversion:
     """Converts what is not yet converted.
 
-    A converted video is known by its path below `videos` and is not read again. An unusable one is tried again if its
-    file has changed, or if a limit was the cause.
+    A converted video is known by its path below `videos`; it is converted again if its file has changed. An unusable
+    one is tried again if its file has changed, or if a limit was the cause. The record of a video whose file has
+    vanished stays, unless `drop_vanished` is set.
 
     Args:
       videos: Folder of videos.
@@ -112,6 +157,7 @@ def convert(
       config: Settings.
       engine: Where workers run; they are ended in any case.
       progress: Called with (videos done, videos to do) after each video of this run.
+      say: Called, before the work, with each line that the user should read.
 
     Raises:
       InputError: bad folder or settings, too little disk space, or more than `max_bad_fraction` of the videos unusable.
@@ -119,12 +165,25 @@ def convert(
     """
     videos, records = Path(os.path.abspath(videos)), Path(os.path.abspath(records))
     check_clip_bytes(config)
-    found = list_videos(videos)
+    executable()
+    found = _survey(videos, config)
     if videos == records or videos in records.parents:
         raise InputError(f"--records={records} lies within --videos={videos}; choose a folder beside it")
+    layout = find_layout(found.videos, config, earlier_settings(records))
+    config = dataclasses.replace(config, held_out="hash" if layout.depth is None else "folders")
+    for name, words in {**describe(layout, found.videos), **({"aside": found.words} if found.words else {})}.items():
+        say(f"{name:<9} {words}")
     with Ledger(records, config) as ledger:
-        ledger.forget_refused(set(found))
-        todo = [video for video in found if _is_due(videos, video, ledger)]
+        ledger.set_aside = dict(sorted(found.aside.items()))
+        changed, vanished = _compare(videos, found.videos, ledger, config)
+        if config.drop_vanished and vanished and len(vanished) == len(ledger.converted):
+            raise InputError(
+                f"--drop_vanished would take all {len(vanished)} records in {records} away: none of their videos is in "
+                f"--videos={videos}; name the folder that they were made of"
+            )
+        ledger.retire({*changed, *(vanished if config.drop_vanished else ())})
+        ledger.forget_refused(set(found.videos))
+        todo = [video for video in found.videos if _is_due(videos, video, ledger, config)]
         todo.sort(key=lambda video: identity(video)[0])
         for video in todo:
             ledger.refused.pop(video, None)
@@ -133,7 +192,7 @@ def convert(
         ledger.write_manifest(complete=False)
         complete = False
         try:
-            with Pool(engine, Converter, (videos, ledger.partial, config), todo) as pool:
+            with Pool(engine, Converter, (videos, ledger.partial, config, layout), todo) as pool:
                 _Intake(ledger, config, len(todo), progress).take(pool)
             complete = True
         except OSError as error:
@@ -144,15 +203,81 @@ def convert(
         finally:
             shutil.rmtree(ledger.partial, ignore_errors=True)  # Makes room for the manifest on a full disk.
             manifest = ledger.write_manifest(complete)
+        _check_any(videos, manifest)
     added = [line for video, line in ledger.converted.items() if video not in before]
-    return Conversion(manifest, len(added), sum(line["frames"] for line in added) / config.fps)
+    seconds = sum(line["frames"] for line in added) / config.fps
+    return Conversion(manifest, len(added), seconds, len(changed), tuple(vanished), config.drop_vanished)
 
 
-def _is_due(videos: Path, video: str, ledger: Ledger) -> bool:
+def _survey(videos: Path, config: IngestConfig) -> Found:
+    """What the folder holds; folders of frames are videos where their rate is given."""
+    found = survey(videos)
+    if config.frames_fps:
+        found = found._replace(videos=sorted([*found.videos, *found.frames]), frames=[])
+    check_found(videos, found)
+    return found
+
+
+def state_of(videos: Path, video: str, config: IngestConfig) -> Optional[List[float]]:
+    """What tells whether a record would be another one now: size and time of the file, and the rate of a folder."""
+    state = file_state(videos / video)
+    return [*state, config.frames_fps] if state and (videos / video).is_dir() else state
+
+
+def _compare(videos: Path, found: List[str], ledger: Ledger, config: IngestConfig) -> Tuple[List[str], List[str]]:
+    """Converted videos whose files have changed, and those whose files are gone.
+
+    The time of a file alone is no change: copies have others. It is noted, as is that of files of which nothing is
+    known, since an earlier version has converted them.
+    """
+    changed, same = [], {}
+    for video in found:
+        line = ledger.converted.get(video)
+        state = state_of(videos, video, config) if line else None
+        if not state or state == line.get("file"):
+            continue
+        if _is_same(videos / video, line, state):
+            same[video] = {"file": state}
+        else:
+            changed.append(video)
+    ledger.amend(same)
+    present = set(found)
+    return changed, [video for video in ledger.converted if video not in present]
+
+
+def _is_same(path: Path, line: Dict[str, Any], state: List[float]) -> bool:
+    """Whether a file of another time has the content that was converted."""
+    before = line.get("file")
+    if before is None:
+        return True
+    if before[0] != state[0] or before[2:] != state[2:]:
+        return False
+    try:
+        return content_mark(path) == line.get("mark")
+    except OSError:
+        return True  # It may be readable the next time.
+
+
+def _is_due(videos: Path, video: str, ledger: Ledger, config: IngestConfig) -> bool:
     if video in ledger.converted:
         return False
     line = ledger.refused.get(video)
-    return line is None or line["again"] or line["file"] != file_state(videos / video)
+    return line is None or line["again"] or line["file"] != state_of(videos, video, config)
+
+
+def _check_any(videos: Path, manifest: Manifest) -> None:
+    """Raises `InputError` where what looked as if it might be videos is none."""
+    if manifest.aside and not manifest.usable and not manifest.refused:
+        raise InputError(f"--videos={videos} holds no videos, but other files: {refusals(manifest.aside)}")
+
+
+def _defect(error: Exception) -> str:
+    """Kind and place of an error that nobody expected, on one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if f"{os.sep}elo_tf{os.sep}" in frame.filename] or frames
+    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}"
+    words = " ".join(str(error).split())[:_MOST_LETTERS]
+    return f"the converter failed on it with {type(error).__name__} in {place}" + (f": {words}" if words else "")
 
 
 def _check_space(videos: Path, todo: List[str], records: Path, config: IngestConfig) -> None:
@@ -175,7 +300,8 @@ class _Intake:
 
     def __init__(self, ledger: Ledger, config: IngestConfig, count: int, progress: Callable[[int, int], None]):
         self._ledger, self._config, self._progress = ledger, config, progress
-        self._earlier, self._done, self._count = len(ledger.converted) + len(ledger.refused), 0, count
+        self._earlier = len(ledger.converted) + sum(not line.get("aside") for line in ledger.refused.values())
+        self._done, self._count, self._aside = 0, count, 0
 
     def take(self, pool: Pool) -> None:
         """Takes all in. However this ends, short of a full disk, the workers first close their shards.
@@ -202,15 +328,17 @@ class _Intake:
                 continue
             self._done += 1
             self._progress(self._done, self._count)
+            self._aside += bool(content[0].get("aside"))
             if not content[0]["ok"]:
                 self._ledger.refuse(content[0])
                 self._check_refused(pool)
 
     def _check_refused(self, pool: Pool) -> str:
         """Lets the pool run out if too much is unusable, and says so; "" if all is well."""
-        refused = self._ledger.refused.values()
+        refused = [line for line in self._ledger.refused.values() if not line.get("aside")]
         # Judged by all videos, or, so that a hopeless run over millions ends early, by those seen of a fair sample.
-        base = max(self._earlier + self._done, min(self._earlier + self._count, _FAIR_SAMPLE))
+        total, seen = (self._earlier + count - self._aside for count in (self._count, self._done))
+        base = max(seen, min(total, _FAIR_SAMPLE))
         if len(refused) <= self._config.max_bad_fraction * base:
             return ""
         pool.drain()

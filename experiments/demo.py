@@ -12,16 +12,15 @@ import math
 import pathlib
 from typing import Dict, List, NamedTuple
 
-from absl import flags
 from matplotlib.figure import Figure
 
-from elo_tf.config import InputError
+from elo_tf.config import InputError, define_path
 from elo_tf.plots.files import save
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from elo_tf.runtime import command_line
 
-_EVALUATION = flags.DEFINE_string("evaluation", "", "folder of results of python -m elo_tf.evaluate")
-_PICTURE = flags.DEFINE_string("picture", "", "file of the picture, .png")
+_EVALUATION = define_path("evaluation", "", "folder of results of python -m elo_tf.evaluate")
+_PICTURE = define_path("picture", "", "file of the picture, .png")
 
 # Name of the run directory, or of the baseline -> what it is called, and its colour.
 ROWS = {

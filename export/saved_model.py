@@ -37,10 +37,12 @@ CARD = "README.md"
 class PlacesConfig(Checked):
     """What is read, as what, and where the export goes."""
 
-    checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints")
-    output: str = setting("", "directory of the model; versions are numbered directories in it")
+    checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints", path=True)
+    output: str = setting("", "directory of the model; versions are numbered directories in it", path=True)
     evaluation: str = setting(
-        "", "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory"
+        "",
+        "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory",
+        path=True,
     )
     precision: str = setting(
         "float32",

@@ -2,7 +2,7 @@
 
 from elo_tf.config.embedding import EmbedConfig
 from elo_tf.config.evaluation import EvaluationConfig, ProtocolConfig
-from elo_tf.config.fields import Checked, InputError, define_flags, from_flags, setting, to_lines
+from elo_tf.config.fields import Checked, InputError, define_flags, define_path, from_flags, setting, to_lines
 from elo_tf.config.records import IngestConfig, WorldConfig
 from elo_tf.config.resources import BudgetConfig, WorkersConfig
 from elo_tf.config.search import EvolutionConfig, FitnessConfig
@@ -36,6 +36,7 @@ __all__ = [
     "WorkersConfig",
     "WorldConfig",
     "define_flags",
+    "define_path",
     "from_flags",
     "setting",
     "to_lines",

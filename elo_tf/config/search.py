@@ -26,6 +26,7 @@ class FitnessConfig(Checked):
     labelled: str = setting(
         "", "records of labelled videos for the weak fitness, which uses their training part: for a benchmark with an "
         "official test list, of its training videos alone",
+        path=True,
     )  # fmt: skip
     labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     health_gate: bool = setting(
@@ -59,7 +60,9 @@ class EvolutionConfig(Checked):
     tournament_size: int = setting(
         25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1
     )
-    lambda_files: Tuple[str, ...] = setting((), "fixed: list of loss files (evolved_loss.json) to evaluate, in order")
+    lambda_files: Tuple[str, ...] = setting(
+        (), "fixed: list of loss files (evolved_loss.json) to evaluate, in order", path=True
+    )
     rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
     reduction: float = setting(3.0, "of so many candidates one goes on to a rung so many times as long", low=1.1)
     rescore: int = setting(5, "best candidates that are trained again, with fresh seeds, to name the winner", low=0)

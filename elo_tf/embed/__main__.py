@@ -22,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from elo_tf.config import EmbedConfig, InputError, from_flags
+from elo_tf.config import EmbedConfig, InputError, define_path, from_flags
 from elo_tf.decoding.listing import printable, refusals
 from elo_tf.embed import filmstrip
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, settings, version_directory
@@ -32,14 +32,14 @@ from elo_tf.embed.table import Table, check_settings
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 
-_MODEL = flags.DEFINE_string("model", None, "directory of an exported module, or of its versions")
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos, or a video")
-_OUTPUT = flags.DEFINE_string("output", None, "file of embeddings, .npz or .tfrecord; looked up in by --query")
-_QUERY = flags.DEFINE_string("query", None, "a video; prints the videos of --output that are nearest to it")
+_MODEL = define_path("model", None, "directory of an exported module, or of its versions")
+_VIDEOS = define_path("videos", None, "folder of videos, or a video")
+_OUTPUT = define_path("output", None, "file of embeddings, .npz or .tfrecord; looked up in by --query")
+_QUERY = define_path("query", None, "a video; prints the videos of --output that are nearest to it")
 _NEIGHBOURS = flags.DEFINE_integer("neighbours", 5, "how many videos --query prints", lower_bound=1)
 _BY = flags.DEFINE_enum("by", "video", ["video", "window"], "--query compares whole videos, or their best moments")
 _CENTRE = flags.DEFINE_bool("centre", False, "--query compares what differs from the mean of --output")
-_PICTURE = flags.DEFINE_string("picture", None, "PNG file for film strips of the query and what is nearest to it")
+_PICTURE = define_path("picture", None, "PNG file for film strips of the query and what is nearest to it")
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import List, Tuple
 
 from absl import flags
 
-from elo_tf.config import IngestConfig, InputError, WorkersConfig, WorldConfig, from_flags
+from elo_tf.config import IngestConfig, InputError, WorkersConfig, WorldConfig, define_path, from_flags
 from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records
 from elo_tf.decoding.listing import printable, refusals
 from elo_tf.prepare.convert import Conversion, convert
@@ -30,8 +30,8 @@ from elo_tf.runtime.workers.base import Engine
 from elo_tf.runtime.workers.local import LocalEngine, cores
 from elo_tf.runtime.workers.select import parse
 
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; with --world, where to render (RECORDS/../videos)")
-_RECORDS = flags.DEFINE_string("records", None, "folder of records")
+_VIDEOS = define_path("videos", None, "folder of videos; with --world, where to render (RECORDS/../videos)")
+_RECORDS = define_path("records", None, "folder of records")
 _VALIDATE = flags.DEFINE_bool("validate", False, "read finished records back and check them, convert nothing")
 
 _PARTS = ("unlabelled", "labelled")

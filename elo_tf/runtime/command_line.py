@@ -1,6 +1,7 @@
 """What every command line of the project shares: flags from dataclasses, errors in one line, exit status 2."""
 
 import errno
+import os
 import sys
 import textwrap
 from typing import Callable, Sequence, Type
@@ -25,12 +26,13 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
       arguments: How many words beside flags the user may give.
     """
     config.define_flags(*configs)
+    sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
     logging.set_verbosity(logging.WARNING)
     if {"--help", "-h", "-help"} & set(sys.argv[1:]):
         print(f"{doc.strip()}\n\n{_flag_table()}")
         sys.exit(0)
     try:
-        rest = flags.FLAGS(sys.argv)[1:]
+        rest = [os.path.expanduser(word) for word in flags.FLAGS(sys.argv)[1:]]
         if rest[arguments:]:
             raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
         main(*rest)

@@ -30,6 +30,7 @@ from elo_tf.config import (
     TaskConfig,
     TrainConfig,
     WorkersConfig,
+    define_path,
 )
 from elo_tf.data.clips import check_modalities
 from elo_tf.data.reader import sizes_at
@@ -55,7 +56,7 @@ LEAST_FREE_BYTES = 64 * 2**20
 
 _LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
 
-_REPORT = flags.DEFINE_string("report", None, "run directory whose figures and report are drawn anew; no other flag")
+_REPORT = define_path("report", None, "run directory whose figures and report are drawn anew; no other flag")
 
 
 def main() -> None:

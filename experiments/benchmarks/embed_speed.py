@@ -27,13 +27,14 @@ from typing import Tuple
 import imageio_ffmpeg
 from absl import flags
 
+from elo_tf.config import define_path
 from elo_tf.embed.table import Table
 from elo_tf.networks.backbone import VARIANTS
 from elo_tf.networks.tower import Description, Tower, make_network
 from elo_tf.runtime import command_line
 from export import saved_model
 
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")
+_VIDEOS = define_path("videos", None, "folder of videos; none makes test patterns")
 _BACKBONE = flags.DEFINE_enum("backbone", "tiny", list(VARIANTS), "tower to embed with")
 _STRIDE = flags.DEFINE_integer("stride", 8, "as of elo_tf.embed", lower_bound=1)
 _DECODERS = flags.DEFINE_integer("decoders", 0, "as of elo_tf.embed", lower_bound=0)

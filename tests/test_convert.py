@@ -1,8 +1,10 @@
 """Conversion: what is missing and nothing else, killed anywhere, in any number of processes, bad videos among good."""
 
+import dataclasses
 import functools
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -11,13 +13,17 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.data.records import ID, Manifest, check_records, split_of
 from elo_tf.data.tfrecord import SequenceExample, read_shard
+from elo_tf.decoding.frame_folder import read_frames
 from elo_tf.decoding.listing import list_videos
 from elo_tf.prepare import convert as module
+from elo_tf.prepare import ledger as ledger_module
 from elo_tf.prepare import pool
 from elo_tf.prepare.convert import convert
 from elo_tf.prepare.ledger import Ledger
@@ -312,3 +318,198 @@ def test_manifest_has_one_line_a_video(folders):
 def test_pool_without_work_starts_no_process():
     with Pool(LocalEngine(4), module.Converter, (), []) as pool:
         assert list(pool.events()) == []
+
+
+def few(folder, *names, **options):
+    """Some small videos, quickly made."""
+    for number, name in enumerate(names):
+        videos.plain(folder / name, frames=4 + number, **options)
+    return folder
+
+
+def state(records):
+    """Frames of each converted video, after a look at the shards."""
+    manifest = Manifest.load(str(records))
+    assert list(check_records(manifest)) == [] and manifest.complete
+    ids = stored(records)
+    assert sorted(ids["train"] + ids["holdout"]) == sorted(os.fsencode(video["id"]) for video in manifest.usable)
+    return {video["id"]: video["frames"] for video in manifest.usable}
+
+
+ONE_SHARD = IngestConfig(size=16, holdout_fraction=0)
+
+
+def test_a_replaced_video_is_converted_again_and_its_old_record_is_gone(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4", "c.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    before = Manifest.load(str(records)).fingerprint
+    videos.plain(source / "b.mp4", frames=9)
+    done = convert(source, records, ONE_SHARD, LocalEngine(1))
+    assert (done.converted, done.changed, done.vanished) == (1, 1, ())
+    assert state(records) == {"a.mp4": 4, "b.mp4": 9, "c.mp4": 6}
+    assert Manifest.load(str(records)).fingerprint != before
+    (source / "a.mp4").write_bytes(b"damaged")
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).changed == 1
+    assert state(records) == {"b.mp4": 9, "c.mp4": 6} and len(Manifest.load(str(records)).refused) == 1
+
+
+def test_a_copy_of_other_times_is_not_converted_again(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    for number, name in enumerate(("a.mp4", "b.mp4")):
+        os.utime(source / name, (number, number))
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
+    assert Manifest.load(str(records)).usable[1]["file"][1] == 10**9
+    # The same size, other content: a byte of the last frame.
+    content = bytearray((source / "a.mp4").read_bytes())
+    content[content.index(b"mdat") + 900] ^= 1
+    (source / "a.mp4").write_bytes(content)
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).changed == 1
+
+
+def test_records_of_an_earlier_version_stay_and_are_watched_from_then_on(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    for path in (*records.glob("train-*.json"), records / "manifest.json"):
+        text = re.sub(r', "mark": \d+|, "file": \[[^]]*\]', "", path.read_text())
+        path.write_text(text.replace(',\n"set_aside": {}', ""))
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
+    videos.plain(source / "b.mp4", frames=9)
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).changed == 1
+    assert state(records) == {"a.mp4": 4, "b.mp4": 9}
+
+
+def test_a_vanished_video_is_reported_and_dropped_if_asked(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4", "c.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    (source / "a.mp4").unlink()
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).vanished == ("a.mp4",)
+    assert sorted(state(records)) == ["a.mp4", "b.mp4", "c.mp4"]
+    drop = dataclasses.replace(ONE_SHARD, drop_vanished=True)
+    assert convert(source, records, drop, LocalEngine(1)).vanished == ("a.mp4",)
+    assert sorted(state(records)) == ["b.mp4", "c.mp4"]
+    few(tmp_path / "others", "x.mp4")
+    with pytest.raises(InputError, match="would take all 2 records in .* away: none of their videos is in --videos"):
+        convert(tmp_path / "others", records, drop, LocalEngine(1))
+    assert sorted(state(records)) == ["b.mp4", "c.mp4"]
+
+
+@pytest.mark.parametrize("moment", ["replace", "write_text"])
+def test_a_run_that_is_killed_while_it_takes_a_record_out_is_gone_on_with(tmp_path, monkeypatch, moment):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4", "c.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    videos.plain(source / "b.mp4", frames=9)
+
+    class KilledError(Exception):
+        pass
+
+    calls = []
+
+    def kill(*given, call=ledger_module.os.replace if moment == "replace" else ledger_module.storage.write_text):
+        calls.append(given)
+        last = moment == "replace" and str(given[1]).endswith(".tfrecord")
+        if last or (moment == "write_text" and len(calls) == 2):
+            raise KilledError
+        return call(*given)
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(ledger_module.os if moment == "replace" else ledger_module.storage, moment, kill)
+        convert(source, records, ONE_SHARD, LocalEngine(1))
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    assert state(records) == {"a.mp4": 4, "b.mp4": 9, "c.mp4": 6}
+
+
+def test_the_name_does_not_decide_what_is_a_video(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4"), tmp_path / "records"
+    (source / "b").write_bytes((source / "a.mp4").read_bytes())
+    (source / "c.clip").write_bytes((source / "a.mp4").read_bytes())
+    for name in ("readme", "x.annotation", "y.annotation", "z.annotation"):
+        (source / name).write_text("a text\n" * 99)
+    (source / "a.info.json").write_text("{}")
+    convert(source, records, dataclasses.replace(ONE_SHARD, max_bad_fraction=0), LocalEngine(1))
+    assert sorted(state(records)) == ["a.mp4", "b", "c.clip"]
+    manifest = Manifest.load(str(records))
+    assert manifest.refused == [] and len(manifest.aside) == 4 and manifest.set_aside == {".json": 1}
+    assert manifest.counts["refused"] == 0
+
+
+def test_a_folder_of_texts_is_no_empty_success(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "notes").write_text("a text\n" * 99)
+    with pytest.raises(InputError, match="holds no videos, but other files: "):
+        convert(tmp_path / "videos", tmp_path / "records", ONE_SHARD, LocalEngine(1))
+
+
+def test_folders_of_frames_are_videos_at_the_given_rate(tmp_path):
+    source, records = few(tmp_path / "videos", "b/v2.mp4"), tmp_path / "records"
+    (source / "a" / "v1").mkdir(parents=True)
+    for number in range(1, 51):
+        cv2.imwrite(str(source / "a" / "v1" / f"img_{number}.png"), np.full((20, 30, 3), 4 * number, np.uint8))
+    config = dataclasses.replace(ONE_SHARD, labels="folders", frames_fps=25, jpeg_quality=100)
+    convert(source, records, config, LocalEngine(1))
+    assert state(records) == {"a/v1": 25, "b/v2.mp4": 4}
+    assert Manifest.load(str(records)).usable[0]["label"] == "a"
+    assert convert(source, records, config, LocalEngine(1)).converted == 0
+    clip = read_frames(source / "a" / "v1", config)
+    np.testing.assert_array_equal(clip.frames[:, 0, 0, 0], np.arange(4, 204, 8))
+    other = dataclasses.replace(config, frames_fps=12.5)
+    assert convert(source, records, other, LocalEngine(1)).changed == 1
+    assert state(records) == {"a/v1": 50, "b/v2.mp4": 4}
+
+
+class FailingConverter(module.Converter):
+    """One video makes OpenCV fail, another takes more memory than there is."""
+
+    def _convert(self, video):
+        if video == "a.mp4":
+            cv2.cvtColor(np.zeros((0, 0), np.uint8), cv2.COLOR_RGB2GRAY)
+        if video == "b.mp4":
+            raise MemoryError
+        return super()._convert(video)
+
+
+def test_what_a_library_raises_costs_one_video(tmp_path, monkeypatch):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4", "c.mp4"), tmp_path / "records"
+    monkeypatch.setattr(module, "Converter", FailingConverter)
+    loose = dataclasses.replace(ONE_SHARD, max_bad_fraction=0.9)
+    convert(source, records, loose, LocalEngine(1))
+    assert list(state(records)) == ["c.mp4"]
+    first, second = (line["why"] for line in Manifest.load(str(records)).refused)
+    assert first.startswith("the converter failed on it with error in ") and "cvtColor" in first and "\n" not in first
+    assert re.fullmatch(r"the converter failed on it with MemoryError in \w+\.py:\d+", second)
+    with pytest.raises(InputError, match="2 of 3 videos are unusable"):
+        convert(source, records, ONE_SHARD, LocalEngine(1))
+    monkeypatch.undo()
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": 1}', '{"schema": 1, "videos": [3]}', "\xff"])
+def test_a_damaged_manifest_is_made_anew(tmp_path, content):
+    source, records = few(tmp_path / "videos", "a.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    whole = (records / "manifest.json").read_bytes()
+    (records / "manifest.json").write_bytes(content.encode("latin1"))
+    with pytest.raises(InputError, match="prepare again to rebuild it"):
+        Manifest.load(str(records))
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
+    assert (records / "manifest.json").read_bytes() == whole
+
+
+def test_damaged_lines_of_a_shard_cost_that_shard(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4", "b.mp4"), tmp_path / "records"
+    (source / "bad.mp4").touch()
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    (records / "train-00000.json").write_text('{"settings": {}, "videos": [')
+    (records / "refused.jsonl").write_bytes(b'\xff\n3\n{"id": 3}\n')
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 2
+    assert sorted(state(records)) == ["a.mp4", "b.mp4"]
+
+
+def test_names_of_any_bytes_are_converted(tmp_path):
+    source, records = few(tmp_path / "videos", "plain.mp4"), tmp_path / "records"
+    names = [b"caf\xe9.mp4", b"a\nb.mp4", b"n" * 250 + b".mp4", "\u00e9.mp4".encode(), "e\u0301.mp4".encode()]
+    for name in names:
+        shutil.copy(source / "plain.mp4", os.path.join(os.fsencode(source), name))
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    assert sorted(map(os.fsencode, state(records))) == sorted([*names, b"plain.mp4"])
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0

@@ -20,6 +20,7 @@ import pytest
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.data.records import ID, Manifest, check_records, split_of
 from elo_tf.data.tfrecord import SequenceExample, read_shard
+from elo_tf.decoding.decode import decode
 from elo_tf.decoding.frame_folder import read_frames
 from elo_tf.decoding.listing import list_videos
 from elo_tf.prepare import convert as module
@@ -460,12 +461,12 @@ def test_folders_of_frames_are_videos_at_the_given_rate(tmp_path):
 class FailingConverter(module.Converter):
     """One video makes OpenCV fail, another takes more memory than there is."""
 
-    def _convert(self, video):
+    def _convert(self, video, start, is_part):
         if video == "a.mp4":
             cv2.cvtColor(np.zeros((0, 0), np.uint8), cv2.COLOR_RGB2GRAY)
         if video == "b.mp4":
             raise MemoryError
-        return super()._convert(video)
+        return super()._convert(video, start, is_part)
 
 
 def test_what_a_library_raises_costs_one_video(tmp_path, monkeypatch):
@@ -513,3 +514,55 @@ def test_names_of_any_bytes_are_converted(tmp_path):
     convert(source, records, ONE_SHARD, LocalEngine(1))
     assert sorted(map(os.fsencode, state(records))) == sorted([*names, b"plain.mp4"])
     assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
+
+
+def test_a_long_video_is_cut_into_parts(tmp_path):
+    source, records = tmp_path / "videos", tmp_path / "records"
+    greys = np.arange(75)[:, None, None, None] * 3  # 6 s at 12.5 frames a second; brightness is time.
+    click = np.zeros(6 * videos.RATE, np.int16)
+    click[5 * videos.RATE : 5 * videos.RATE + 160] = 20000
+    videos.write(source / "a" / "long.mp4", np.broadcast_to(greys, (75, 32, 32, 3)).astype(np.uint8), sound=click)
+    videos.plain(source / "a" / "short.mp4", frames=20)
+    config = dataclasses.replace(CONFIG, segment_seconds=2.4, holdout_fraction=0, jpeg_quality=100)
+    done = convert(source, records, config, LocalEngine(1))
+    assert done.converted == 2
+    # The rest of 1.2 s is a part, too.
+    assert state(records) == {"a/long.mp4#0": 30, "a/long.mp4#2.4": 30, "a/long.mp4#4.8": 15, "a/short.mp4": 20}
+    lines = {line["id"]: line for line in Manifest.load(str(records)).usable}
+    assert {line["label"] for line in lines.values()} == {"a"}
+    assert lines["a/long.mp4#2.4"]["source"] == "a/long.mp4" and lines["a/long.mp4#2.4"]["start"] == 2.4
+    clip = decode(source / "a" / "long.mp4", dataclasses.replace(config, max_seconds=2.4), start=4.8)
+    np.testing.assert_allclose(clip.frames.mean((1, 2, 3)), greys[60:, 0, 0, 0], atol=2)
+    assert abs(np.argmax(np.abs(clip.sound.astype(int))) - 0.2 * 16000) < 300
+    assert convert(source, records, config, LocalEngine(1)).converted == 0
+    videos.plain(source / "a" / "long.mp4", frames=50)
+    assert convert(source, records, config, LocalEngine(1)).changed == 1
+    assert state(records) == {"a/long.mp4#0": 30, "a/long.mp4#2.4": 20, "a/short.mp4": 20}
+    (source / "a" / "long.mp4").unlink()
+    assert convert(source, records, config, LocalEngine(1)).vanished == ("a/long.mp4",)
+    with pytest.raises(InputError, match="--segment_seconds=2.4, now 0.0"):
+        convert(source, records, dataclasses.replace(config, segment_seconds=0.0), LocalEngine(1))
+
+
+def test_parts_of_a_video_are_in_one_split(tmp_path):
+    source, records = tmp_path / "videos", tmp_path / "records"
+    for number in range(6):
+        videos.plain(source / f"{number}.mp4", frames=50)
+    config = dataclasses.replace(CONFIG, segment_seconds=2, holdout_fraction=0.5)
+    convert(source, records, config, LocalEngine(2))
+    splits = {}
+    for line in Manifest.load(str(records)).usable:
+        splits.setdefault(line["source"], set()).add(line["split"])
+    assert [len(each) for each in splits.values()] == [1] * 6 and len(set.union(*splits.values())) == 2
+
+
+def test_parts_within_a_gap_are_lost_by_name(tmp_path):
+    source, records = tmp_path / "videos", tmp_path / "records"
+    videos.with_gap(source / "gap.mkv", seconds=86400)
+    config = dataclasses.replace(CONFIG, segment_seconds=2, holdout_fraction=0)
+    convert(source, records, config, LocalEngine(1))
+    [line] = Manifest.load(str(records)).usable
+    assert (line["id"], line["frames"]) == ("gap.mkv#0", 13) and line["warning"].startswith(
+        "cut at 0.96 s, after which"
+    )
+    assert "the part from 2 s is lost: no frame comes for 8.64e+04 s" in line["warning"]

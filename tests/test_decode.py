@@ -233,6 +233,15 @@ def test_a_video_is_cut_at_a_gap(tmp_path, seconds):
     assert len(decode(path, IngestConfig(size=32, max_gap_seconds=0)).frames) > 250
 
 
+def test_frames_that_start_late_are_told(tmp_path):
+    video, path = videos.plain(tmp_path / "v.mp4"), tmp_path / "a.mkv"
+    sound = ["-f", "lavfi", "-i", "sine=500:d=14"]
+    videos.ffmpeg("-itsoffset", "12", "-i", str(video), *sound, "-c:v", "copy", "-c:a", "pcm_s16le", str(path))
+    clip = decode(path, CONFIG)
+    assert len(clip.frames) == 158 and clip.sound.any()
+    assert clip.warning == "its first frame comes after 12 s, and is shown from the start"
+
+
 def test_a_pause_is_no_gap(tmp_path):
     clip = decode(videos.with_gap(tmp_path / "a.mkv", 3), CONFIG)
     assert clip.warning == "" and 62 <= len(clip.frames) <= 64 and clip.frames[-1].mean() > 250

@@ -33,6 +33,13 @@ class IngestConfig(Checked):
     )
     drop_vanished: bool = setting(False, "take the records of videos away whose files are no longer in --videos")
     max_seconds: float = setting(30.0, "no more than this much of a video is kept, seconds", low=0.1)
+    segment_seconds: float = setting(
+        0.0,
+        "longer videos are cut into records of this length, seconds, so that all of them is kept; 0 keeps the first "
+        "--max_seconds alone",
+        low=0,
+        high=3600,
+    )
     max_gap_seconds: float = setting(
         10.0, "a video is cut where no frame comes for longer than this, seconds; 0 repeats the last frame", low=0
     )

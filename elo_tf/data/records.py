@@ -62,6 +62,11 @@ def split_of(video_id: str, holdout_fraction: float) -> str:
     return "holdout" if identity(video_id)[1] < holdout_fraction else "train"
 
 
+def source_of(line: Dict[str, Any]) -> str:
+    """Id of the video that a line of a manifest is of, or of a part of it."""
+    return line.get("source", line["id"])
+
+
 def serialize(
     video_id: str, label: str, frames: np.ndarray, flow: np.ndarray, sound: Optional[np.ndarray], jpeg_quality: int
 ) -> bytes:
@@ -157,7 +162,8 @@ class Manifest:
         `label`, `frames`, `sound` (whether it has any) and perhaps `warning`. An unusable one has `ok` false, `why`,
         `again` (whether a limit or the machine was the cause), and `aside` true where its name does not say that it is
         a video. Both have `file`, size and modification time of the file as it was read; converted ones also `mark`,
-        which stands for its content. Records of earlier versions lack the two.
+        which stands for its content. Records of earlier versions lack the two. A part of a longer video also has its
+        `source`, the id of the video, and `start` in seconds; its own id is `source#start`.
       complete: False while a conversion runs or after one that was interrupted.
       folder: Where it lies; a path or a URL.
       set_aside: Numbers of the files beside the videos that are none, by extension.

@@ -15,6 +15,7 @@ import dataclasses
 import math
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
@@ -114,6 +115,8 @@ def decode(path: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
     if not count:
         raise no_frame(run)
     run, gap = find_gap(run)
+    if gap and start and gap.last < 0:
+        raise UnusableError(f"no frame comes for {gap.next:.4g} s")
     if gap:
         count = min(count, gap.frames(config.fps))
         warnings.append(gap.warning)
@@ -173,26 +176,38 @@ def _mono(pcm: bytearray, track: Sound) -> np.ndarray:
 
 
 class Gap(NamedTuple):
-    """A time without frames, seconds from the start of the container."""
+    """A time without frames, in seconds.
+
+    Attributes:
+      last: Time of the frame before it; -1 if there is none.
+      next: Time of the frame after it.
+    """
 
     last: float
     next: float
 
     def frames(self, fps: float) -> int:
-        """Frames up to its start."""
-        return int(self.last * fps + 1e-6) + 1
+        """Frames up to its start. A video that starts late repeats its first frame until then: all of them."""
+        return sys.maxsize if self.last < 0 else int(self.last * fps + 1e-6) + 1
 
     @property
     def warning(self) -> str:
+        if self.last < 0:
+            return f"its first frame comes after {self.next:.4g} s, and is shown from the start"
         return f"cut at {self.last:.4g} s, after which no frame comes for {self.next - self.last:.4g} s"
 
 
 def find_gap(run: ffmpeg.Finished) -> Tuple[ffmpeg.Finished, Optional[Gap]]:
-    """A run without the lines with which `picture_arguments` tells of gaps, and the first gap."""
-    times = _TOLD.findall(run.errors)
-    if len(times) < 2:
+    """A run without the lines with which `picture_arguments` tells of gaps, and the first gap between frames.
+
+    Where there is none, it is the time before the first frame, if that is long.
+    """
+    times = [float(time) for time in _TOLD.findall(run.errors)]
+    gaps = [Gap(*pair) for pair in zip(times[::2], times[1::2])]
+    if not gaps:
         return run, None
-    return run._replace(errors=_TOLD.sub("", run.errors)), Gap(float(times[0]), float(times[1]))
+    between = [gap for gap in gaps if gap.last >= 0]
+    return run._replace(errors=_TOLD.sub("", run.errors)), (between or gaps)[0]
 
 
 def light_warnings(about: Probe) -> List[str]:
@@ -223,9 +238,12 @@ def picture_arguments(path: Path, config: IngestConfig, about: Probe, start: flo
     fps = f"{config.fps:.9g}"
     picture = [f"fps={fps}:start_time=0"]
     if config.max_gap_seconds:
-        # All frames pass; one after a gap prints the times before and after it, as errors are printed (level 16).
-        told = f"if(gt(t-prev_t,{config.max_gap_seconds:.9g}),print(prev_t,16)*print(t,16),0)"
-        picture.insert(0, f"select='1+0*{told}'")
+        # All frames pass; one after a gap prints the times before and after it, as errors are printed (level 16). The
+        # time before the first frame counts as -1. Frames may come without a time, which must not drop them.
+        most = f"{config.max_gap_seconds:.9g}"
+        before = f"st(0,if(isnan(prev_t),if(gt(t,{most}),-1,t),prev_t))"
+        told = f"if(gt(t-ld(0),{most}),1+0*print(ld(0),16)*print(t,16),1)"
+        picture.insert(0, f"select='if(isnan({before}),1,{told})'")
     picture += [
         "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
         f"scale={config.size}:{config.size}:flags=bilinear",

@@ -12,8 +12,8 @@ from elo_tf.decoding.decode import Decoded, UnusableError
 from elo_tf.decoding.listing import frame_names
 
 
-def read_frames(folder: Path, config: IngestConfig) -> Decoded:
-    """Reads the first `max_seconds` of the images, which come at `frames_fps`, without sound.
+def read_frames(folder: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
+    """Reads the first `max_seconds` of the images, or those from `start` on; they come at `frames_fps`, without sound.
 
     An image that cannot be decoded is replaced by the one before it.
 
@@ -21,7 +21,7 @@ def read_frames(folder: Path, config: IngestConfig) -> Decoded:
       UnusableError: no image can be decoded.
       OSError: the folder cannot be read.
     """
-    names = frame_names(path.name for path in folder.iterdir())
+    names = frame_names(path.name for path in folder.iterdir())[round(start * config.frames_fps) :]
     seconds = min(len(names) / config.frames_fps, config.max_seconds)
     frames: List[np.ndarray] = []
     first, bad = 0, 0
@@ -53,3 +53,8 @@ def _square(path: Path, size: int) -> Optional[np.ndarray]:
     square = picture[top : top + side, left : left + side, ::-1]
     method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
     return cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=method)
+
+
+def length_of(folder: Path, config: IngestConfig) -> float:
+    """Seconds that the images of a folder last."""
+    return len(frame_names(path.name for path in folder.iterdir())) / config.frames_fps

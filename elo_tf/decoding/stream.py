@@ -114,7 +114,8 @@ class FrameStream:
         """Keeps the first complaints of the decoder and drops the others, so that it never waits to complain."""
         text = os.read(errors, _ERRORS_AT_A_TIME)
         self._errors += text[: ffmpeg.ERROR_BYTES - len(self._errors)]
-        self._gap = find_gap(self._finished(0))[1]
+        gap = find_gap(self._finished(0))[1]
+        self._gap = gap if gap and gap.last >= 0 else None
         return len(text)
 
     def _finished(self, status: int) -> ffmpeg.Finished:

@@ -20,7 +20,7 @@ from typing import List, Tuple
 from absl import flags
 
 from elo_tf.config import IngestConfig, InputError, WorkersConfig, WorldConfig, define_path, from_flags
-from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records
+from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records, source_of
 from elo_tf.decoding.listing import printable, refusals
 from elo_tf.prepare.convert import Conversion, convert
 from elo_tf.prepare.ledger import lock
@@ -101,6 +101,7 @@ def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
     warned = sum("warning" in video for video in manifest.usable)
     rows = [
         ("videos", f"{counts['train']} for training, {counts['holdout']} held out, {counts['sound']} with sound"),
+        *_parts(manifest),
         *_changes(conversion),
         ("refused", f"{counts['refused']}" + (f": {refusals(manifest.refused)}" if manifest.refused else "")),
         ("warnings", f"{warned}, see {MANIFEST}" if warned else "0"),
@@ -111,6 +112,13 @@ def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
     if manifest.aside:
         rows.insert(-1, ("aside", f"{len(manifest.aside)} files of other kinds: {refusals(manifest.aside)}"))
     return "\n".join(f"{name:<9} {value}" for name, value in rows)
+
+
+def _parts(manifest: Manifest) -> List[Tuple[str, str]]:
+    """What was cut into parts."""
+    sources = {source_of(video) for video in manifest.usable}
+    cut = len(manifest.usable) - len(sources)
+    return [("parts", f"these are {len(manifest.usable)} parts of {len(sources)} videos")] if cut else []
 
 
 def _changes(conversion: Conversion) -> List[Tuple[str, str]]:

@@ -8,21 +8,22 @@ mixes folders, and the videos seen so far are a fair sample of all.
 """
 
 import dataclasses
+import math
 import os
 import shutil
 import traceback
 import uuid
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import cv2
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import MANIFEST, Manifest, identity, serialize
+from elo_tf.data.records import MANIFEST, Manifest, identity, serialize, source_of
 from elo_tf.data.tfrecord import ShardWriter
-from elo_tf.decoding.decode import UnusableError, check_clip_bytes, decode, sound_grid
+from elo_tf.decoding.decode import UnusableError, check_clip_bytes, check_file, decode, sound_grid
 from elo_tf.decoding.ffmpeg import executable
-from elo_tf.decoding.frame_folder import read_frames
+from elo_tf.decoding.frame_folder import length_of, read_frames
 from elo_tf.decoding.listing import (
     Found,
     check_found,
@@ -32,6 +33,7 @@ from elo_tf.decoding.listing import (
     refusals,
     survey,
 )
+from elo_tf.decoding.probe import probe
 from elo_tf.prepare.flow import FlowEstimator
 from elo_tf.prepare.layout import Layout, describe, find_layout
 from elo_tf.prepare.ledger import Ledger, earlier_settings
@@ -41,6 +43,9 @@ from elo_tf.runtime.workers.base import Engine
 # For the estimate of disk space: measured at 64 pixels and JPEG quality 92; few sources are leaner than 80 kbit/s.
 _BYTES_A_PIXEL = 0.75
 _SOURCE_BYTES_A_SECOND = 10_000
+_USUAL_BYTES_A_SECOND = 100_000  # Where the length of a video is not bounded, the leanest would be a bad guide.
+_SHORTEST_PART = 1.0  # seconds
+_MOST_MISSES = 3  # parts in a row that cannot be decoded
 _MOST_LETTERS = 200  # of an error's message
 # A sample that is large enough to judge the rest of the folder by.
 _FAIR_SAMPLE = 1000
@@ -86,7 +91,8 @@ class Converter:
         """
         file = state_of(self._videos, video, self._config)  # Before it is read: a later change then shows.
         try:
-            payload, line = self._convert(video)
+            parts = self._parts(video, file)
+            payload, line = next(parts)
         except UnusableError as error:
             line = {"id": video, "ok": False, "why": str(error), "again": error.again, "file": file}
             # A name of the system alone, such as `notes` or `x.dat`, need not be that of a video.
@@ -96,24 +102,75 @@ class Converter:
             raise
         except Exception as error:  # Whatever a library raises costs this video alone.
             return {"id": video, "ok": False, "why": _defect(error), "again": True, "file": file}
-        line = {**line, "file": file}
         self._write(payload, line)
-        return line
+        lost = self._write_rest(parts)
+        if lost:
+            line["warning"] = "; ".join([*([line["warning"]] if "warning" in line else []), lost])
+        return {**line, "id": video}
 
-    def _convert(self, video: str) -> Tuple[bytes, Dict[str, Any]]:
+    def _write_rest(self, parts: Iterator[Tuple[bytes, Dict[str, Any]]]) -> str:
+        """Writes the parts of a video that follow the first; which of them are lost and why, "" if none is."""
+        lost = []
+        try:
+            for payload, line in parts:
+                if payload:
+                    self._write(payload, line)
+                else:
+                    lost.append(f"the part from {line['start']:g} s is lost: {line['why']}")
+        except (InputError, OSError):
+            raise
+        except Exception as error:
+            lost.append(f"the rest is lost: {_defect(error)}")
+        return "; ".join(lost)
+
+    def _parts(self, video: str, file: Optional[List[float]]) -> Iterator[Tuple[bytes, Dict[str, Any]]]:
+        """Payload and line of a video, or of each of its parts of `segment_seconds`.
+
+        A rest of less than a second is no part. One that cannot be decoded, but for the first, has no payload, and its
+        line has `why`; after several of them in a row no more are tried.
+        """
+        path, step, misses = self._videos / video, self._config.segment_seconds, 0
+        if not path.is_dir():
+            check_file(path)
+        mark = _mark(path)
+        length = self._length(path) if step else 0.0
+        count = max(1, math.floor((length - _SHORTEST_PART) / step) + 1) if step else 1
+        for start in (number * step for number in range(count)):
+            try:
+                payload, line = self._convert(video, start, count > 1)
+            except UnusableError as error:
+                misses += 1
+                if not start:
+                    raise
+                yield b"", {"start": start, "why": str(error)}
+                if misses == _MOST_MISSES:
+                    return
+                continue
+            misses = 0
+            yield payload, {**line, "mark": mark, "file": file}
+
+    def _length(self, path: Path) -> float:
+        """Seconds; 0 where a file does not say it, which then is not cut."""
+        if path.is_dir():
+            return length_of(path, self._config)
+        return probe(path, self._config).seconds or 0.0
+
+    def _convert(self, video: str, start: float, is_part: bool) -> Tuple[bytes, Dict[str, Any]]:
         path = self._videos / video
-        clip = read_frames(path, self._config) if path.is_dir() else decode(path, self._config)
-        label = self._layout.label(video)
-        payload = serialize(video, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
+        read = read_frames if path.is_dir() else decode
+        clip = read(path, self._config, start)
+        label, name = self._layout.label(video), f"{video}#{start:g}" if is_part else video
+        payload = serialize(name, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
         line = {
-            "id": video,
+            "id": name,
             "ok": True,
             "split": self._layout.split(video),
             "label": label,
             "frames": len(clip.frames),
             "sound": clip.sound is not None,
-            "mark": content_mark(path),
         }
+        if is_part:
+            line.update(source=video, start=start)
         if clip.warning:
             line["warning"] = clip.warning
         return payload, line
@@ -164,6 +221,12 @@ def convert(
         Finished shards are kept and the manifest is written in any case.
     """
     videos, records = Path(os.path.abspath(videos)), Path(os.path.abspath(records))
+    if config.segment_seconds:
+        if config.segment_seconds < _SHORTEST_PART:
+            raise InputError(
+                f"--segment_seconds={config.segment_seconds:g} is less than a second; 0 does not cut videos"
+            )
+        config = dataclasses.replace(config, max_seconds=config.segment_seconds)
     check_clip_bytes(config)
     executable()
     found = _survey(videos, config)
@@ -176,14 +239,17 @@ def convert(
     with Ledger(records, config) as ledger:
         ledger.set_aside = dict(sorted(found.aside.items()))
         changed, vanished = _compare(videos, found.videos, ledger, config)
-        if config.drop_vanished and vanished and len(vanished) == len(ledger.converted):
+        sources = ledger.sources()
+        if config.drop_vanished and vanished and len(vanished) == len(sources):
             raise InputError(
                 f"--drop_vanished would take all {len(vanished)} records in {records} away: none of their videos is in "
                 f"--videos={videos}; name the folder that they were made of"
             )
-        ledger.retire({*changed, *(vanished if config.drop_vanished else ())})
+        retired = [*changed, *(vanished if config.drop_vanished else ())]
+        ledger.retire({record for video in retired for record in sources[video]})
         ledger.forget_refused(set(found.videos))
-        todo = [video for video in found.videos if _is_due(videos, video, ledger, config)]
+        done = ledger.sources()
+        todo = [video for video in found.videos if video not in done and _is_due(videos, video, ledger, config)]
         todo.sort(key=lambda video: identity(video)[0])
         for video in todo:
             ledger.refused.pop(video, None)
@@ -206,7 +272,8 @@ def convert(
         _check_any(videos, manifest)
     added = [line for video, line in ledger.converted.items() if video not in before]
     seconds = sum(line["frames"] for line in added) / config.fps
-    return Conversion(manifest, len(added), seconds, len(changed), tuple(vanished), config.drop_vanished)
+    count = len({source_of(line) for line in added})
+    return Conversion(manifest, count, seconds, len(changed), tuple(vanished), config.drop_vanished)
 
 
 def _survey(videos: Path, config: IngestConfig) -> Found:
@@ -230,19 +297,19 @@ def _compare(videos: Path, found: List[str], ledger: Ledger, config: IngestConfi
     The time of a file alone is no change: copies have others. It is noted, as is that of files of which nothing is
     known, since an earlier version has converted them.
     """
-    changed, same = [], {}
+    changed, same, sources = [], {}, ledger.sources()
     for video in found:
-        line = ledger.converted.get(video)
+        line = ledger.converted[sources[video][0]] if video in sources else None
         state = state_of(videos, video, config) if line else None
         if not state or state == line.get("file"):
             continue
         if _is_same(videos / video, line, state):
-            same[video] = {"file": state}
+            same.update((record, {"file": state}) for record in sources[video])
         else:
             changed.append(video)
     ledger.amend(same)
     present = set(found)
-    return changed, [video for video in ledger.converted if video not in present]
+    return changed, [video for video in sources if video not in present]
 
 
 def _is_same(path: Path, line: Dict[str, Any], state: List[float]) -> bool:
@@ -259,8 +326,6 @@ def _is_same(path: Path, line: Dict[str, Any], state: List[float]) -> bool:
 
 
 def _is_due(videos: Path, video: str, ledger: Ledger, config: IngestConfig) -> bool:
-    if video in ledger.converted:
-        return False
     line = ledger.refused.get(video)
     return line is None or line["again"] or line["file"] != state_of(videos, video, config)
 
@@ -269,6 +334,14 @@ def _check_any(videos: Path, manifest: Manifest) -> None:
     """Raises `InputError` where what looked as if it might be videos is none."""
     if manifest.aside and not manifest.usable and not manifest.refused:
         raise InputError(f"--videos={videos} holds no videos, but other files: {refusals(manifest.aside)}")
+
+
+def _mark(path: Path) -> int:
+    """`content_mark`, or `UnusableError` where a file cannot be read."""
+    try:
+        return content_mark(path)
+    except OSError as error:
+        raise UnusableError(f"cannot be read: {error.strerror.lower()}", again=True) from error
 
 
 def _defect(error: Exception) -> str:
@@ -285,7 +358,11 @@ def _check_space(videos: Path, todo: List[str], records: Path, config: IngestCon
     seconds = 0.0
     for video in todo:
         state = file_state(videos / video)
-        seconds += min(config.max_seconds, (state[0] if state else 0) / _SOURCE_BYTES_A_SECOND)
+        size = state[0] if state else 0
+        if config.segment_seconds:
+            seconds += size / _USUAL_BYTES_A_SECOND
+        else:
+            seconds += min(config.max_seconds, size / _SOURCE_BYTES_A_SECOND)
     frame_bytes = _BYTES_A_PIXEL * config.size**2 + 2 * sound_grid(config.fps)[1]
     needed, free = seconds * config.fps * frame_bytes, shutil.disk_usage(records).free
     if needed > free:
@@ -300,7 +377,7 @@ class _Intake:
 
     def __init__(self, ledger: Ledger, config: IngestConfig, count: int, progress: Callable[[int, int], None]):
         self._ledger, self._config, self._progress = ledger, config, progress
-        self._earlier = len(ledger.converted) + sum(not line.get("aside") for line in ledger.refused.values())
+        self._earlier = len(ledger.sources()) + sum(not line.get("aside") for line in ledger.refused.values())
         self._done, self._count, self._aside = 0, count, 0
 
     def take(self, pool: Pool) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest, are_lines, as_lines
+from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest, are_lines, as_lines, source_of
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
 from elo_tf.decoding.decode import sound_grid
 from elo_tf.runtime import storage
@@ -28,7 +28,7 @@ from elo_tf.runtime import storage
 # The settings that change records. The others (limits, size of shards) may differ from run to run.
 _LASTING = ("size", "fps", "flow", "flow_bound", "max_seconds", "jpeg_quality", "labels", "holdout_fraction")
 # Those that came later, with what records without them were made with.
-_LATER = {"label_level": 0, "held_out": "hash"}
+_LATER = {"label_level": 0, "held_out": "hash", "segment_seconds": 0.0}
 
 
 class Ledger:
@@ -86,7 +86,14 @@ class Ledger:
         self._write_lines(self.folder / f"{name}.tfrecord", lines)
         for line in lines:
             self.converted[line["id"]] = line
-            self.refused.pop(line["id"], None)
+            self.refused.pop(source_of(line), None)
+
+    def sources(self) -> Dict[str, List[str]]:
+        """Converted videos, with the ids of their records: more than one where a video was cut into parts."""
+        found: Dict[str, List[str]] = {}
+        for record, line in self.converted.items():
+            found.setdefault(source_of(line), []).append(record)
+        return found
 
     def amend(self, changes: Dict[str, Dict[str, Any]]) -> None:
         """Adds to the lines of converted videos: of each id, what is to be added."""
@@ -165,7 +172,7 @@ class Ledger:
             for sidecar in self.folder.glob(f"{split}-*.json"):
                 if not sidecar.with_suffix(".tfrecord").exists():
                     sidecar.unlink()
-        for video in self.converted:
+        for video in self.sources():
             self.refused.pop(video, None)
 
     def _read_shard(self, shard: Path) -> None:

@@ -4,7 +4,7 @@
     python -m elo_tf.embed --model=BASE/elo_rgb --output=FILE.npz --query=VIDEO [--by=window] [--picture=FILE.png]
 
 --model is all that is needed of a training: a version that python -m export.saved_model wrote, or the directory of its
-versions, whose newest is meant. --videos is a folder, with all files below it that are not hidden, or one file. Each
+versions, whose newest is meant. --videos is a folder, with all videos below it that are not hidden, or one file. Each
 video is cut into windows of --frames frames, --stride apart; if frames are left over, one more window ends with the
 last frame. The output has the embedding of each window and of each video, the mean of its windows
 (elo_tf/embed/table.py names the fields). A video shorter than a window, or otherwise unusable, costs a line in
@@ -23,7 +23,7 @@ from pathlib import Path
 from absl import flags
 
 from elo_tf.config import EmbedConfig, InputError, define_path, from_flags
-from elo_tf.decoding.listing import printable, refusals
+from elo_tf.decoding.listing import printable, refusals, survey
 from elo_tf.embed import filmstrip
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, settings, version_directory
 from elo_tf.embed.neighbours import Match, nearest_moments, nearest_videos
@@ -57,6 +57,9 @@ def main() -> None:
     if _VIDEOS.value:
         check_output(output, Path(_VIDEOS.value))
         find(Path(_VIDEOS.value))  # Refused before the module is loaded.
+        beside = survey(Path(_VIDEOS.value)).words if Path(_VIDEOS.value).is_dir() else ""
+        if beside:
+            print(f"{'aside':<9} {beside}", flush=True)
         clips = choose_clips(config, describe(directory), directory)
         module = Module(directory, clips, config.batch_size)
         table = _embed(Path(_VIDEOS.value), output, module, clips, config)

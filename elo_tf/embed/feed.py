@@ -15,7 +15,7 @@ from typing import Iterator, NamedTuple, Sequence, Set, Union
 
 import numpy as np
 
-from elo_tf.config import IngestConfig
+from elo_tf.config import IngestConfig, InputError
 from elo_tf.data.clips import centre
 from elo_tf.decoding.decode import UnusableError
 from elo_tf.decoding.stream import FrameStream
@@ -110,7 +110,7 @@ class Feed:
                 self._decode(self._todo.get_nowait())
         except (queue.Empty, _StoppedError):
             pass
-        except BaseException as error:  # A defect of ours ends the program, not a thread of it.
+        except BaseException as error:  # What no other video would do without ends the program, not a thread of it.
             try:
                 self._put(error)
             except _StoppedError:
@@ -129,6 +129,12 @@ class Feed:
                 found += 1
         except UnusableError as error:
             self._put(Bad(video, str(error)))
+            return
+        except (InputError, _StoppedError):
+            raise
+        except Exception as error:  # Whatever a library or the system raises costs this video alone.
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            self._put(Bad(video, f"the decoder failed on it with {words}"))
             return
         finally:
             frames.close()  # Ends the decoder at once, not when memory is tidied.

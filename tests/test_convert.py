@@ -27,6 +27,7 @@ from elo_tf.prepare import convert as module
 from elo_tf.prepare import ledger as ledger_module
 from elo_tf.prepare import pool
 from elo_tf.prepare.convert import convert
+from elo_tf.prepare.layout import find_layout
 from elo_tf.prepare.ledger import Ledger
 from elo_tf.prepare.pool import Pool
 from elo_tf.runtime.workers.local import LocalEngine
@@ -542,6 +543,22 @@ def test_a_long_video_is_cut_into_parts(tmp_path):
     assert convert(source, records, config, LocalEngine(1)).vanished == ("a/long.mp4",)
     with pytest.raises(InputError, match="--segment_seconds=2.4, now 0.0"):
         convert(source, records, dataclasses.replace(config, segment_seconds=0.0), LocalEngine(1))
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.h264", "a.mkv"])
+def test_parts_are_exact_without_an_index_and_without_a_length(tmp_path, name):
+    greys = np.arange(75)[:, None, None, None] * 3
+    path = videos.write(tmp_path / name, np.broadcast_to(greys, (75, 32, 32, 3)).astype(np.uint8))
+    config = dataclasses.replace(CONFIG, segment_seconds=2.4, holdout_fraction=0, max_seconds=2.4)
+    for start in (2.4, 4.8):
+        first = round(start * 12.5)
+        clip = decode(path, config, start)
+        np.testing.assert_allclose(clip.frames.mean((1, 2, 3)), greys[first : first + 30, 0, 0, 0], atol=4)
+    converter = module.Converter(tmp_path, tmp_path, config, find_layout([name], config, None))
+    assert "warning" not in converter.add(name)
+    [(_, _, lines)] = converter.finished(last=True)
+    found = [(line["id"], line["frames"]) for line in lines]
+    assert found == [(f"{name}#0", 30), (f"{name}#2.4", 30), (f"{name}#4.8", 15)]
 
 
 def test_parts_of_a_video_are_in_one_split(tmp_path):

@@ -114,7 +114,7 @@ def decode(path: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
     count = len(run.first) // frame_bytes
     if not count:
         raise no_frame(run)
-    run, gap = find_gap(run)
+    run, gap = find_gap(run, start, _passed(about, start))
     if gap and start and gap.last < 0:
         raise UnusableError(f"no frame comes for {gap.next:.4g} s")
     if gap:
@@ -197,17 +197,28 @@ class Gap(NamedTuple):
         return f"cut at {self.last:.4g} s, after which no frame comes for {self.next - self.last:.4g} s"
 
 
-def find_gap(run: ffmpeg.Finished) -> Tuple[ffmpeg.Finished, Optional[Gap]]:
+def find_gap(run: ffmpeg.Finished, start: float = 0.0, passed: float = 0.0) -> Tuple[ffmpeg.Finished, Optional[Gap]]:
     """A run without the lines with which `picture_arguments` tells of gaps, and the first gap between frames.
 
-    Where there is none, it is the time before the first frame, if that is long.
+    Where there is none, it is the time before the first frame, if that is long. From a later start on, that time counts
+    first.
+
+    Args:
+      run: What ffmpeg gave.
+      start: Seconds that were passed over.
+      passed: Those of them that ffmpeg decoded and dropped, so that it counts them.
     """
     times = [float(time) for time in _TOLD.findall(run.errors)]
-    gaps = [Gap(*pair) for pair in zip(times[::2], times[1::2])]
-    if not gaps:
+    gaps = [Gap(last - passed, after - passed) for last, after in zip(times[::2], times[1::2]) if after > passed]
+    if not times:
         return run, None
     between = [gap for gap in gaps if gap.last >= 0]
-    return run._replace(errors=_TOLD.sub("", run.errors)), (between or gaps)[0]
+    return run._replace(errors=_TOLD.sub("", run.errors)), next(iter(gaps if start else between or gaps), None)
+
+
+def _passed(about: Probe, start: float) -> float:
+    """Seconds before a start that have to be decoded and dropped, since there is no index to find it by."""
+    return 0.0 if about.indexed else start
 
 
 def light_warnings(about: Probe) -> List[str]:
@@ -251,13 +262,22 @@ def picture_arguments(path: Path, config: IngestConfig, about: Probe, start: flo
     if about.light.hdr and can_tone_map():
         picture += _to_usual_range(about.light)
     command = ["-filter_threads", "1", "-threads", "1"]
-    if start:
+    passed = _passed(about, start)
+    if start > passed:
         command += ["-ss", f"{start:.9g}"]
     command += input_arguments(path)
     # `V` leaves cover pictures of sound files aside. `-r` beside the fps filter keeps one clock when the picture
     # changes its size within a file, which restarts the filters.
     command += ["-map", "0:V:0", "-vf", ",".join([*picture, "format=rgb24"]), "-r", fps]
-    return [*command, "-t", f"{config.max_seconds:.9g}", "-threads", "1", "-f", "rawvideo", "pipe:1"]
+    command += _span(passed, config)
+    return [*command, "-threads", "1", "-f", "rawvideo", "pipe:1"]
+
+
+def _span(passed: float, config: IngestConfig) -> List[str]:
+    """Arguments of ffmpeg for what is kept of an output."""
+    return (
+        ["-ss", f"{passed:.9g}", "-t", f"{config.max_seconds:.9g}"] if passed else ["-t", f"{config.max_seconds:.9g}"]
+    )
 
 
 def _to_usual_range(light: Light) -> List[str]:
@@ -310,7 +330,7 @@ def _run(path: Path, config: IngestConfig, about: Probe, track: Optional[Sound],
         command = picture_arguments(path, config, about, start)
         if track:
             command += ["-map", f"0:a:{track.place}", "-af", "aresample=async=1:first_pts=0"]
-            command += ["-ac", "1" if track.mono else "2", "-ar", str(rate), "-t", f"{config.max_seconds:.9g}"]
+            command += ["-ac", "1" if track.mono else "2", "-ar", str(rate), *_span(_passed(about, start), config)]
             command += ["-threads", "1", "-f", "s16le", f"pipe:{sound_pipe}"]
         return command
 

@@ -22,6 +22,8 @@ _CONTAINERS = (
 # Titles, comments and chapters, of any length, stand between the streams.
 _MOST_TEXT = 1 << 20
 _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
+_INDEXED = frozenset({"mov", "matroska", "avi"})
+_CONTAINER = re.compile(r"^Input #0, (\S+), from ", re.MULTILINE)
 _STREAM = re.compile(r"^ +Stream #0:\S+: (Video|Audio): (.*)$", re.MULTILINE)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?),", re.MULTILINE)
 
@@ -59,13 +61,15 @@ class Probe(NamedTuple):
     Attributes:
       sounds: Its sound tracks.
       light: Of its picture.
-      seconds: Its length; None if the file does not say.
+      seconds: Its length; None if the file does not say it.
+      indexed: Whether ffmpeg finds the frame that a moment needs. Elsewhere it may begin after it, and lose frames.
       limit: Which limit the probe passed, in a user's words; "" if none.
     """
 
     sounds: Tuple[Sound, ...]
     light: Light
     seconds: Optional[float]
+    indexed: bool
     limit: str
 
 
@@ -102,7 +106,9 @@ def parse(text: str) -> Probe:
     ]
     length = _DURATION.search(text)
     seconds = sum(float(part) * unit for part, unit in zip(length.groups(), (3600, 60, 1))) if length else None
-    return Probe(tuple(sounds), _light(pictures[0] if pictures else ""), seconds, "")
+    container = _CONTAINER.search(text)
+    indexed = bool(container) and container[1].split(",")[0] in _INDEXED
+    return Probe(tuple(sounds), _light(pictures[0] if pictures else ""), seconds, indexed, "")
 
 
 def _light(facts: str) -> Light:

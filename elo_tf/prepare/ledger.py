@@ -97,24 +97,27 @@ class Ledger:
 
     def amend(self, changes: Dict[str, Dict[str, Any]]) -> None:
         """Adds to the lines of converted videos: of each id, what is to be added."""
-        for shard in sorted({self.converted[video]["shard"] for video in changes}):
-            lines = self._lines_of(shard)
+        for shard, lines in self._lines_of(changes).items():
             for line in lines:
                 line.update(changes.get(line["id"], {}))
             self._write_lines(self.folder / shard, lines)
 
-    def retire(self, videos: Collection[str]) -> None:
-        """Takes converted videos out of their shards. Those of a shard that turns out to be damaged go with them."""
-        for shard in sorted({self.converted[video]["shard"] for video in videos}):
-            lines = self._lines_of(shard)
-            kept = [line for line in lines if line["id"] not in videos]
+    def retire(self, records: Collection[str]) -> None:
+        """Takes records out of their shards, by their ids; all of those of a shard that turns out to be damaged."""
+        for shard, lines in self._lines_of(records).items():
+            kept = [line for line in lines if line["id"] not in records]
             for line in lines:
                 del self.converted[line["id"]]
-            self._write_lines(self.folder / shard, kept, [line["id"] for line in lines if line["id"] in videos])
+            self._write_lines(self.folder / shard, kept, [line["id"] for line in lines if line["id"] in records])
             self._remove_surplus(self.folder / shard, kept)
 
-    def _lines_of(self, shard: str) -> List[Dict[str, Any]]:
-        return [line for line in self.converted.values() if line["shard"] == shard]
+    def _lines_of(self, records: Collection[str]) -> Dict[str, List[Dict[str, Any]]]:
+        """All lines of each shard that has one of these records."""
+        found: Dict[str, List[Dict[str, Any]]] = {self.converted[record]["shard"]: [] for record in records}
+        for line in self.converted.values():
+            if line["shard"] in found:
+                found[line["shard"]].append(line)
+        return found
 
     def _write_lines(self, shard: Path, lines: List[Dict[str, Any]], surplus: Sequence[str] = ()) -> None:
         head = {"settings": self._settings, **({"surplus": list(surplus)} if surplus else {})}

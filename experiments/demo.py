@@ -13,17 +13,15 @@ import pathlib
 import typing
 from typing import Dict, List, NamedTuple
 
-from absl import flags
-
-from elo_tf.config import InputError
+from elo_tf.config import InputError, define_path
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from elo_tf.runtime import command_line
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_EVALUATION = flags.DEFINE_string("evaluation", "", "folder of results of python -m elo_tf.evaluate")
-_PICTURE = flags.DEFINE_string("picture", "", "file of the picture, .png")
+_EVALUATION = define_path("evaluation", "", "folder of results of python -m elo_tf.evaluate")
+_PICTURE = define_path("picture", "", "file of the picture, .png")
 
 # Name of the run directory, or of the baseline -> what it is called, and its colour.
 ROWS = {

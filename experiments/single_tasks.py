@@ -29,7 +29,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 from absl import flags
 
-from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, from_flags
+from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, define_path, from_flags
 from elo_tf.runtime import command_line
 from experiments import jobs, result_files, training, worlds
 
@@ -38,8 +38,8 @@ _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of each row")
 _ROWS = flags.DEFINE_list("rows", ["*"], "names or patterns of the rows to run")
 _VIDEOS = flags.DEFINE_integer("videos", 3000, "unlabelled videos of a world", lower_bound=16)
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs at a time", lower_bound=1)
-_FOLDER = flags.DEFINE_string("folder", None, "where worlds and finished runs are kept, to go on with")
-_RESULTS = flags.DEFINE_string("results", "experiments/results", "folder of the tables")
+_FOLDER = define_path("folder", None, "where worlds and finished runs are kept, to go on with")
+_RESULTS = define_path("results", "experiments/results", "folder of the tables")
 _NAME = flags.DEFINE_string("name", "single_tasks", "tables are NAME_<world>_<optimizer>.md and .json")
 _SMOKE = flags.DEFINE_bool("smoke", False, "two terms and few steps; writes no results")
 

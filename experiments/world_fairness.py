@@ -30,14 +30,14 @@ from typing import Dict, List, Tuple
 import numpy as np
 from absl import flags
 
-from elo_tf.config import DataConfig, IngestConfig, WorldConfig
+from elo_tf.config import DataConfig, IngestConfig, WorldConfig, define_path
 from elo_tf.runtime import command_line
 from elo_tf.runtime.workers.local import LocalEngine
 from experiments import protocols, result_files, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["main:0", "second:1", "third:2"], "worlds to measure, LIST:SEED")
-_FOLDER = flags.DEFINE_string("folder", None, "where to keep videos and records, to go on with; else they are deleted")
-_RESULTS = flags.DEFINE_string("results", "experiments/results", "folder of the table")
+_FOLDER = define_path("folder", None, "where to keep videos and records, to go on with; else they are deleted")
+_RESULTS = define_path("results", "experiments/results", "folder of the table")
 _PROCESSES = flags.DEFINE_integer("processes", 2, "processes that render and convert", lower_bound=1)
 _VIDEOS = flags.DEFINE_integer("videos_per_class", 200, "videos a class; a quarter of them is held out", lower_bound=8)
 _STEPS = flags.DEFINE_integer("steps", 3600, "training steps of the supervised tower", lower_bound=1)

@@ -42,7 +42,9 @@ class ClientConfig(Checked):
     grpc: bool = setting(False, "speak gRPC, which needs less space for the same")
     server: str = setting("", "host:port; by default 127.0.0.1 and port 8501 (REST) or 8500 (gRPC)")
     model_name: str = setting("elo_rgb", "name of the model on the server")
-    model_dir: str = setting("", "the exported model (BASE/NAME or one version of it), for the settings below")
+    model_dir: str = setting(
+        "", "the exported model (BASE/NAME or one version of it), for the settings below", path=True
+    )
     frames: int = setting(0, "T, frames a window; 0 takes those of the training", low=0, high=4096)
     size: int = setting(
         0, "H = W of a window, pixels; 0 takes that of the training, another needs --send=float", low=0, high=1024
@@ -64,7 +66,7 @@ class ClientConfig(Checked):
         4, "further attempts at a request that was not answered, with growing pauses", low=0, high=20
     )
     max_message_mb: int = setting(256, "largest request and answer, MiB", low=1, high=2047)
-    output: str = setting("", "file for embeddings [W,D], starts [W] in seconds, model and version (.npz)")
+    output: str = setting("", "file for embeddings [W,D], starts [W] in seconds, model and version (.npz)", path=True)
 
 
 @dataclasses.dataclass(frozen=True)

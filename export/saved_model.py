@@ -17,6 +17,7 @@ from elo_tf.runtime import command_line, interruption
 interruption.guard(__name__)  # Before imports that take seconds.
 
 import dataclasses
+import errno
 import json
 import pathlib
 import re
@@ -38,10 +39,12 @@ CARD = "README.md"
 class PlacesConfig(Checked):
     """What is read, as what, and where the export goes."""
 
-    checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints")
-    output: str = setting("", "directory of the model; versions are numbered directories in it")
+    checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints", path=True)
+    output: str = setting("", "directory of the model; versions are numbered directories in it", path=True)
     evaluation: str = setting(
-        "", "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory"
+        "",
+        "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory",
+        path=True,
     )
     precision: str = setting(
         "float32",
@@ -122,7 +125,9 @@ def write(
             _fill(folder, found, f"{place.name}/{target.name}", measured, settings.weight_decay, sizes)
     except (OSError, tf.errors.OpError) as error:
         reason = re.sub(r"{{.*?}}|\s+", " ", str(error)).strip()[:300]  # Less the names of nodes in a graph.
-        raise InputError(f"{target} cannot be written ({reason}); free space there or name another --output") from error
+        full = getattr(error, "errno", None) in (None, errno.ENOSPC, errno.EDQUOT)  # TensorFlow's have no number.
+        remedy = "free space there or name another --output" if full else "name another --output"
+        raise InputError(f"{target} cannot be written ({reason}); {remedy}") from error
     return target
 
 

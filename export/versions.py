@@ -5,6 +5,7 @@ another name, flushed to the disk, and renamed.
 """
 
 import contextlib
+import errno
 import gzip
 import os
 import pathlib
@@ -14,6 +15,9 @@ from typing import IO, Iterator, List, Optional
 
 from elo_tf.config import InputError
 from elo_tf.runtime import storage
+
+# What file systems answer that have no links, or refuse them (FAT, SMB, FUSE, Android).
+_NO_LINKS = storage.LACKING | {errno.EPERM, errno.EACCES, errno.EMLINK, errno.EXDEV}
 
 
 def choose(base: pathlib.Path, version: int) -> pathlib.Path:
@@ -77,7 +81,7 @@ def archive(version: pathlib.Path, path: pathlib.Path) -> None:
     with open(path, "wb") as file:
         _pack(version, file)
         file.flush()
-        os.fsync(file.fileno())
+        storage.synchronise(file.fileno())
 
 
 def _publish(part: pathlib.Path, target: pathlib.Path) -> None:
@@ -87,13 +91,13 @@ def _publish(part: pathlib.Path, target: pathlib.Path) -> None:
         if target.exists():
             raise InputError(f"{target} was made by another program in the meantime; export again") from error
         raise
-    _flush_entry(target.parent)
+    storage.synchronise_entry(target.parent)
 
 
 def _publish_archive(packing: pathlib.Path, packed: pathlib.Path, part: pathlib.Path, target: pathlib.Path) -> None:
     """Gives the archive its name, or takes that of its version back."""
     try:
-        os.link(packing, packed)  # Unlike a rename it replaces nothing.
+        _rename_new(packing, packed)
     except BaseException as error:
         target.rename(part)
         if isinstance(error, FileExistsError):
@@ -101,8 +105,25 @@ def _publish_archive(packing: pathlib.Path, packed: pathlib.Path, part: pathlib.
                 f"{packed} was made by another program in the meantime; move it away or choose --version"
             ) from error
         raise
-    packing.unlink()
-    _flush_entry(packed.parent)
+    storage.synchronise_entry(packed.parent)
+
+
+def _rename_new(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Renames a file, but replaces nothing.
+
+    Raises:
+      FileExistsError: the target exists.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Whoever makes the empty file has the name; what is in it then appears whole.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        os.replace(source, target)
+    else:
+        source.unlink()
 
 
 def _pack(version: pathlib.Path, file: IO[bytes]) -> None:
@@ -124,12 +145,4 @@ def _below(folder: pathlib.Path) -> List[pathlib.Path]:
 def _flush(folder: pathlib.Path) -> None:
     """Files and directories of a tree are on the disk when it returns."""
     for path in [*_below(folder), folder]:
-        _flush_entry(path)
-
-
-def _flush_entry(path: pathlib.Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        storage.synchronise_entry(path)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from elo_tf.config import IngestConfig, InputError
+from elo_tf.decoding import decode as module
+from elo_tf.decoding import ffmpeg
 from elo_tf.decoding.decode import UnusableError, check_clip_bytes, decode, sound_grid
 from tests import videos
 
@@ -151,6 +153,100 @@ def test_silent_track_counts_as_no_sound(tmp_path):
     assert clip.sound is None and clip.warning == "the sound track is silent"
 
 
+def tone(hertz, amplitude=8000, seconds=0.64):
+    """int16 [samples] at 16 kHz."""
+    return (amplitude * np.sin(2 * np.pi * hertz * np.arange(round(seconds * 16000)) / 16000)).astype(np.int16)
+
+
+def pitch(sound):
+    """Hz of the strongest part of a sound at 16 kHz."""
+    return np.argmax(np.abs(np.fft.rfft(sound))) * 16000 / len(sound)
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "aac"])
+def test_a_silent_track_is_passed_over(tmp_path, codec):
+    quiet, loud = np.zeros((10240, 2), np.int16), np.stack([tone(500)] * 2, 1)
+    path = videos.add_sounds(tmp_path / "a.mkv", videos.plain(tmp_path / "v.mp4"), quiet, loud, codec=codec)
+    clip = decode(path, CONFIG)
+    assert pitch(clip.sound) == pytest.approx(500, abs=2) and len(clip.sound) == 8 * 1280
+    assert clip.warning == "sound is that of track 2: the sound track is silent"
+
+
+def test_the_first_of_several_good_tracks_is_taken(tmp_path):
+    tracks = [np.stack([tone(hertz)] * 2, 1) for hertz in (500, 1000)]
+    clip = decode(videos.add_sounds(tmp_path / "a.mkv", videos.plain(tmp_path / "v.mp4"), *tracks), CONFIG)
+    assert pitch(clip.sound) == pytest.approx(500, abs=2) and clip.warning == ""
+
+
+def test_a_track_of_an_unknown_codec_is_passed_over(tmp_path):
+    tracks = [np.stack([tone(hertz)] * 2, 1) for hertz in (500, 1000)]
+    path = videos.add_sounds(tmp_path / "a.mkv", videos.plain(tmp_path / "v.mp4"), *tracks)
+    content = path.read_bytes()
+    assert content.count(b"A_PCM/INT/LIT") == 2
+    path.write_bytes(content.replace(b"A_PCM/INT/LIT", b"A_QQQ/INT/LIT", 1))
+    clip = decode(path, CONFIG)
+    assert pitch(clip.sound) == pytest.approx(1000, abs=2)
+    assert clip.warning == "sound is that of track 2: the sound track has a codec that ffmpeg does not know"
+    path.write_bytes(content.replace(b"A_PCM/INT/LIT", b"A_QQQ/INT/LIT"))
+    clip = decode(path, CONFIG)
+    assert clip.sound is None and len(clip.frames) == 8
+    assert clip.warning == ", ".join(f"sound track {n} has a codec that ffmpeg does not know" for n in (1, 2))
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "aac"])
+def test_channels_in_anti_phase_do_not_cancel(tmp_path, codec):
+    path = tmp_path / "a.mkv"
+    videos.add_sounds(path, videos.plain(tmp_path / "v.mp4"), np.stack([tone(500), -tone(500)], 1), codec=codec)
+    clip = decode(path, CONFIG)
+    assert pitch(clip.sound) == pytest.approx(500, abs=2)
+    assert np.abs(clip.sound[2000:8000].astype(int)).max() == pytest.approx(8000, rel=0.05)
+
+
+def test_two_channels_become_their_mean(tmp_path):
+    both = np.stack([tone(500), np.zeros(10240, np.int16)], 1)
+    clip = decode(videos.add_sounds(tmp_path / "a.mkv", videos.plain(tmp_path / "v.mp4"), both), CONFIG)
+    np.testing.assert_allclose(clip.sound, tone(500) / 2, atol=1)
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_high_dynamic_range_is_shown_as_on_a_usual_screen(tmp_path, transfer):
+    grey = decode(videos.high_dynamic_range(tmp_path / "grey.mp4", transfer, (126, 126, 126)), CONFIG)
+    np.testing.assert_allclose(grey.frames.mean((0, 1, 2)), 126, atol=3)
+    red = decode(videos.high_dynamic_range(tmp_path / "red.mp4", transfer, (252, 0, 0)), CONFIG)
+    np.testing.assert_allclose(red.frames.mean((0, 1, 2)), (240, 15, 8), atol=15)
+    assert grey.warning == red.warning == ""
+
+
+def test_high_dynamic_range_that_cannot_be_mapped_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "can_tone_map", lambda: False)
+    clip = decode(videos.high_dynamic_range(tmp_path / "a.mp4", "smpte2084", (126, 126, 126)), CONFIG)
+    assert clip.warning.startswith("high dynamic range (PQ) that this ffmpeg cannot map")
+    assert len(clip.frames) == 2
+
+
+@pytest.mark.parametrize("seconds", [20, 86400])
+def test_a_video_is_cut_at_a_gap(tmp_path, seconds):
+    path = videos.with_gap(tmp_path / "a.mkv", seconds)
+    clip = decode(path, CONFIG)
+    assert len(clip.frames) == 13 and abs(clip.frames.mean() - 100) < 3
+    assert clip.warning == f"cut at 0.96 s, after which no frame comes for {seconds + 0.04:.4g} s"
+    assert len(decode(path, IngestConfig(size=32, max_gap_seconds=0)).frames) > 250
+
+
+def test_frames_that_start_late_are_told(tmp_path):
+    video, path = videos.plain(tmp_path / "v.mp4"), tmp_path / "a.mkv"
+    sound = ["-f", "lavfi", "-i", "sine=500:d=14"]
+    videos.ffmpeg("-itsoffset", "12", "-i", str(video), *sound, "-c:v", "copy", "-c:a", "pcm_s16le", str(path))
+    clip = decode(path, CONFIG)
+    assert len(clip.frames) == 158 and clip.sound.any()
+    assert clip.warning == "its first frame comes after 12 s, and is shown from the start"
+
+
+def test_a_pause_is_no_gap(tmp_path):
+    clip = decode(videos.with_gap(tmp_path / "a.mkv", 3), CONFIG)
+    assert clip.warning == "" and 62 <= len(clip.frames) <= 64 and clip.frames[-1].mean() > 250
+
+
 def test_no_more_than_max_seconds(tmp_path):
     path = videos.plain(tmp_path / "a.mp4", frames=50, sound=True)
     clip = decode(path, IngestConfig(size=32, max_seconds=1.6))
@@ -278,7 +374,20 @@ def test_flood_is_bounded(tmp_path, monkeypatch, descriptor):
 
 
 def test_decoder_that_crashes_is_a_refusal(tmp_path, monkeypatch):
-    assert "status -11" in str(refusal(stand_in(tmp_path, monkeypatch, "kill -SEGV $$")))
+    error = refusal(stand_in(tmp_path, monkeypatch, "kill -SEGV $$"))
+    assert str(error).startswith("the decoder crashed (SIGSEGV, status -11); a newer ffmpeg may decode it")
+    assert error.again, "a newer one would never be tried"
+
+
+def test_a_machine_without_ffmpeg_is_told_so(tmp_path, monkeypatch):
+    path = stand_in(tmp_path, monkeypatch, "")
+
+    def none():
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.setattr(ffmpeg.imageio_ffmpeg, "get_ffmpeg_exe", none)
+    with pytest.raises(InputError, match="IMAGEIO_FFMPEG_EXE"):
+        decode(path, CONFIG)
 
 
 def test_memory_limit(tmp_path):

@@ -7,6 +7,7 @@ import pathlib
 import resource
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import tarfile
@@ -216,6 +217,34 @@ def test_the_archive_of_another_program_stays(tmp_path):
         with versions.writing(base / "1", packed):
             packed.write_text("theirs")
     assert packed.read_text() == "theirs" and [path.name for path in tmp_path.iterdir()] == [packed.name]
+
+
+@pytest.fixture
+def plain_file_system(monkeypatch):
+    """One that has no links and synchronises no directories, as FAT, SMB and much of FUSE."""
+
+    def refuse_link(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted", source, None, target)
+
+    def refuse_directory(descriptor, fsync=os.fsync):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "link", refuse_link)
+    monkeypatch.setattr(os, "fsync", refuse_directory)
+
+
+def test_an_export_needs_neither_links_nor_synchronised_directories(tmp_path, plain_file_system):
+    base, packed = tmp_path / "elo_rgb", tmp_path / "elo_rgb-1.tar.gz"
+    write_one(base, packed)
+    assert {path.name for path in tmp_path.iterdir()} == {base.name, packed.name}
+    with tarfile.open(packed) as tar:
+        assert tar.extractfile("file").read() == b"content"
+
+
+def test_the_archive_of_another_program_stays_where_there_are_no_links(tmp_path, plain_file_system):
+    test_the_archive_of_another_program_stays(tmp_path)
 
 
 def test_what_a_killed_export_has_left_goes_with_the_next(tmp_path):

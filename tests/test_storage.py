@@ -5,11 +5,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.runtime import storage
+from elo_tf.runtime import lease, storage
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_a_write_removes_what_killed_programs_left_of_it(tmp_path, ended):
 
 
 def test_a_killed_write_leaves_what_the_next_one_removes(tmp_path):
-    code = "import os, sys; from elo_tf import storage; os.fsync = lambda _: os.kill(os.getpid(), 9); "
+    code = "import os, sys; from elo_tf.runtime import storage; os.fsync = lambda _: os.kill(os.getpid(), 9); "
     code += "storage.write_text(sys.argv[1], 'new')"
     path = tmp_path / "a.txt"
     storage.write_text(path, "old")
@@ -59,12 +60,12 @@ def test_a_file_that_was_removed_between_opening_and_claiming_is_refused(tmp_pat
     path = tmp_path / "lines.jsonl"
     first = storage.GrowingLines(path, "busy")
 
-    def after_its_end(file, busy):  # What the other program does just before the claim of this one.
+    def after_its_end(file, path, busy):  # What the other program does just before the claim of this one.
         path.unlink()
         first.close()
         if replaced:
             path.write_text("")
-        claim(file, busy)
+        return claim(file, path, busy)
 
     claim = storage.claim
     monkeypatch.setattr(storage, "claim", after_its_end)
@@ -84,3 +85,99 @@ def test_lines_are_one_programs_and_a_torn_one_is_cut_off(tmp_path):
         file.write(b'{"torn":')
     assert storage.GrowingLines(path, "busy").lines == [b'{"a": 1}', b"2"]
     assert path.read_bytes() == b'{"a": 1}\n2\n'
+
+
+@pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def without_locks(request, monkeypatch):
+    """A file system without flock."""
+
+    def refuse(file, operation):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(storage.fcntl, "flock", refuse)
+
+
+def test_a_folder_is_one_programs_where_the_file_system_has_no_locks(tmp_path, without_locks):
+    with storage.claim_folder(tmp_path / "a", "busy"):
+        with pytest.raises(InputError, match="^busy; the claim is .*/a/.lock.lease, and ends 60 s after"):
+            storage.claim_folder(tmp_path / "a", "busy")
+        storage.claim_folder(tmp_path / "b", "busy").close()
+    assert os.listdir(tmp_path / "a") == [".lock"]
+    storage.claim_folder(tmp_path / "a", "busy").close()
+
+
+def test_growing_lines_are_one_programs_where_the_file_system_has_no_locks(tmp_path, without_locks):
+    first = storage.GrowingLines(tmp_path / "lines.jsonl", "busy")
+    with pytest.raises(InputError, match="busy"):
+        storage.GrowingLines(tmp_path / "lines.jsonl", "busy")
+    first.append(1)
+    first.close()
+    assert storage.GrowingLines(tmp_path / "lines.jsonl", "busy").lines == [b"1"]
+
+
+def test_a_lease_of_another_machine_ends_a_minute_after_its_last_beat(tmp_path, without_locks):
+    path = tmp_path / ".lock.lease"
+    path.write_text("elsewhere/pid:[1] 77 abc")
+    with pytest.raises(InputError, match="busy"):
+        storage.claim_folder(tmp_path, "busy")
+    os.utime(path, (path.stat().st_mtime - 61,) * 2)
+    with storage.claim_folder(tmp_path, "busy"):
+        assert str(os.getpid()) in path.read_text().split()
+    assert os.listdir(tmp_path) == [".lock"]
+
+
+def test_a_killed_program_of_this_machine_leaves_no_claim(tmp_path, without_locks, ended):
+    path = tmp_path / ".lock.lease"
+    for process in (ended, os.getpid()):  # Containers give the same numbers again.
+        path.write_text(f"{lease._machine()} {process} abc")
+        storage.claim_folder(tmp_path, "busy").close()
+    path.write_text(f"{lease._machine()} {os.getppid()} abc")
+    with pytest.raises(InputError, match="busy"):
+        storage.claim_folder(tmp_path, "busy")
+
+
+def test_a_lease_is_kept_young(tmp_path, without_locks, monkeypatch):
+    monkeypatch.setattr(lease, "BEAT", 0.02)
+    path = tmp_path / ".lock.lease"
+    with storage.claim_folder(tmp_path, "busy"):
+        os.utime(path, (0, 0))
+        deadline = time.monotonic() + 5
+        while path.stat().st_mtime < 1e9 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert time.time() - path.stat().st_mtime < 60
+
+
+def test_a_lock_that_fails_otherwise_names_the_file(tmp_path, monkeypatch):
+    def refuse(file, operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(storage.fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="Input/output error: .*/a/.lock"):
+        storage.claim_folder(tmp_path / "a", "busy")
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP])
+def test_what_cannot_be_synchronised_is_written_all_the_same(tmp_path, monkeypatch, code):
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    storage.write_text(tmp_path / "a.txt", "text")
+    storage.synchronise_entry(tmp_path)
+    assert (tmp_path / "a.txt").read_text() == "text"
+
+
+def test_a_failing_disk_is_not_taken_for_one_that_cannot_synchronise(tmp_path, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        storage.synchronise_entry(tmp_path)
+    with pytest.raises(OSError, match="Input/output error: .*a.txt"):
+        storage.write_text(tmp_path / "a.txt", "text")
+
+
+def test_a_text_may_name_files_that_are_no_utf8(tmp_path):
+    storage.write_text(tmp_path / "a.txt", os.fsdecode(b"caf\xe9"))
+    assert (tmp_path / "a.txt").read_bytes() == b"caf\xe9"

@@ -81,9 +81,9 @@ def test_what_is_left_of_a_stream_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(ffmpeg, "start", lambda *given: started.append(start(*given)) or started[-1])
     frames = iter(FrameStream(videos.plain(tmp_path / "a.mp4", frames=200), IngestConfig(size=128)))
     next(frames)
-    assert started[0].poll() is None
+    assert started[-1].poll() is None
     frames.close()
-    assert started[0].poll() is not None
+    assert started[-1].poll() is not None
 
 
 def stand_in(tmp_path, monkeypatch, script):
@@ -118,3 +118,15 @@ def test_kill_from_another_thread(tmp_path, monkeypatch):
     with pytest.raises(UnusableError):
         list(stream)
     assert time.monotonic() - begun < 5
+
+
+def test_a_gap_ends_the_frames(tmp_path):
+    path = videos.with_gap(tmp_path / "gap.mkv", seconds=3600)
+    stream, begun = FrameStream(path, IngestConfig(size=32, max_seconds=9000)), time.monotonic()
+    assert len(list(stream)) == 13 and time.monotonic() - begun < 5
+    assert stream.warning == "cut at 0.96 s, after which no frame comes for 3600 s"
+
+
+def test_high_dynamic_range_is_that_of_decode(tmp_path):
+    path = videos.high_dynamic_range(tmp_path / "a.mp4", "smpte2084", (126, 126, 126))
+    np.testing.assert_array_equal(next(iter(FrameStream(path, CONFIG))), decode(path, CONFIG).frames[0])

@@ -63,6 +63,42 @@ def flash_and_click(path: Path, at: float, seconds: float = 3.0, fps: float = 25
     return write(path, frames, fps, sound, sound_start)
 
 
+def with_gap(path: Path, seconds: float, fps: float = 25.0) -> Path:
+    """A grey second, `seconds` without a frame, a white second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = np.full((round(2 * fps), 32, 32, 3), 100, np.uint8)
+    frames[round(fps) :] = 255
+    inputs = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "32x32", "-r", str(fps), "-i", "pipe:0"]
+    later = f"setpts='PTS+if(gte(N,{round(fps)}),{seconds}/TB,0)'"
+    ffmpeg(*inputs, "-vf", later, "-fps_mode", "passthrough", "-c:v", "ffv1", f"file:{path}", stdin=frames.tobytes())
+    return path
+
+
+def high_dynamic_range(path: Path, transfer: str, colour: Sequence[int]) -> Path:
+    """A colour of a usual screen as PQ (smpte2084) or HLG (arib-std-b67) whose paper white is 203 cd/m2 (BT.2408)."""
+    inputs = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "64x64", "-r", "12.5", "-i", "pipe:0"]
+    mapped = f"zscale=tin=bt709:min=bt709:pin=bt709:rin=tv:t={transfer}:p=bt2020:m=bt2020nc:r=tv:npl=203"
+    tags = ["-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc"]
+    picture = np.broadcast_to(np.array(colour, np.uint8), (2, 64, 64, 3))
+    codec = ["-vf", f"scale=out_color_matrix=bt709,format=yuv444p,{mapped},format=yuv420p10le", "-c:v", "libx264"]
+    ffmpeg(*inputs, *codec, "-crf", "4", *tags, f"file:{path}", stdin=picture.tobytes())
+    return path
+
+
+def add_sounds(path: Path, video: Path, *sounds: np.ndarray, codec: str = "pcm_s16le") -> Path:
+    """A video with a sound track for each of the given ones, int16 [samples,channels] at 16 kHz."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, maps = ["-i", f"file:{video}"], ["-map", "0:v"]
+        for number, sound in enumerate(sounds, 1):
+            with wave.open(f"{folder}/{number}.wav", "wb") as file:
+                file.setparams((sound.shape[1], 2, RATE, 0, "NONE", ""))
+                file.writeframes(sound.astype("<i2").tobytes())
+            inputs += ["-i", f"{folder}/{number}.wav"]
+            maps += ["-map", str(number)]
+        ffmpeg(*inputs, *maps, "-c:v", "copy", "-c:a", codec, f"file:{path}")
+    return path
+
+
 def quadrants(height: int, width: int) -> np.ndarray:
     """One frame uint8 [1,H,W,3]: red, green above blue, white."""
     frame = np.zeros((1, height, width, 3), np.uint8)

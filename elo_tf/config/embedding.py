@@ -29,11 +29,11 @@ class EmbedConfig(Checked):
 class LookupConfig(Checked):
     """Where embeddings go, and what is looked up among them (`elo_tf.embed.neighbours`)."""
 
-    model: str = setting("", "directory of an exported module, or of its versions")
-    videos: str = setting("", "folder of videos, or a video")
-    output: str = setting("", "file of embeddings, .npz or .tfrecord; looked up in by --query")
-    query: str = setting("", "a video; prints the videos of --output that are nearest to it")
+    model: str = setting("", "directory of an exported module, or of its versions", path=True)
+    videos: str = setting("", "folder of videos, or a video", path=True)
+    output: str = setting("", "file of embeddings, .npz or .tfrecord; looked up in by --query", path=True)
+    query: str = setting("", "a video; prints the videos of --output that are nearest to it", path=True)
     neighbours: int = setting(5, "how many videos --query prints", low=1)
     by: str = setting("video", "--query compares whole videos, or their best moments", choices=("video", "window"))
     centre: bool = setting(False, "--query compares what differs from the mean of --output")
-    picture: str = setting("", "PNG file for film strips of the query and what is nearest to it")
+    picture: str = setting("", "PNG file for film strips of the query and what is nearest to it", path=True)

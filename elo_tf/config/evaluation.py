@@ -13,10 +13,12 @@ class EvaluationConfig(Checked):
     checkpoint: Tuple[str, ...] = setting(
         (),
         "run directories of trainings, or prefixes of checkpoints, to be compared; baselines are like the first",
-        paths=True,
+        path=True,
     )
-    records: str = setting("", "folder of labelled records (prepare --labels=folders)")
-    output: str = setting("", "folder of the results; where it is not given, `evaluation` in the first run directory")
+    records: str = setting("", "folder of labelled records (prepare --labels=folders)", path=True)
+    output: str = setting(
+        "", "folder of the results; where it is not given, `evaluation` in the first run directory", path=True
+    )
     protocol: Tuple[str, ...] = setting(("kmeans", "linear", "finetune"), "protocols of elo_tf/evaluate/protocols")
     baselines: Tuple[str, ...] = setting((), "compared with: scratch (random weights), supervised (labels), pixels")
     seeds: Tuple[str, ...] = setting(
@@ -27,7 +29,7 @@ class EvaluationConfig(Checked):
         "train and test videos: the two parts that prepare made, or official lists in --splits",
         choices=("folders", "hmdb51", "ucf101", "kinetics"),
     )
-    splits: str = setting("", "folder of the official lists")
+    splits: str = setting("", "folder of the official lists", path=True)
     split: Tuple[str, ...] = setting(("1",), "numbers of the official splits, such as 1,2,3")
     max_missing: float = setting(0.0, "part of the listed videos that may lack or be too short", low=0, high=0.9)
     short_videos: str = setting(

@@ -30,7 +30,7 @@ def setting(
     low: Optional[float] = None,
     high: Optional[float] = None,
     choices: Sequence[str] = (),
-    paths: bool = False,
+    path: bool = False,
 ) -> Any:
     """A dataclass field that also is a flag.
 
@@ -39,9 +39,9 @@ def setting(
       help: One line for `--help`, with unit or range, and the source where the number is the paper's.
       low, high: Inclusive bounds of a number.
       choices: The strings allowed.
-      paths: Whether a list is one of local files or folders, whose names may have commas in them.
+      path: Whether it names files or folders. In them `~` is the home folder; in a list, names may have commas.
     """
-    metadata = dict(help=help, low=low, high=high, choices=tuple(choices), paths=paths)
+    metadata = dict(help=help, low=low, high=high, choices=tuple(choices), path=path)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -55,6 +55,8 @@ class Checked:
         types = _types(type(self))
         for field in dataclasses.fields(self):
             value, allowed = _converted(field.name, types[field.name], getattr(self, field.name)), field.metadata
+            if allowed["path"]:
+                value = _at_home(value)
             object.__setattr__(self, field.name, value)  # The dataclass is frozen.
             if allowed["choices"] and value not in allowed["choices"]:
                 raise InputError(f"--{field.name}={value!r} is unknown; choose from {', '.join(allowed['choices'])}")
@@ -66,6 +68,25 @@ class Checked:
 
 
 _types = functools.cache(typing.get_type_hints)
+
+
+def _at_home(value: Any) -> Any:
+    """Paths with the home folder for `~`, which shells do not see behind `--name=`."""
+    return tuple(map(os.path.expanduser, value)) if isinstance(value, tuple) else os.path.expanduser(value)
+
+
+class PathParser(flags.ArgumentParser):
+    """Of a flag that names a file or folder: `~` is the home folder, which shells do not see behind `--name=`."""
+
+    syntactic_help = "a path"
+
+    def parse(self, argument: str) -> str:
+        return os.path.expanduser(argument)
+
+
+def define_path(name: str, default: Optional[str], help: str) -> flags.FlagHolder:
+    """A flag of a command itself that names a file or folder."""
+    return flags.DEFINE(PathParser(), name, default, help, serializer=flags.ArgumentSerializer())
 
 
 def _truth(value: Any) -> bool:
@@ -132,7 +153,7 @@ def from_flags(config: Type[Config], values: flags.FlagValues = flags.FLAGS) -> 
         value = getattr(values, field.name)
         if isinstance(value, list):
             # Paths that were cut at a comma of their own are whole again, as far as all of the list exists then.
-            value = tuple((_existing(value) if field.metadata["paths"] else None) or value)
+            value = tuple((_existing(value) if field.metadata["path"] else None) or value)
         found[field.name] = value
     return config(**found)
 

@@ -31,6 +31,7 @@ class FitnessConfig(Checked):
     labelled: str = setting(
         "", "records of labelled videos for the weak fitness, which uses their training part only; leave out the "
         "official test videos of a benchmark",
+        path=True,
     )  # fmt: skip
     labelled_clips: int = setting(1000, "labelled clips of the weak fitness", low=2)
     health_gate: bool = setting(
@@ -70,7 +71,7 @@ class EvolutionConfig(Checked):
         25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1
     )
     lambda_files: Tuple[str, ...] = setting(
-        (), "fixed: list of loss files (evolved_loss.json) to evaluate, in order", paths=True
+        (), "fixed: list of loss files (evolved_loss.json) to evaluate, in order", path=True
     )
     rungs: int = setting(1, "lengths of training in a generation (successive halving); 1 trains all in full", low=1)
     reduction: float = setting(

@@ -10,8 +10,10 @@ from elo_tf.config.fields import Checked, InputError, setting
 class RunConfig(Checked):
     """Where a run reads and writes, and what makes it repeatable."""
 
-    records: str = setting("", "folder of records that python -m elo_tf.prepare made")
-    run_dir: str = setting("", "folder of the run: settings, journal, results and figures; continued if it exists")
+    records: str = setting("", "folder of records that python -m elo_tf.prepare made", path=True)
+    run_dir: str = setting(
+        "", "folder of the run: settings, journal, results and figures; continued if it exists", path=True
+    )
     seed: int = setting(0, "all randomness of the run follows from it", low=0, high=2**31 - 1)
     threads: int = setting(1, "CPU threads of a worker; the last digits of results depend on it", low=1)
 
@@ -137,6 +139,7 @@ class FinalTrainConfig(TrainConfig):
         "",
         "loss file, such as evolved_loss.json of a search; random:SEED draws weights for values of --tasks (Table 1); "
         "equal gives each of --tasks a weight of 1",
+        path=True,
     )
     epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
     drop_below: float = setting(0.01, "terms with a smaller lambda are left out of the graph", low=0, high=1)

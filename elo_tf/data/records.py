@@ -38,6 +38,13 @@ SCHEMA = 1
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 
 
+_REBUILD = "run python -m elo_tf.prepare again to rebuild it"
+
+
+class DamagedManifestError(InputError):
+    """A manifest that cannot be read; what it is made of may be whole."""
+
+
 def identity(video_id: str) -> Tuple[int, float]:
     """(63-bit index, place in [0,1) that decides the split) of a video, from its id alone."""
     digest = hashlib.sha256(os.fsencode(video_id)).digest()
@@ -53,6 +60,11 @@ def short_hash(content: Any) -> str:
 def split_of(video_id: str, holdout_fraction: float) -> str:
     """The split of a video. It depends on nothing else; what is held out stays so when the fraction grows."""
     return "holdout" if identity(video_id)[1] < holdout_fraction else "train"
+
+
+def source_of(line: Dict[str, Any]) -> str:
+    """Id of the video that a line of a manifest is of, or of a part of it."""
+    return line.get("source", line["id"])
 
 
 def serialize(
@@ -148,9 +160,13 @@ class Manifest:
       samples_per_frame: Samples of sound that belong to a frame.
       videos: One dictionary a video, sorted by `id`. A converted one has `ok` true, `split`, `shard` (file name),
         `label`, `frames`, `sound` (whether it has any) and perhaps `warning`. An unusable one has `ok` false, `why`,
-        `again` (whether a limit or the machine was the cause) and `file`, its size and time when it was tried.
+        `again` (whether a limit or the machine was the cause), and `aside` true where its name does not say that it is
+        a video. Both have `file`, size and modification time of the file as it was read; converted ones also `mark`,
+        which stands for its content. Records of earlier versions lack the two. A part of a longer video also has its
+        `source`, the id of the video, and `start` in seconds; its own id is `source#start`.
       complete: False while a conversion runs or after one that was interrupted.
       folder: Where it lies; a path or a URL.
+      set_aside: Numbers of the files beside the videos that are none, by extension.
     """
 
     settings: Dict[str, Any]
@@ -159,6 +175,7 @@ class Manifest:
     videos: List[Dict[str, Any]]
     complete: bool
     folder: str
+    set_aside: Dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def usable(self) -> List[Dict[str, Any]]:
@@ -171,7 +188,13 @@ class Manifest:
 
     @property
     def refused(self) -> List[Dict[str, Any]]:
-        return [video for video in self.videos if not video["ok"]]
+        """Videos that cannot be used."""
+        return [video for video in self.videos if not video["ok"] and not video.get("aside")]
+
+    @property
+    def aside(self) -> List[Dict[str, Any]]:
+        """Files that were tried, since their names do not say what they are, and are no videos."""
+        return [video for video in self.videos if not video["ok"] and video.get("aside")]
 
     @property
     def labels(self) -> List[str]:
@@ -200,8 +223,9 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that stand for settings, and videos with their labels, splits and lengths."""
-        videos = [(video["id"], video["label"], video["split"], video["frames"]) for video in self.usable]
+        """16 hexadecimal digits that stand for settings, and videos with their labels, splits, lengths and contents."""
+        names = ("id", "label", "split", "frames", "mark")  # Records of earlier versions have no mark.
+        videos = [[video[name] for name in names if name in video] for video in self.usable]
         return short_hash([self.settings, self.sample_rate, videos])
 
     def shards(self, split: str) -> List[str]:
@@ -214,7 +238,8 @@ class Manifest:
         """Reads the manifest of a folder, local or remote (s3://, hdfs://, az:// where tensorflow-io is imported).
 
         Raises:
-          InputError: there is none, or it is of another version or unreadable.
+          DamagedManifestError: it cannot be read; `prepare` makes it anew.
+          InputError: there is none, or it is of another version.
         """
         path = posixpath.join(str(folder), MANIFEST)
         try:
@@ -224,14 +249,19 @@ class Manifest:
                 f"{folder} holds no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
             ) from error
         except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); run elo_tf.prepare again to rebuild it") from error
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            version = content.get("schema") if isinstance(content, dict) else None
+            raise DamagedManifestError(f"{path} is damaged ({error}); {_REBUILD}") from error
+        version = content.get("schema") if isinstance(content, dict) else None
+        if version is None:
+            raise DamagedManifestError(f"{path} has schema None, this program reads schema {SCHEMA}; {_REBUILD}")
+        if version != SCHEMA:
             raise InputError(f"{path} has schema {version}, this program reads schema {SCHEMA}; make the records again")
-        names = [field.name for field in dataclasses.fields(cls) if field.name != "folder"]
-        missing = [name for name in names if name not in content]
+        fields = [field for field in dataclasses.fields(cls) if field.name != "folder"]
+        missing = [field.name for field in fields if field.name not in content and field.name != "set_aside"]
         if missing:
-            raise InputError(f"{path} lacks {', '.join(missing)}; run python -m elo_tf.prepare again to rebuild it")
+            raise DamagedManifestError(f"{path} lacks {', '.join(missing)}; {_REBUILD}")
+        if not isinstance(content["settings"], dict) or not are_lines(content["videos"]):
+            raise DamagedManifestError(f"{path} is damaged (settings or videos are not what they are); {_REBUILD}")
+        names = [field.name for field in fields if field.name in content]
         manifest = cls(**{name: content[name] for name in names}, folder=str(folder))
         shards = {line.get("shard", "") for line in manifest.usable}
         outside = sorted(name for name in shards if posixpath.basename(name) != name)
@@ -249,8 +279,17 @@ class Manifest:
             "samples_per_frame": self.samples_per_frame,
             "counts": self.counts,
             "labels": self.labels,
+            "set_aside": self.set_aside,
         }
         storage.write_text(Path(self.folder) / MANIFEST, as_lines(head, self.videos))
+
+
+def are_lines(videos: Any) -> bool:
+    """Whether these are lines of a manifest."""
+    wanted = {True: ("id", "split", "shard", "label", "frames", "sound"), False: ("id", "why")}
+    return isinstance(videos, list) and all(
+        isinstance(line, dict) and all(name in line for name in wanted.get(line.get("ok"), ("ok",))) for line in videos
+    )
 
 
 def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:

@@ -15,6 +15,8 @@ from typing import Any, Iterator
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from elo_tf.runtime import storage
+
 _MASK_DELTA = 0xA282EAD8
 _HEADER_BYTES = 12
 
@@ -102,7 +104,7 @@ class ShardWriter:
     def close(self) -> None:
         with self._file:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            storage.synchronise(self._file.fileno())
 
 
 def read_shard(path: Path) -> Iterator[bytes]:

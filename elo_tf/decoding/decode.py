@@ -1,7 +1,7 @@
 """One video file in, frames and the sound that belongs to them out, by one ffmpeg process under limits.
 
-    file -> ffmpeg -+- fps -> centre square -> scale ------------> RGB24 on one pipe
-                    +- silence before and between -> mono, rate -> PCM on another pipe
+    file -> probe -> ffmpeg -+- fps -> centre square -> scale -> usual light -> RGB24 on one pipe
+                             +- silence before and between -> rate -----------> PCM on another pipe -> mono
 
 ffmpeg runs apart from the program: a file that crashes a decoder, or makes it run on, costs that file alone. The name
 of a file is data: it is given as an absolute path of the `file:` protocol, no other protocol may be opened, and only
@@ -13,24 +13,32 @@ its first frame; sound that starts later, pauses or ends early is padded with si
 
 import dataclasses
 import math
+import re
 import stat
+import sys
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.decoding import ffmpeg
+from elo_tf.decoding.probe import Light, Probe, Sound, can_tone_map, input_arguments, probe
 
 _TARGET_RATE = 16000
 _BLOCK = 16  # so that 1, 2, 4, 8 or 16 spectrogram steps tile a frame
 _MAX_CLIP_BYTES = 1 << 30
 
-# Containers that carry their media in themselves, and sound files, which are refused later with a clearer reason.
-_CONTAINERS = (
-    "mov,matroska,avi,flv,live_flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,ogg,asf,rm,gif,apng,mjpeg,nut,dv,gxf,"
-    "mxf,wtv,yuv4mpegpipe,wav,w64,mp3,aac,ac3,flac,aiff,amr"
-)
+# A number that an expression of a filter prints.
+_TOLD = re.compile(r"^\[Eval @ [^\]]*\] (-?[\d.]+)\n?", re.MULTILINE)
+_MOST_TRACKS = 4  # sound tracks that are tried
+_SILENCE = 3  # largest sample of a track that only has the noise of its quantisation
+_CANCELLED = 0.1  # part of the energy of two channels below which their mean has lost the sound
+# From high dynamic range to what a usual screen shows: what is as bright as paper (203 cd/m2, ITU-R BT.2408) becomes
+# nearly white, what is darker than 0.6 of that stays as it is, and what is up to five times brighter is squeezed in
+# between.
+_PAPER_WHITE = 203
+_TONE_MAP = "tonemap=mobius:param=0.6:peak=5:desat=0"
 
 
 class UnusableError(Exception):
@@ -85,34 +93,37 @@ def check_clip_bytes(config: IngestConfig) -> None:
         )
 
 
-def decode(path: Path, config: IngestConfig) -> Decoded:
-    """Decodes the first `max_seconds` of a video.
+def decode(path: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
+    """Decodes the first `max_seconds` of a video, or those from `start` on.
 
     The centre square of the picture as it is meant to be seen (rotation and sample aspect ratio applied) is cut out
-    first and then scaled, so that the work is bounded by the picture's short side.
+    first and then scaled, so that the work is bounded by the picture's short side. Of several sound tracks the first
+    that can be decoded and is not silent is taken.
 
     Raises:
       UnusableError: no frame can be had; the message says why in a user's words.
     """
     check_file(path)
-    run, warnings = _run(path, config, with_sound=True), []
-    if not run.first and not run.limit and run.opened:
-        # Without a sound stream ffmpeg refuses the second output; with a broken one it may give up the video too.
-        mute = _run(path, config, with_sound=False)
-        if mute.first and "does not contain any stream" not in run.errors:
-            warnings.append(f"sound cannot be decoded: {run.reason()}")
-        run = mute
+    about = probe(path, config)
+    if about.limit:
+        raise UnusableError(about.limit, again=True)
+    run, sound, warnings = _first_sounding(path, config, about, start)
     if run.limit:
         raise UnusableError(run.limit, again=True)
     frame_bytes = config.size**2 * 3
     count = len(run.first) // frame_bytes
     if not count:
         raise no_frame(run)
+    run, gap = find_gap(run, start, _passed(about, start))
+    if gap and start and gap.last < 0:
+        raise UnusableError(f"no frame comes for {gap.next:.4g} s")
+    if gap:
+        count = min(count, gap.frames(config.fps))
+        warnings.append(gap.warning)
     frames = np.frombuffer(run.first, np.uint8, count * frame_bytes).reshape(count, config.size, config.size, 3)
-    sound = _fit(np.frombuffer(run.second, "<i2", len(run.second) // 2), count * sound_grid(config.fps)[1])
-    if sound is not None and not sound.any():
-        sound = None
-        warnings.append("the sound track is silent")
+    if sound is not None:
+        sound = _fit(sound, count * sound_grid(config.fps)[1])
+    warnings += light_warnings(about)
     if run.errors or run.status:
         warnings.append(f"damaged, decoded in part: {run.reason()}")
     if count == 1:
@@ -120,29 +131,167 @@ def decode(path: Path, config: IngestConfig) -> Decoded:
     return Decoded(frames, sound, "; ".join(warnings))
 
 
+def _first_sounding(
+    path: Path, config: IngestConfig, about: Probe, start: float
+) -> Tuple[ffmpeg.Finished, Optional[np.ndarray], List[str]]:
+    """The run that counts, its sound int16 [samples] or None, and what the user should know of the tracks."""
+    kept, tried = None, []
+    for track in about.sounds[:_MOST_TRACKS]:
+        if not track.known:
+            tried.append((track, "has a codec that ffmpeg does not know"))
+            continue
+        run = _run(path, config, about, track, start)
+        if run.limit and not kept:
+            return run, None, []
+        if not run.first:  # A broken sound track may give up the video too.
+            kept = kept or _run(path, config, about, None, start)
+            if not kept.first:
+                return kept, None, []
+            tried.append((track, f"cannot be decoded: {run.reason()}"))
+            continue
+        sound = _mono(run.second, track)
+        if np.abs(sound.astype(np.int32)).max(initial=0) > _SILENCE:
+            return run, sound, [f"sound is that of track {track.place + 1}: {_tracks(tried)}"] if tried else []
+        kept = run
+        tried.append((track, "is silent"))
+    return kept or _run(path, config, about, None, start), None, [_tracks(tried)] if tried else []
+
+
+def _tracks(tried: List[Tuple[Sound, str]]) -> str:
+    """What is wrong with sound tracks, in one phrase."""
+    if len(tried) == 1 and not tried[0][0].place:
+        return f"the sound track {tried[0][1]}"
+    return ", ".join(f"sound track {track.place + 1} {why}" for track, why in tried)
+
+
+def _mono(pcm: bytearray, track: Sound) -> np.ndarray:
+    """int16 [samples] of a track of one channel, or the mean of two; a channel in anti-phase is turned round first."""
+    if track.mono:
+        return np.frombuffer(pcm, "<i2", len(pcm) // 2)
+    left, right = np.frombuffer(pcm, "<i2", len(pcm) // 4 * 2).reshape(-1, 2).astype(np.int32).T
+    energy = (np.square(left, dtype=np.float64).sum() + np.square(right, dtype=np.float64).sum()) / 2
+    if np.square((left + right) / 2).sum() < _CANCELLED * energy:
+        right = -right
+    return ((left + right) >> 1).astype(np.int16)
+
+
+class Gap(NamedTuple):
+    """A time without frames, in seconds.
+
+    Attributes:
+      last: Time of the frame before it; -1 if there is none.
+      next: Time of the frame after it.
+    """
+
+    last: float
+    next: float
+
+    def frames(self, fps: float) -> int:
+        """Frames up to its start. A video that starts late repeats its first frame until then: all of them."""
+        return sys.maxsize if self.last < 0 else int(self.last * fps + 1e-6) + 1
+
+    @property
+    def warning(self) -> str:
+        if self.last < 0:
+            return f"its first frame comes after {self.next:.4g} s, and is shown from the start"
+        return f"cut at {self.last:.4g} s, after which no frame comes for {self.next - self.last:.4g} s"
+
+
+def find_gap(run: ffmpeg.Finished, start: float = 0.0, passed: float = 0.0) -> Tuple[ffmpeg.Finished, Optional[Gap]]:
+    """A run without the lines with which `picture_arguments` tells of gaps, and the first gap between frames.
+
+    Where there is none, it is the time before the first frame, if that is long. From a later start on, that time counts
+    first.
+
+    Args:
+      run: What ffmpeg gave.
+      start: Seconds that were passed over.
+      passed: Those of them that ffmpeg decoded and dropped, so that it counts them.
+    """
+    times = [float(time) for time in _TOLD.findall(run.errors)]
+    gaps = [Gap(last - passed, after - passed) for last, after in zip(times[::2], times[1::2]) if after > passed]
+    if not times:
+        return run, None
+    between = [gap for gap in gaps if gap.last >= 0]
+    return run._replace(errors=_TOLD.sub("", run.errors)), next(iter(gaps if start else between or gaps), None)
+
+
+def _passed(about: Probe, start: float) -> float:
+    """Seconds before a start that have to be decoded and dropped, since there is no index to find it by."""
+    return 0.0 if about.indexed else start
+
+
+def light_warnings(about: Probe) -> List[str]:
+    """What the user should know of the light in the picture."""
+    if not about.light.hdr or can_tone_map():
+        return []
+    return [
+        f"high dynamic range ({about.light.hdr}) that this ffmpeg cannot map: colours are pale; update imageio-ffmpeg"
+    ]
+
+
 def no_frame(run: ffmpeg.Finished) -> UnusableError:
     """Why a decoder that passed no limit gave no frame, in a user's words."""
     reason = run.reason()
-    return UnusableError(reason if reason.startswith(("no ", "not ", "cannot ")) else f"cannot be decoded: {reason}")
+    why = reason if reason.startswith(("no ", "not ", "cannot ", "the ")) else f"cannot be decoded: {reason}"
+    return UnusableError(why, again=run.crashed)
 
 
-def picture_arguments(path: Path, config: IngestConfig) -> List[str]:
-    """Arguments of ffmpeg that give the frames of a file as RGB24, [size,size,3] each, on standard output."""
+def picture_arguments(path: Path, config: IngestConfig, about: Probe, start: float = 0.0) -> List[str]:
+    """Arguments of ffmpeg that give the frames of a file as RGB24, [size,size,3] each, on standard output.
+
+    Args:
+      path: Of the file.
+      config: Settings.
+      about: What is known of the file.
+      start: Seconds that are passed over.
+    """
     fps = f"{config.fps:.9g}"
-    picture = ",".join(
-        (
-            f"fps={fps}:start_time=0",
-            "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
-            f"scale={config.size}:{config.size}:flags=bilinear",
-            "format=rgb24",
-        )
-    )
+    picture = [f"fps={fps}:start_time=0"]
+    if config.max_gap_seconds:
+        # All frames pass; one after a gap prints the times before and after it, as errors are printed (level 16). The
+        # time before the first frame counts as -1. Frames may come without a time, which must not drop them.
+        most = f"{config.max_gap_seconds:.9g}"
+        before = f"st(0,if(isnan(prev_t),if(gt(t,{most}),-1,t),prev_t))"
+        told = f"if(gt(t-ld(0),{most}),1+0*print(ld(0),16)*print(t,16),1)"
+        picture.insert(0, f"select='if(isnan({before}),1,{told})'")
+    picture += [
+        "crop=w='max(1,min(iw,ih/sar))':h='max(1,min(ih,iw*sar))':exact=1",
+        f"scale={config.size}:{config.size}:flags=bilinear",
+    ]
+    if about.light.hdr and can_tone_map():
+        picture += _to_usual_range(about.light)
     command = ["-filter_threads", "1", "-threads", "1"]
-    command += ["-protocol_whitelist", "file", "-format_whitelist", _CONTAINERS, "-i", f"file:{path.absolute()}"]
+    passed = _passed(about, start)
+    if start > passed:
+        command += ["-ss", f"{start:.9g}"]
+    command += input_arguments(path)
     # `V` leaves cover pictures of sound files aside. `-r` beside the fps filter keeps one clock when the picture
     # changes its size within a file, which restarts the filters.
-    command += ["-map", "0:V:0", "-vf", picture, "-r", fps, "-t", f"{config.max_seconds:.9g}"]
+    command += ["-map", "0:V:0", "-vf", ",".join([*picture, "format=rgb24"]), "-r", fps]
+    command += _span(passed, config)
     return [*command, "-threads", "1", "-f", "rawvideo", "pipe:1"]
+
+
+def _span(passed: float, config: IngestConfig) -> List[str]:
+    """Arguments of ffmpeg for what is kept of an output."""
+    return (
+        ["-ss", f"{passed:.9g}", "-t", f"{config.max_seconds:.9g}"] if passed else ["-t", f"{config.max_seconds:.9g}"]
+    )
+
+
+def _to_usual_range(light: Light) -> List[str]:
+    """Filters from PQ or HLG to BT.709."""
+    primaries = "bt2020" if light.primaries == "unknown" else light.primaries
+    matrix = "bt2020nc" if light.matrix == "unknown" else light.matrix
+    return [
+        f"zscale=tin={light.transfer}:pin={primaries}:min={matrix}:t=linear:npl={_PAPER_WHITE}",
+        "format=gbrpf32le",
+        "zscale=p=bt709",
+        _TONE_MAP,
+        "zscale=t=bt709:m=bt709:r=tv",
+        "format=yuv444p",
+    ]
 
 
 def _max_frames(config: IngestConfig) -> int:
@@ -173,15 +322,17 @@ def check_file(path: Path) -> None:
         raise UnusableError("empty file")
 
 
-def _run(path: Path, config: IngestConfig, with_sound: bool) -> ffmpeg.Finished:
+def _run(path: Path, config: IngestConfig, about: Probe, track: Optional[Sound], start: float) -> ffmpeg.Finished:
+    """Frames on the first pipe, and the sound of a track, of one channel or two, on the second."""
     rate, samples = sound_grid(config.fps)
 
     def arguments(sound_pipe: int) -> List[str]:
-        command = picture_arguments(path, config)
-        if with_sound:
-            command += ["-map", "0:a:0?", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", str(rate)]
-            command += ["-t", f"{config.max_seconds:.9g}", "-threads", "1", "-f", "s16le", f"pipe:{sound_pipe}"]
+        command = picture_arguments(path, config, about, start)
+        if track:
+            command += ["-map", f"0:a:{track.place}", "-af", "aresample=async=1:first_pts=0"]
+            command += ["-ac", "1" if track.mono else "2", "-ar", str(rate), *_span(_passed(about, start), config)]
+            command += ["-threads", "1", "-f", "s16le", f"pipe:{sound_pipe}"]
         return command
 
-    byte_limits = _max_frames(config) * config.size**2 * 3, (_max_frames(config) + 1) * samples * 2
+    byte_limits = _max_frames(config) * config.size**2 * 3, (_max_frames(config) + 1) * samples * 4
     return ffmpeg.run(arguments, byte_limits, config.decode_seconds, config.decode_memory_mb)

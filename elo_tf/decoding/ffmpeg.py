@@ -11,6 +11,8 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import imageio_ffmpeg
 
+from elo_tf.config import InputError
+
 _QUIETLY = ("-nostdin", "-hide_banner", "-loglevel", "error")
 ERROR_BYTES = 16384
 _READ_BYTES = 1 << 20
@@ -27,6 +29,8 @@ _OUT_OF_MEMORY = re.compile(
     r"Resource temporarily unavailable",
     re.IGNORECASE,
 )
+# How a decoder ends that has a defect: each signal by its number.
+_CRASHES = {getattr(signal, name).value: name for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")}
 # Consequences of a complaint, and complaints that `_REASONS` words better.
 _NOISE = re.compile(
     r"Error (opening|parsing|sending|initializing)|Conversion failed|Task finished|Terminating|Failed to set value|"
@@ -51,14 +55,19 @@ class Finished(NamedTuple):
     limit: str
 
     @property
-    def opened(self) -> bool:
-        """Whether the input was understood as far as to find the streams that were asked for."""
-        return "Error opening input" not in self.errors and "matches no streams" not in self.errors
+    def crashed(self) -> bool:
+        """Whether a defect of the decoder ended it."""
+        return -self.status in _CRASHES
 
     def reason(self) -> str:
         """The first complaint that tells something, without component names, addresses and paths."""
         lines = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in self.errors.splitlines()]
         telling = [re.sub(r"file:/.*?: ", "", line)[:160] for line in lines if line and not _NOISE.match(line)]
+        if self.crashed:
+            return (
+                f"the decoder crashed ({_CRASHES[-self.status]}, status {self.status}); a newer ffmpeg may decode it: "
+                "pip install -U imageio-ffmpeg"
+            )
         for pattern, words in _REASONS:
             if re.search(pattern, self.errors):
                 return f"{words} ({telling[0]})" if telling else words
@@ -69,8 +78,28 @@ class Finished(NamedTuple):
         return f"the decoder ended with status {self.status}" if self.status else "no frame could be decoded"
 
 
+def executable() -> str:
+    """The ffmpeg program.
+
+    Raises:
+      InputError: there is none.
+    """
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise InputError(
+            "imageio-ffmpeg brings no ffmpeg for this machine; install one, and name it in IMAGEIO_FFMPEG_EXE if it "
+            "is not in the PATH"
+        ) from error
+
+
 def run(
-    arguments: Callable[[int], List[str]], byte_limits: Tuple[int, int], seconds: float, memory_mb: int
+    arguments: Callable[[int], List[str]],
+    byte_limits: Tuple[int, int],
+    seconds: float,
+    memory_mb: int,
+    error_bytes: int = ERROR_BYTES,
+    started: Callable[[subprocess.Popen], None] = lambda process: None,
 ) -> Finished:
     """Runs ffmpeg to its end, or to the first limit that it passes.
 
@@ -79,6 +108,8 @@ def run(
       byte_limits: Most bytes on standard output and on the second pipe.
       seconds: Limit of the time on the clock, and of processor time.
       memory_mb: Limit of the address space, MiB.
+      error_bytes: Most bytes of standard error that are kept.
+      started: Called with the process.
     """
     reader, writer = os.pipe()
     try:
@@ -91,8 +122,9 @@ def run(
     out_of_time = f"decoding takes longer than {seconds:g} s (--decode_seconds)"
     with process, os.fdopen(reader, "rb", buffering=0) as second:
         try:
+            started(process)
             first, second, errors = process.stdout.fileno(), second.fileno(), process.stderr.fileno()
-            limits = {first: byte_limits[0], second: byte_limits[1], errors: ERROR_BYTES}
+            limits = {first: byte_limits[0], second: byte_limits[1], errors: error_bytes}
             output, limit = _read(limits, errors, seconds, out_of_time)
         except BaseException:
             end(process, grace=0)
@@ -113,7 +145,7 @@ def start(arguments: Sequence[str], seconds: float, memory_mb: int, pipes: Tuple
       pipes: Further descriptors that it may write to.
     """
     return subprocess.Popen(
-        [*_limits(seconds, memory_mb), imageio_ffmpeg.get_ffmpeg_exe(), *_QUIETLY, *arguments],
+        [*_limits(seconds, memory_mb), executable(), *_QUIETLY, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -17,7 +17,8 @@ import numpy as np
 
 from elo_tf.config import IngestConfig
 from elo_tf.decoding import ffmpeg
-from elo_tf.decoding.decode import UnusableError, check_file, no_frame, picture_arguments
+from elo_tf.decoding.decode import Gap, UnusableError, check_file, find_gap, light_warnings, no_frame, picture_arguments
+from elo_tf.decoding.probe import Probe, probe
 
 _ERRORS_AT_A_TIME = 4096
 
@@ -42,6 +43,7 @@ class FrameStream:
         self._out_of_time = f"the decoder gives no frame for {config.decode_seconds:g} s (--decode_seconds)"
         self._process: Optional[subprocess.Popen] = None
         self._unwanted = False
+        self._gap: Optional[Gap] = None
         self.count, self.warning = 0, ""
 
     def kill(self) -> None:
@@ -57,20 +59,24 @@ class FrameStream:
         """
         check_file(self._path)
         config = self._config
+        about = probe(self._path, config, self._adopt)  # What passes a limit here will do so again below.
         # No decoder of use is slower than the video itself.
         seconds = config.max_seconds + config.decode_seconds
-        process = ffmpeg.start(picture_arguments(self._path, config), seconds, config.decode_memory_mb)
-        self._process = process
-        if self._unwanted:
-            process.kill()
+        process = ffmpeg.start(picture_arguments(self._path, config, about), seconds, config.decode_memory_mb)
+        self._adopt(process)
         done = False
         with process:
             try:
                 yield from self._read(process)
                 done = True
             finally:
-                ffmpeg.end(process, grace=ffmpeg.GRACE_SECONDS if done and not self._limit else 0)
-        self._conclude(process.returncode)
+                ffmpeg.end(process, grace=ffmpeg.GRACE_SECONDS if done and not (self._limit or self._gap) else 0)
+        self._conclude(process.returncode, about)
+
+    def _adopt(self, process: subprocess.Popen) -> None:
+        self._process = process
+        if self._unwanted:
+            process.kill()
 
     def _read(self, process: subprocess.Popen) -> Iterator[np.ndarray]:
         """Frames until both pipes end, or `decode_seconds` pass without one."""
@@ -87,7 +93,8 @@ class FrameStream:
                 if not ready:
                     self._limit = self._out_of_time
                     return
-                for key, _ in ready:
+                # Complaints first: a gap is told before the frames that fill it.
+                for key, _ in sorted(ready, key=lambda each: each[0].fd != errors):
                     if key.fd == errors:
                         count = self._note(errors)
                     else:
@@ -95,6 +102,8 @@ class FrameStream:
                         filled += count
                     if not count:
                         selector.unregister(key.fd)
+                    if self._gap and self.count >= self._gap.frames(self._config.fps):
+                        return
                 if filled == frame.nbytes:
                     self.count += 1
                     yield frame
@@ -105,17 +114,22 @@ class FrameStream:
         """Keeps the first complaints of the decoder and drops the others, so that it never waits to complain."""
         text = os.read(errors, _ERRORS_AT_A_TIME)
         self._errors += text[: ffmpeg.ERROR_BYTES - len(self._errors)]
+        gap = find_gap(self._finished(0))[1]
+        self._gap = gap if gap and gap.last >= 0 else None
         return len(text)
 
-    def _conclude(self, status: int) -> None:
-        errors = self._errors.decode("utf-8", "replace")
+    def _finished(self, status: int) -> ffmpeg.Finished:
+        return ffmpeg.Finished(bytearray(), bytearray(), self._errors.decode("utf-8", "replace"), status, self._limit)
+
+    def _conclude(self, status: int, about: Probe) -> None:
+        run, gap = find_gap(self._finished(0 if self._gap else status))
+        errors, status = run.errors, run.status
         limit = ffmpeg.limit_passed(status, errors, self._limit, self._out_of_time, self._config.decode_memory_mb)
         if limit:
             raise UnusableError(limit, again=True)
-        run = ffmpeg.Finished(bytearray(), bytearray(), errors, status, limit)
         if not self.count:
             raise no_frame(run)
-        warnings = []
+        warnings = ([gap.warning] if gap else []) + light_warnings(about)
         if errors or status:
             warnings.append(f"damaged, decoded in part: {run.reason()}")
         if self.count >= int(self._config.max_seconds * self._config.fps):

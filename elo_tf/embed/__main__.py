@@ -4,7 +4,7 @@
     python -m elo_tf.embed --model=BASE/elo_rgb --output=FILE.npz --query=VIDEO [--by=window] [--picture=FILE.png]
 
 --model is all that is needed of a training: a version that python -m export.saved_model wrote, or the directory of its
-versions, whose newest is meant. --videos is a folder, with all files below it that are not hidden, or one file. Each
+versions, whose newest is meant. --videos is a folder, with all videos below it that are not hidden, or one file. Each
 video is cut into windows of --frames frames, --stride apart; if frames are left over, one more window ends with the
 last frame. The output has the embedding of each window and of each video, the mean of its windows
 (elo_tf/embed/table.py names the fields). A video shorter than a window is repeated to fill one, with a warning in the

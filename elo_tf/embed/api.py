@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple
 
 from elo_tf.config import EmbedConfig, InputError, part, require
 from elo_tf.config import EmbedSettings as Settings
-from elo_tf.decoding.listing import refusals
+from elo_tf.decoding.listing import printable, refusals, survey
 from elo_tf.embed import filmstrip
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, version_directory
 from elo_tf.embed.module import settings as settings_of
@@ -55,6 +55,9 @@ def run(settings: Settings) -> Result:
     if settings.videos:
         check_output(output, Path(settings.videos))
         find(Path(settings.videos))  # Refused before the module is loaded.
+        beside = survey(Path(settings.videos)).words if Path(settings.videos).is_dir() else ""
+        if beside:
+            print(f"{'aside':<9} {beside}", flush=True)
         clips = choose_clips(config, describe(directory), directory)
         module = Module(directory, clips, config.batch_size)
         outcome = _embed(Path(settings.videos), output, module, clips, config)
@@ -126,7 +129,7 @@ def _look_up(settings: Settings, table: Table, module: Module, clips: Clips) -> 
     nearest = nearest_moments if settings.by == "window" else nearest_videos
     matches = nearest(query, table, settings.neighbours, settings.centre)
     captions = [_caption(rank, match, clips) for rank, match in enumerate(matches, 1)]
-    print("\n".join([f"nearest to {filmstrip.printable(str(path))}", *captions]))
+    print("\n".join([f"nearest to {printable(str(path))}", *captions]))
     if settings.picture:
         _draw(settings, table, clips, query, list(zip(captions, matches)))
     return matches
@@ -149,7 +152,7 @@ def _draw(settings: Settings, table: Table, clips: Clips, query: Entry, found: L
 
 def _caption(rank: int, match: Match, clips: Clips) -> str:
     """A line on one match."""
-    line = f"{rank:>3}  {match.similarity:7.4f}  {filmstrip.printable(match.entry.id)}"
+    line = f"{rank:>3}  {match.similarity:7.4f}  {printable(match.entry.id)}"
     if match.offset >= 0:
         line += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"
     return line

@@ -15,7 +15,7 @@ from typing import Iterator, NamedTuple, Sequence, Set, Union
 
 import numpy as np
 
-from elo_tf.config import IngestConfig
+from elo_tf.config import IngestConfig, InputError
 from elo_tf.data.clips import centre
 from elo_tf.decoding.decode import UnusableError
 from elo_tf.decoding.stream import FrameStream
@@ -143,9 +143,9 @@ class Feed:
         except UnusableError as error:
             self._put(Bad(video, str(error)))
             return
-        except Exception as error:  # What nobody foresaw of a video costs this video.
-            if isinstance(error, _StoppedError):
-                raise
+        except (InputError, _StoppedError):
+            raise
+        except Exception as error:  # Whatever a library or the system raises costs this video alone.
             self._put(Bad(video, unforeseen("decoding", error)))
             return
         finally:

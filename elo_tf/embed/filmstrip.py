@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from elo_tf.config import IngestConfig
 from elo_tf.decoding.decode import UnusableError
+from elo_tf.decoding.listing import printable
 from elo_tf.decoding.stream import FrameStream
 from elo_tf.plots.film_strip import film_strip
 from elo_tf.runtime.storage import write_bytes
@@ -73,11 +74,6 @@ def draw(rows: Sequence[Tuple[str, Optional[np.ndarray]]], path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=_DOTS_PER_INCH)
     write_bytes(path, content.getvalue())
-
-
-def printable(text: str) -> str:
-    """A name of a file as one line that every terminal takes."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _short(caption: str) -> str:

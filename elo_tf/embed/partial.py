@@ -6,6 +6,7 @@ It is all that a run needs to be taken up again. A torn or damaged record, as a 
 is cut off together with what follows: those videos are done again.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, Dict, List
@@ -37,12 +38,13 @@ class Partial:
         """
         self.path, self._settings = path, settings
         self._file = open(path, "a+b")
+        self._held = contextlib.ExitStack()
         try:
             busy = f"another run writes {path}; wait for its end or choose another --output"
-            storage.claim_named(self._file, path, busy)
+            self._held = storage.claim_named(self._file, path, busy)
             self.kept = self._read()
         except BaseException:
-            self._file.close()
+            self._close()
             raise
 
     def __enter__(self) -> "Partial":
@@ -51,7 +53,7 @@ class Partial:
     def __exit__(self, *_) -> None:
         if storage.is_named(self._file, self.path) and not self.path.stat().st_size:
             self.path.unlink()  # Nothing came of the run.
-        self._file.close()
+        self._close()
 
     def add(self, entry: Entry) -> None:
         """Appends a video. What is written survives the end of the program, however it comes."""
@@ -61,6 +63,10 @@ class Partial:
     def remove(self) -> None:
         """Deletes the file: the output holds all of it."""
         self.path.unlink()
+
+    def _close(self) -> None:
+        self._held.close()
+        self._file.close()
 
     def _read(self) -> List[Entry]:
         """What it holds; cuts off what is damaged."""

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 import numpy as np
 
 from elo_tf.config import EmbedConfig, IngestConfig, InputError
-from elo_tf.decoding.listing import file_state, list_videos, refusals
+from elo_tf.decoding.listing import file_state, is_named_video, list_videos, refusals
 from elo_tf.embed.feed import Bad, End, Feed
 from elo_tf.embed.module import Clips, Module, settings
 from elo_tf.embed.partial import Partial
@@ -27,6 +27,8 @@ from elo_tf.runtime.workers.local import cores
 
 REPORT = ".report.jsonl"  # behind the name of the output
 LOOP = "loop"  # of --short_videos
+# Slides of a lecture may stand for minutes; a camera that was off for a day would be a million equal frames.
+_MAX_GAP_SECONDS = 600.0
 _GONE = [0, 0]  # the state of a file that cannot be looked at
 
 
@@ -69,6 +71,7 @@ def ingest_config(config: EmbedConfig, clips: Clips) -> IngestConfig:
         size=clips.stored_size,
         fps=clips.fps,
         max_seconds=config.max_seconds,
+        max_gap_seconds=_MAX_GAP_SECONDS,
         decode_seconds=config.decode_seconds,
         decode_memory_mb=config.decode_memory_mb,
     )
@@ -232,7 +235,9 @@ class _Intake:
     def _check_bad(self) -> None:
         if not self._place.is_dir():
             raise InputError(f"{self._place}: {self._bad[self._place.name]}")
-        count, of = len(self._bad), len(self._files)
+        # A file that is called otherwise than a video and cannot be decoded is no damaged video.
+        count = sum(is_named_video(video) for video in self._bad)
+        of = len(self._files) - (len(self._bad) - count)
         if count > self._most * of:
             raise InputError(
                 f"{count} of {of} videos are unusable, more than --max_bad_fraction={self._most:g} allows: "

@@ -6,6 +6,7 @@
 The file is held by one command at a time, and goes when results.json is there.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -87,9 +88,10 @@ class Ledger:
     def __exit__(self, *_) -> None:
         if not self._found:  # What was refused leaves nothing.
             self.remove()
-            if self._made:
-                self._path.parent.rmdir()
         self._file.close()
+        if self._made and not self._found:
+            with contextlib.suppress(OSError):  # Not empty: another evaluation has begun.
+                self._path.parent.rmdir()
 
     def __len__(self) -> int:
         return len(self._found)

@@ -7,12 +7,12 @@ result.manifest.counts               how many videos are for training, held out,
 import dataclasses
 import time
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional, Tuple
 
 from elo_tf.config import IngestConfig, InputError, WorldConfig, part
 from elo_tf.config import PrepareSettings as Settings
-from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records
-from elo_tf.decoding.listing import refusals
+from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records, source_of
+from elo_tf.decoding.listing import printable, refusals
 from elo_tf.prepare.convert import Conversion, convert
 from elo_tf.prepare.ledger import lock
 from elo_tf.runtime.progress import progress_bar
@@ -85,9 +85,13 @@ def _prepare(config: IngestConfig, videos: Path, records: Path, engine: Engine) 
             bar.total = count
             bar.update(done - bar.n)
 
-        conversion = convert(videos, records, config, engine, show)
+        conversion = convert(videos, records, config, engine, show, _say)
     print(summary(conversion, config.fps, time.monotonic() - start))
     return conversion.manifest
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
@@ -105,13 +109,36 @@ def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
     warned = sum("warning" in video for video in manifest.usable)
     rows = [
         ("videos", f"{counts['train']} for training, {counts['holdout']} held out, {counts['sound']} with sound"),
+        *_parts(manifest),
+        *_changes(conversion),
         ("refused", f"{counts['refused']}" + (f": {refusals(manifest.refused)}" if manifest.refused else "")),
         ("warnings", f"{warned}, see {MANIFEST}" if warned else "0"),
         ("length", f"{seconds:.0f} s of video, {size / 2**20:.1f} MiB of records"),
         ("speed", f"{conversion.converted} videos in {elapsed:.1f} s, {conversion.seconds / elapsed:.0f} x real time"),
         ("where", str(folder)),
     ]
+    if manifest.aside:
+        rows.insert(-1, ("aside", f"{len(manifest.aside)} files of other kinds: {refusals(manifest.aside)}"))
     return "\n".join(f"{name:<9} {value}" for name, value in rows)
+
+
+def _parts(manifest: Manifest) -> List[Tuple[str, str]]:
+    """What was cut into parts."""
+    sources = {source_of(video) for video in manifest.usable}
+    cut = len(manifest.usable) - len(sources)
+    return [("parts", f"these are {len(manifest.usable)} parts of {len(sources)} videos")] if cut else []
+
+
+def _changes(conversion: Conversion) -> List[Tuple[str, str]]:
+    """What has become of videos that were there before."""
+    rows = []
+    if conversion.changed:
+        rows.append(("changed", f"{conversion.changed} videos, whose old records are gone"))
+    if conversion.vanished:
+        first = printable(conversion.vanished[0])
+        fate = "their records are gone" if conversion.dropped else "their records stay (see --drop_vanished)"
+        rows.append(("vanished", f"{len(conversion.vanished)} videos, such as {first}: {fate}"))
+    return rows
 
 
 def validate(records: Path) -> None:

@@ -7,21 +7,20 @@ The parent deals out ids and puts finished shards in place; pixels never leave a
 mixes folders, and the videos seen so far are a fair sample of all.
 """
 
+import dataclasses
 import os
 import shutil
-import uuid
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
-import cv2
-
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import MANIFEST, Manifest, identity, serialize, split_of
-from elo_tf.data.tfrecord import ShardWriter
-from elo_tf.decoding.decode import UnusableError, check_clip_bytes, decode, sound_grid
-from elo_tf.decoding.listing import file_state, list_videos, refusals
-from elo_tf.prepare.flow import FlowEstimator
-from elo_tf.prepare.ledger import Ledger
+from elo_tf.data.records import MANIFEST, Manifest, identity, source_of
+from elo_tf.decoding.decode import check_clip_bytes, sound_grid
+from elo_tf.decoding.ffmpeg import executable
+from elo_tf.decoding.listing import Found, check_found, content_mark, file_state, refusals, survey
+from elo_tf.prepare.converter import SHORTEST_PART, Converter, state_of
+from elo_tf.prepare.layout import describe, find_layout
+from elo_tf.prepare.ledger import Ledger, earlier_settings
 from elo_tf.prepare.pool import Pool
 from elo_tf.runtime import interruption
 from elo_tf.runtime.workers.base import Engine
@@ -29,6 +28,7 @@ from elo_tf.runtime.workers.base import Engine
 # For the estimate of disk space: measured at 64 pixels and JPEG quality 92; few sources are leaner than 80 kbit/s.
 _BYTES_A_PIXEL = 0.75
 _SOURCE_BYTES_A_SECOND = 10_000
+_USUAL_BYTES_A_SECOND = 100_000  # Where the length of a video is not bounded, the leanest would be a bad guide.
 # A sample that is large enough to judge the rest of the folder by.
 _FAIR_SAMPLE = 1000
 # What an interrupted conversion has for the videos under way and their shards: half of the grace of a command.
@@ -36,65 +36,23 @@ _LAST_SECONDS = interruption.GRACE_SECONDS / 2
 
 
 class Conversion(NamedTuple):
-    """The manifest of the folder; of this run, the number of videos converted and their length in seconds."""
+    """What a run has done.
+
+    Attributes:
+      manifest: Of the folder.
+      converted: Videos converted by this run.
+      seconds: Of video that they have.
+      changed: Those of them whose files had changed since an earlier run.
+      vanished: Videos of the records whose files are no longer there.
+      dropped: Whether their records have been taken away.
+    """
 
     manifest: Manifest
     converted: int
     seconds: float
-
-
-class Converter:
-    """One worker's part: turns videos into records, in shards of its own."""
-
-    def __init__(self, videos: Path, partial: Path, config: IngestConfig):
-        cv2.setNumThreads(1)  # Workers are the parallelism.
-        self._videos, self._partial, self._config = videos, partial, config
-        self._flow = FlowEstimator(config)
-        self._open: Dict[str, Tuple[ShardWriter, List[Dict[str, Any]]]] = {}
-
-    def add(self, video: str) -> Dict[str, Any]:
-        """Converts a video into the open shard of its split.
-
-        Returns:
-          Its line of the manifest, without the shard's name.
-        """
-        path = self._videos / video
-        try:
-            clip = decode(path, self._config)
-        except UnusableError as error:
-            return {"id": video, "ok": False, "why": str(error), "again": error.again, "file": file_state(path)}
-        label = PurePosixPath(video).parent.name if self._config.labels == "folders" else ""
-        payload = serialize(video, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
-        line = {
-            "id": video,
-            "ok": True,
-            "split": split_of(video, self._config.holdout_fraction),
-            "label": label,
-            "frames": len(clip.frames),
-            "sound": clip.sound is not None,
-        }
-        if clip.warning:
-            line["warning"] = clip.warning
-        self._write(payload, line)
-        return line
-
-    def finished(self, last: bool = False) -> List[Tuple[Path, str, List[Dict[str, Any]]]]:
-        """Closes the shards that are full, or all of them: (path, split, lines) of each."""
-        closed = []
-        for split, (writer, lines) in list(self._open.items()):
-            if last or writer.bytes >= self._config.shard_mb * 2**20:
-                writer.close()
-                del self._open[split]
-                closed.append((writer.path, split, lines))
-        return closed
-
-    def _write(self, payload: bytes, line: Dict[str, Any]) -> None:
-        split = line["split"]
-        if split not in self._open:
-            self._open[split] = ShardWriter(self._partial / f"{uuid.uuid4().hex}.tfrecord"), []
-        writer, lines = self._open[split]
-        writer.write(payload)
-        lines.append(line)
+    changed: int = 0
+    vanished: Tuple[str, ...] = ()
+    dropped: bool = False
 
 
 def convert(
@@ -103,11 +61,13 @@ def convert(
     config: IngestConfig,
     engine: Engine,
     progress: Callable[[int, int], None] = lambda done, count: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Conversion:
     """Converts what is not yet converted.
 
-    A converted video is known by its path below `videos` and is not read again. An unusable one is tried again if its
-    file has changed, or if a limit was the cause.
+    A converted video is known by its path below `videos`; it is converted again if its file has changed. An unusable
+    one is tried again if its file has changed, or if a limit was the cause. The record of a video whose file has
+    vanished stays, unless `drop_vanished` is set.
 
     Args:
       videos: Folder of videos.
@@ -115,28 +75,35 @@ def convert(
       config: Settings.
       engine: Where workers run; they are ended in any case.
       progress: Called with (videos done, videos to do) after each video of this run.
+      say: Called, before the work, with each line that the user should read.
 
     Raises:
       InputError: bad folder or settings, too little disk space, or more than `max_bad_fraction` of the videos unusable.
         Finished shards are kept and the manifest is written in any case.
     """
     videos, records = Path(os.path.abspath(videos)), Path(os.path.abspath(records))
-    check_clip_bytes(config)
-    found = list_videos(videos)
+    config = _with_length(config)
+    executable()
+    found = _survey(videos, config)
     if videos == records or videos in records.parents:
         raise InputError(f"--records={records} lies within --videos={videos}; choose a folder beside it")
+    layout = find_layout(found.videos, config, earlier_settings(records))
+    config = dataclasses.replace(config, held_out="hash" if layout.depth is None else "folders")
+    for name, words in {**describe(layout, found.videos), "aside": found.words}.items():
+        if words:
+            say(f"{name:<9} {words}")
     with Ledger(records, config) as ledger:
-        ledger.forget_refused(set(found))
-        todo = [video for video in found if _is_due(videos, video, ledger)]
-        todo.sort(key=lambda video: identity(video)[0])
-        for video in todo:
-            ledger.refused.pop(video, None)
+        ledger.set_aside = dict(sorted(found.aside.items()))
+        changed, vanished = _compare(videos, found.videos, ledger, config)
+        _retire(videos, changed, vanished, ledger, config)
+        todo = _take_due(videos, found.videos, ledger, config)
         _check_space(videos, todo, records, config)
         before = set(ledger.converted)
         ledger.write_manifest(complete=False)
         complete = False
         try:
-            with Pool(engine, Converter, (videos, ledger.partial, config), todo, config.video_minutes) as pool:
+            arguments = (videos, ledger.partial, config, layout)
+            with Pool(engine, Converter, arguments, todo, config.video_minutes) as pool:
                 _Intake(ledger, config, len(todo), progress).take(pool)
             complete = True
         except OSError as error:
@@ -147,15 +114,99 @@ def convert(
         finally:
             shutil.rmtree(ledger.partial, ignore_errors=True)  # Makes room for the manifest on a full disk.
             manifest = ledger.write_manifest(complete)
-    added = [line for video, line in ledger.converted.items() if video not in before]
-    return Conversion(manifest, len(added), sum(line["frames"] for line in added) / config.fps)
+    if manifest.aside and not manifest.usable and not manifest.refused:
+        raise InputError(f"--videos={videos} holds no videos, but other files: {refusals(manifest.aside)}")
+    added = [line for record, line in ledger.converted.items() if record not in before]
+    count, seconds = len({source_of(line) for line in added}), sum(line["frames"] for line in added) / config.fps
+    return Conversion(manifest, count, seconds, len(changed), tuple(vanished), config.drop_vanished)
 
 
-def _is_due(videos: Path, video: str, ledger: Ledger) -> bool:
-    if video in ledger.converted:
+def _with_length(config: IngestConfig) -> IngestConfig:
+    """The settings with the length of a record as `max_seconds`.
+
+    Raises:
+      InputError: parts are too short, or records too large.
+    """
+    if config.segment_seconds:
+        if config.segment_seconds < SHORTEST_PART:
+            raise InputError(f"--segment_seconds={config.segment_seconds:g} is less than a second; 0 cuts no videos")
+        config = dataclasses.replace(config, max_seconds=config.segment_seconds)
+    check_clip_bytes(config)
+    return config
+
+
+def _survey(videos: Path, config: IngestConfig) -> Found:
+    """What the folder holds; folders of frames are videos where their rate is given."""
+    found = survey(videos)
+    if config.frames_fps:
+        found = found._replace(videos=sorted([*found.videos, *found.frames]), frames=[])
+    check_found(videos, found)
+    return found
+
+
+def _compare(videos: Path, found: List[str], ledger: Ledger, config: IngestConfig) -> Tuple[List[str], List[str]]:
+    """Converted videos whose files have changed, and those whose files are gone.
+
+    The time of a file alone is no change: copies have others. It is noted, as is that of files of which nothing is
+    known, since an earlier version has converted them.
+    """
+    changed, same, sources = [], {}, ledger.sources()
+    for video in found:
+        line = ledger.converted[sources[video][0]] if video in sources else None
+        state = state_of(videos, video, config) if line else None
+        if not state or state == line.get("file"):
+            continue
+        if _is_same(videos / video, line, state):
+            same.update((record, {"file": state}) for record in sources[video])
+        else:
+            changed.append(video)
+    ledger.amend(same)
+    present = set(found)
+    return changed, [video for video in sources if video not in present]
+
+
+def _is_same(path: Path, line: Dict[str, Any], state: List[float]) -> bool:
+    """Whether a file of another time has the content that was converted."""
+    before = line.get("file")
+    if before is None:
+        return True
+    if before[0] != state[0] or before[2:] != state[2:]:
         return False
-    line = ledger.refused.get(video)
-    return line is None or line["again"] or line["file"] != file_state(videos / video)
+    try:
+        return content_mark(path) == line.get("mark")
+    except OSError:
+        return True  # It may be readable the next time.
+
+
+def _retire(videos: Path, changed: List[str], vanished: List[str], ledger: Ledger, config: IngestConfig) -> None:
+    """Takes the records of videos away that have changed and, if asked, that have vanished.
+
+    Raises:
+      InputError: none would be left, since the folder of videos is another one.
+    """
+    sources = ledger.sources()
+    if config.drop_vanished and vanished and len(vanished) == len(sources):
+        raise InputError(
+            f"--drop_vanished would take all {len(vanished)} records in {ledger.folder} away: none of their videos is "
+            f"in --videos={videos}; name the folder that they were made of"
+        )
+    retired = [*changed, *(vanished if config.drop_vanished else ())]
+    ledger.retire({record for video in retired for record in sources[video]})
+
+
+def _take_due(videos: Path, found: List[str], ledger: Ledger, config: IngestConfig) -> List[str]:
+    """Videos to convert, in the order of their hash; what is known of unusable ones among them is forgotten."""
+
+    def is_due(video: str) -> bool:
+        line = ledger.refused.get(video)
+        return line is None or line["again"] or line["file"] != state_of(videos, video, config)
+
+    ledger.forget_refused(set(found))
+    done = ledger.sources()
+    todo = sorted((video for video in found if video not in done and is_due(video)), key=lambda each: identity(each)[0])
+    for video in todo:
+        ledger.refused.pop(video, None)
+    return todo
 
 
 def _check_space(videos: Path, todo: List[str], records: Path, config: IngestConfig) -> None:
@@ -163,7 +214,11 @@ def _check_space(videos: Path, todo: List[str], records: Path, config: IngestCon
     seconds = 0.0
     for video in todo:
         state = file_state(videos / video)
-        seconds += min(config.max_seconds, (state[0] if state else 0) / _SOURCE_BYTES_A_SECOND)
+        size = state[0] if state else 0
+        if config.segment_seconds:
+            seconds += size / _USUAL_BYTES_A_SECOND
+        else:
+            seconds += min(config.max_seconds, size / _SOURCE_BYTES_A_SECOND)
     frame_bytes = _BYTES_A_PIXEL * config.size**2 + 2 * sound_grid(config.fps)[1]
     needed, free = seconds * config.fps * frame_bytes, shutil.disk_usage(records).free
     if needed > free:
@@ -178,7 +233,9 @@ class _Intake:
 
     def __init__(self, ledger: Ledger, config: IngestConfig, count: int, progress: Callable[[int, int], None]):
         self._ledger, self._config, self._progress = ledger, config, progress
-        self._earlier, self._done, self._count = len(ledger.converted) + len(ledger.refused), 0, count
+        self._bad = sum(not line.get("aside") for line in ledger.refused.values())
+        self._earlier = len(ledger.sources()) + self._bad
+        self._done, self._count, self._aside = 0, count, 0
 
     def take(self, pool: Pool) -> None:
         """Takes all in. However this ends, short of a full disk, the workers first close their shards.
@@ -206,19 +263,22 @@ class _Intake:
             self._done += 1
             self._progress(self._done, self._count)
             if not content[0]["ok"]:
+                aside = bool(content[0].get("aside"))
+                self._aside, self._bad = self._aside + aside, self._bad + (not aside)
                 self._ledger.refuse(content[0])
                 self._check_refused(pool)
 
     def _check_refused(self, pool: Pool) -> str:
         """Lets the pool run out if too much is unusable, and says so; "" if all is well."""
-        refused = self._ledger.refused.values()
         # Judged by all videos, or, so that a hopeless run over millions ends early, by those seen of a fair sample.
-        base = max(self._earlier + self._done, min(self._earlier + self._count, _FAIR_SAMPLE))
-        if len(refused) <= self._config.max_bad_fraction * base:
+        total, seen = (self._earlier + count - self._aside for count in (self._count, self._done))
+        base = max(seen, min(total, _FAIR_SAMPLE))
+        if self._bad <= self._config.max_bad_fraction * base:
             return ""
         pool.drain()
+        refused = [line for line in self._ledger.refused.values() if not line.get("aside")]
         return (
-            f"{len(refused)} of {base} videos are unusable, more than "
+            f"{self._bad} of {base} videos are unusable, more than "
             f"--max_bad_fraction={self._config.max_bad_fraction:g} allows: {refusals(refused)}; "
             f"{self._ledger.folder / MANIFEST} names them; mend them or raise the limit"
         )

@@ -11,6 +11,7 @@ import typing
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from elo_tf.config import InputError
+from elo_tf.data.records import source_of
 from elo_tf.runtime.waiting import EVERY_SECONDS, Wait
 from elo_tf.runtime.workers.base import Engine, HandlerError, LostError, Worker
 
@@ -154,7 +155,7 @@ class Pool:
             else:
                 self._deaths = 0
                 for line in event[3]:
-                    del member.unsafe[line["id"]]
+                    member.unsafe.pop(source_of(line), None)
             yield event
         if member.told_to_end and not member.given:
             self._members.remove(member)

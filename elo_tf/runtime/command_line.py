@@ -39,6 +39,7 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
       configs: Dataclasses whose fields are flags of this command; the command defines its own flags beforehand.
       arguments: How many words beside flags the user may give.
     """
+    sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
     with _unread_output_dropped():
         config.define_flags(*configs)
         logging.set_verbosity(logging.WARNING)
@@ -58,15 +59,14 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
 
 def _call(main: Callable[..., None], arguments: int) -> None:
     try:
-        rest = flags.FLAGS([sys.argv[0], *_arguments()])[1:]
+        rest = [os.path.expanduser(word) for word in flags.FLAGS([sys.argv[0], *_arguments()])[1:]]
         if rest[arguments:]:
             raise config.InputError(f"{rest[arguments]!r} is not a flag; flags are written --name=value (see --help)")
         main(*rest)
     except (flags.Error, config.InputError, OSError) as error:
         if interruption.received() is not None:  # A consequence: of a pipe that broke, of an import that stopped.
             raise
-        remedy = "; make room and give the same command again" if _is_full(error) else ""
-        print(f"error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}{_remedy(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
 
 
@@ -85,8 +85,14 @@ def _arguments() -> List[str]:
     return given
 
 
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+def _remedy(error: Exception) -> str:
+    """What to do about an error of the system."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return "; make room and give the same command again"
+    if code in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+        return "; the file system there cannot do this: choose a folder on another one"
+    return ""
 
 
 class _Output:

@@ -1,6 +1,7 @@
 """Files on disk: written whole and renamed, or appended to by the one program that holds their lock."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -10,6 +11,13 @@ import socket
 from typing import IO, Any, List, Optional, Union
 
 from elo_tf.config import InputError
+from elo_tf.runtime.lease import Lease, has_ended
+
+# What a file system answers that lacks a call, or does not have it for such files.
+LACKING = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL})
+_NO_LOCKS = LACKING | {errno.ENOLCK}
+# Directories are not to be opened or synchronised everywhere (SMB, some FUSE).
+_NO_SYNCHRONISING = LACKING | {errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
 
 
 def absolute(path: str) -> str:
@@ -27,8 +35,11 @@ def newest_version(place: pathlib.Path, file: Union[str, pathlib.PurePath]) -> O
 
 
 def write_text(path: Union[str, pathlib.Path], text: str) -> None:
-    """Writes a text file so that a reader sees the old content or the new, never a part."""
-    write_bytes(path, text.encode())
+    """Writes a text file so that a reader sees the old content or the new, never a part.
+
+    Names of files that are no UTF-8 are written as the file system has them.
+    """
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_bytes(path: Union[str, pathlib.Path], content: bytes) -> None:
@@ -39,12 +50,34 @@ def write_bytes(path: Union[str, pathlib.Path], content: bytes) -> None:
         with open(part, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            synchronise(file.fileno())
         os.replace(part, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def synchronise(descriptor: int) -> None:
+    """What was written to an open file is on the disk when this returns, where the file system can promise it."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in LACKING:
+            raise
+
+
+def synchronise_entry(path: Union[str, pathlib.Path]) -> None:
+    """The same of a file that is closed, or of the names in a directory."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in (_NO_SYNCHRONISING if os.path.isdir(path) else LACKING):
+            raise
 
 
 def partial(path: pathlib.Path) -> pathlib.Path:
@@ -58,19 +91,9 @@ def partial(path: pathlib.Path) -> pathlib.Path:
     with contextlib.suppress(OSError):  # Of the folder: whoever writes into it says so in better words.
         for name in os.listdir(path.parent):
             process = name[len(prefix) : -len(suffix)]
-            if name.startswith(prefix) and name.endswith(suffix) and process.isdecimal() and _has_ended(int(process)):
+            if name.startswith(prefix) and name.endswith(suffix) and process.isdecimal() and has_ended(int(process)):
                 _remove(path.with_name(name))
     return path.with_name(f"{prefix}{os.getpid()}{suffix}")
-
-
-def _has_ended(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # Of another user, or no number that we gave.
-        return False
-    return False
 
 
 def _remove(path: pathlib.Path) -> None:
@@ -80,27 +103,49 @@ def _remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def claim(file: Union[IO, int], busy: str) -> None:
+def claim(file: Union[IO, int], path: Union[str, pathlib.Path], busy: str) -> contextlib.ExitStack:
     """Makes an open file this program's own, until it is closed or the program ends, however it ends.
 
+    Where the file system has no locks a lease beside the file takes their place.
+
+    Args:
+      file: Open for writing.
+      path: Its name.
+      busy: What is said where another program has claimed it.
+
+    Returns:
+      What has to be closed before the file.
+
     Raises:
-      InputError: another program has claimed it; with the message `busy`.
+      InputError: another program has claimed it.
+      OSError: neither lock nor lease can be had.
     """
+    held = contextlib.ExitStack()
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise InputError(busy) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        held.callback(Lease(pathlib.Path(path), busy).release)
+    return held
 
 
-def claim_named(file: IO, path: pathlib.Path, busy: str) -> None:
+def claim_named(file: IO, path: pathlib.Path, busy: str) -> contextlib.ExitStack:
     """Claims an open file that whoever held it may have removed, or put another in its place, before it was claimed.
+
+    Returns:
+      What has to be closed before the file.
 
     Raises:
       InputError: another program has claimed it, with the message `busy`, or it is no longer the file of that name.
     """
-    claim(file, busy)
+    held = claim(file, path, busy)
     if not is_named(file, path):
+        held.close()
         raise InputError(f"another program has just finished with {path}; give the command again")
+    return held
 
 
 def is_named(file: IO, path: pathlib.Path) -> bool:
@@ -108,21 +153,22 @@ def is_named(file: IO, path: pathlib.Path) -> bool:
     return path.exists() and os.path.samestat(os.stat(path), os.fstat(file.fileno()))
 
 
-def claim_folder(folder: pathlib.Path, busy: str) -> IO:
-    """Makes a folder, if it is missing, and claims it by its file `.lock`, which is returned; closing it gives it up.
+def claim_folder(folder: pathlib.Path, busy: str) -> contextlib.ExitStack:
+    """Makes a folder, if it is missing, and claims it by its file `.lock`.
+
+    Returns:
+      A context manager; closing it gives the folder up.
 
     Raises:
       InputError: another program has claimed it; with the message `busy`.
       OSError: it cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / ".lock", "w", encoding="ascii")
-    try:
-        claim(file, busy)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    path = folder / ".lock"
+    with contextlib.ExitStack() as held:
+        file = held.enter_context(open(path, "w", encoding="ascii"))
+        held.enter_context(claim(file, path, busy))
+        return held.pop_all()
 
 
 class GrowingLines:
@@ -142,8 +188,9 @@ class GrowingLines:
 
     def __init__(self, path: pathlib.Path, busy: str):
         self._file = open(path, "a+b")
+        self._held = contextlib.ExitStack()
         try:
-            claim_named(self._file, path, busy)
+            self._held = claim_named(self._file, path, busy)
             self._file.seek(0)
             content = self._file.read()
             finished = content.rfind(b"\n") + 1
@@ -157,7 +204,7 @@ class GrowingLines:
         """Adds lines; they are on the disk when this returns."""
         self._file.write("".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
         self._file.flush()
-        os.fsync(self._file.fileno())
+        synchronise(self._file.fileno())
 
     def clear(self) -> None:
         """Takes all lines away."""
@@ -166,4 +213,5 @@ class GrowingLines:
 
     def close(self) -> None:
         """Gives the file up."""
+        self._held.close()
         self._file.close()

@@ -25,7 +25,7 @@ CONFIGS = (SearchSettings, BudgetConfig)
 
 _LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
 
-_REPORT = flags.DEFINE_string("report", None, "run directory whose figures and report are drawn anew; no other flag")
+_REPORT = config.define_path("report", None, "run directory whose figures and report are drawn anew; no other flag")
 
 
 def main() -> None:

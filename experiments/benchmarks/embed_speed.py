@@ -26,9 +26,10 @@ from typing import Tuple
 import imageio_ffmpeg
 from absl import flags
 
+from elo_tf.config import define_path
 from elo_tf.runtime import command_line
 
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")
+_VIDEOS = define_path("videos", None, "folder of videos; none makes test patterns")
 _BACKBONE = flags.DEFINE_enum("backbone", "tiny", ["tiny", "r18", "r50"], "tower to embed with")
 _STRIDE = flags.DEFINE_integer("stride", 8, "as of elo_tf.embed", lower_bound=1)
 _DECODERS = flags.DEFINE_integer("decoders", 0, "as of elo_tf.embed", lower_bound=0)

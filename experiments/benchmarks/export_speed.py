@@ -46,7 +46,7 @@ from typing import Dict, List
 import numpy as np
 from absl import flags
 
-from elo_tf.config import InputError
+from elo_tf.config import InputError, define_path
 from elo_tf.runtime import command_line
 from experiments.benchmarks.torch_tower import PAUSE_SECONDS
 from experiments.benchmarks.turns import Worker, serve
@@ -55,7 +55,7 @@ from experiments.benchmarks.turns import Worker, serve
 _BACKBONE = flags.DEFINE_enum("backbone", "r18", ["tiny", "r18", "r50"], "network")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "4", "8"], "B, clips a call, to compare at")
 _CALLS = flags.DEFINE_integer("calls", 10, "calls a turn", lower_bound=1)
-_MODULE = flags.DEFINE_string("module", None, "be a worker: use this SavedModel, or the tower in memory if empty")
+_MODULE = define_path("module", None, "be a worker: use this SavedModel, or the tower in memory if empty")
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 

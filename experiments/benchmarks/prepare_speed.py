@@ -19,9 +19,10 @@ from pathlib import Path
 import imageio_ffmpeg
 from absl import app, flags
 
+from elo_tf.config import define_path
 from elo_tf.data.records import Manifest
 
-_VIDEOS = flags.DEFINE_string("videos", None, "folder of videos; none makes test patterns")
+_VIDEOS = define_path("videos", None, "folder of videos; none makes test patterns")
 _WORKERS = flags.DEFINE_string("workers", "local:2", "as of elo_tf.prepare")
 _REPEATS = flags.DEFINE_integer("repeats", 3, "runs, of which the fastest counts", lower_bound=1)
 

@@ -29,11 +29,11 @@ from typing import Dict
 from absl import flags
 
 from elo_tf import config
-from elo_tf.config import DataConfig, InputError, ModelConfig, TrainConfig
+from elo_tf.config import DataConfig, InputError, ModelConfig, TrainConfig, define_path
 from elo_tf.data.clips import check_modalities
 from elo_tf.runtime import command_line
 
-_RECORDS = flags.DEFINE_string("records", "", "records to train on")
+_RECORDS = define_path("records", "", "records to train on")
 _VARIANT = flags.DEFINE_string("variant", "", "variant of the towers in place of --backbone, such as tiny_0")
 _STEPS = flags.DEFINE_integer("timed_steps", 10, "steps of a round", lower_bound=2)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds", lower_bound=1)

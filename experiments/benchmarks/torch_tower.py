@@ -27,11 +27,11 @@ from typing import List
 
 from absl import flags
 
-from elo_tf.config import InputError
+from elo_tf.config import InputError, define_path
 from elo_tf.runtime import command_line
 from experiments.benchmarks.turns import Worker, serve
 
-_TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "Python interpreter that has torch")
+_TORCH_PYTHON = define_path("torch_python", sys.executable, "Python interpreter that has torch")
 _PRECISION = flags.DEFINE_list("precision", ["float32", "mixed_bfloat16"], "arithmetics to compare")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "B, clips a step", lower_bound=1)
 _FRAMES = flags.DEFINE_integer("frames", 8, "T, frames a clip", lower_bound=1)

@@ -38,11 +38,11 @@ from typing import Dict, List
 from absl import flags
 
 from elo_tf import config
-from elo_tf.config import DataConfig, InputError, ModelConfig
+from elo_tf.config import DataConfig, InputError, ModelConfig, define_path
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 
-_RECORDS = flags.DEFINE_string("records", "", "records to train on")
+_RECORDS = define_path("records", "", "records to train on")
 _STEPS = flags.DEFINE_integer("steps", 60, "steps of each training", lower_bound=2)
 _ROUNDS = flags.DEFINE_integer("rounds", 10, "timed steps with and without the dropped terms", lower_bound=1)
 _KEPT = flags.DEFINE_list("kept", ["fast"], "names or patterns of the terms that are not dropped")

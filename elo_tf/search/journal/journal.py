@@ -14,6 +14,7 @@ and synchronised before the call returns. A search that was killed in mid-write 
 cut off on the next opening; anything else that cannot be read is damage and an error.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -41,6 +42,7 @@ class Journal:
     def __init__(self, path: str, descriptor: Optional[int] = None):
         self.path = path
         self._descriptor = descriptor
+        self._held = contextlib.ExitStack()  # The claim of the file, while it is open for writing.
         self._history = History()
 
     @classmethod
@@ -63,15 +65,15 @@ class Journal:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         journal = cls(path, descriptor)
         try:
-            storage.claim(
-                descriptor, f"{path} is in use by another search; wait for its end or use another run directory"
+            journal._held = storage.claim(
+                descriptor, path, f"{path} is in use by another search; wait for its end or use another run directory"
             )
             journal._load(cut=True)
             if journal.header:
                 journal._check(header, may_differ)
             if not journal.header:
                 journal._write({"record": "header", "version": VERSION, **header})
-                _synchronise_directory(path)
+                storage.synchronise_entry(os.path.dirname(os.path.abspath(path)))
         except BaseException:
             journal.close()
             raise
@@ -108,6 +110,7 @@ class Journal:
     def close(self) -> None:
         """Lets other processes open the journal."""
         if self._descriptor is not None:
+            self._held.close()
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -217,7 +220,7 @@ class Journal:
         try:
             while line:
                 line = line[os.write(self._descriptor, line) :]
-            os.fsync(self._descriptor)
+            storage.synchronise(self._descriptor)
         except OSError as error:
             os.ftruncate(self._descriptor, size)
             raise OSError(error.errno, error.strerror, self.path) from None
@@ -232,7 +235,7 @@ class Journal:
         finished = content.rfind(b"\n") + 1
         if cut and finished < len(content):
             os.ftruncate(self._descriptor, finished)
-            os.fsync(self._descriptor)
+            storage.synchronise(self._descriptor)
         for number, line in enumerate(content[:finished].splitlines(), 1):
             try:
                 record = json.loads(line, parse_constant=_refuse_constant)
@@ -243,15 +246,6 @@ class Journal:
                     f"{self.path}, line {number} is damaged ({why}); restore the file or use another run directory"
                 ) from None
             self._history.apply(record)
-
-
-def _synchronise_directory(path: str) -> None:
-    """Makes the name of a new file as durable as its content."""
-    directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _refuse_constant(name: str) -> None:

@@ -64,16 +64,17 @@ def _names(node: ast.stmt) -> Set[str]:
 
 @functools.cache
 def declared_flags() -> Dict[str, Flag]:
-    """Every flag of every command: fields made by `setting`, and what `flags.DEFINE_...` declares."""
+    """Every flag of every command: fields made by `setting`, and what `flags.DEFINE_...` or `define_path` declares."""
     found: Dict[str, Flag] = {}
     for path in itertools.chain.from_iterable((ROOT / folder).rglob("*.py") for folder in PROGRAMS):
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.AnnAssign) and _calls(node.value, "setting"):
                 kind = node.annotation.id if isinstance(node.annotation, ast.Name) else ""
                 found[node.target.id] = Flag(kind == "bool", _choices(node.value))
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr.startswith("DEFINE_") and isinstance(node.args[0], ast.Constant):
-                    found[node.args[0].value] = Flag(node.func.attr == "DEFINE_bool", ())
+            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name.startswith("DEFINE_") or name == "define_path":
+                    found[node.args[0].value] = Flag(name == "DEFINE_bool", ())
     return found
 
 

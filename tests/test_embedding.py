@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from elo_tf.config import EmbedConfig, InputError
 from elo_tf.data.tfrecord import read_shard
-from elo_tf.decoding import ffmpeg
 from elo_tf.embed import feed, pipeline, pooling
 from elo_tf.embed.api import summary
 from elo_tf.embed.feed import Bad, End, Window
@@ -323,21 +322,6 @@ def test_too_many_bad_videos_stop_it(module, tmp_path):
         embed(place, output, module, config)
     assert not output.exists() and len((tmp_path / "out.npz.report.jsonl").read_text().splitlines()) == 3
     assert embed(place, output, module).table.entries[0].id == "a.mkv"
-
-
-def test_what_a_library_raises_costs_one_video(module, tmp_path, monkeypatch):
-    place, start = fill(tmp_path / "videos"), ffmpeg.start
-
-    def fail(arguments, *given):
-        if any("b/c.mkv" in word for word in arguments):
-            raise MemoryError("none left")
-        return start(arguments, *given)
-
-    monkeypatch.setattr(ffmpeg, "start", fail)
-    outcome = embed(place, tmp_path / "out.npz", module)
-    (line,) = outcome.lines
-    assert (line["id"], line["why"]) == ("b/c.mkv", "the decoder failed on it with MemoryError: none left")
-    assert [entry.id for entry in outcome.table.entries] == ["a.mkv", "b/d.mkv", "e.mkv"]
 
 
 def test_files_beside_videos_are_no_damaged_videos(module, tmp_path):

@@ -3,6 +3,9 @@
 from typing import Sequence
 
 import tensorflow as tf
+from tensorflow.python.distribute import multi_worker_util
+from tensorflow.python.eager import context
+from tensorflow.tsl.protobuf import coordination_config_pb2
 
 
 def make_slots(optimizer: tf.keras.optimizers.Optimizer, variables: Sequence[tf.Variable]) -> None:
@@ -29,3 +32,29 @@ def function_graph(name: str) -> tf.Graph:
     the forward pass can no longer be told from the backward pass.
     """
     return tf.__internal__.FuncGraph(name)
+
+
+def limit_registration(kinds: Sequence[str], seconds: float) -> None:
+    """Bounds the time for which TensorFlow waits for the processes of a cluster to register, for ever by default.
+
+    Configures the service as `MultiWorkerMirroredStrategy` does where nobody has.
+
+    Args:
+      kinds: Kinds of tasks of TF_CONFIG that train.
+      seconds: The longest wait.
+    """
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    spec = multi_worker_util.normalize_cluster_spec(resolver.cluster_spec())
+    if resolver.task_type not in kinds:
+        return
+    jobs = [
+        coordination_config_pb2.CoordinatedJob(name=kind, num_tasks=spec.num_tasks(kind))
+        for kind in kinds
+        if kind in spec.jobs
+    ]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=multi_worker_util.coordination_leader(spec),
+        cluster_register_timeout_in_ms=int(seconds * 1000),
+        coordinated_jobs=jobs,
+    )

@@ -8,13 +8,10 @@ from typing import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.distribute import multi_worker_util
-from tensorflow.python.eager import context
-from tensorflow.tsl.protobuf import coordination_config_pb2
 
 from elo_tf.config import InputError
 from elo_tf.data.sources import Share
-from elo_tf.runtime import interruption
+from elo_tf.runtime import interruption, private_api
 from elo_tf.train.cluster import CHIEFS, Cluster
 
 ANSWER_SECONDS = 10  # A TPU that is there answers at once.
@@ -77,7 +74,7 @@ def _join(cluster: Cluster) -> tf.distribute.Strategy:
     Raises:
       InputError: it cannot be had, or one of them ended meanwhile.
     """
-    _limit_registration()
+    private_api.limit_registration(CHIEFS, JOIN_SECONDS)
     try:
         # TensorFlow lets no other Python thread run before it has seen the others.
         with interruption.at_once():
@@ -87,28 +84,6 @@ def _join(cluster: Cluster) -> tf.distribute.Strategy:
             f"--distribute=multi_worker: TF_CONFIG={os.environ['TF_CONFIG']!r} is no cluster that this process "
             f"could join ({_reason(error)}); is the port free, and are {', '.join(cluster.others)} still there?"
         ) from None
-
-
-def _limit_registration() -> None:
-    """Bounds the time for which TensorFlow waits for the others to register, for ever by default.
-
-    As `MultiWorkerMirroredStrategy` configures the service where nobody has; there is no public way.
-    """
-    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    spec = multi_worker_util.normalize_cluster_spec(resolver.cluster_spec())
-    if resolver.task_type not in CHIEFS:
-        return
-    jobs = [
-        coordination_config_pb2.CoordinatedJob(name=kind, num_tasks=spec.num_tasks(kind))
-        for kind in CHIEFS
-        if kind in spec.jobs
-    ]
-    context.context().configure_coordination_service(
-        service_type="standalone",
-        service_leader=multi_worker_util.coordination_leader(spec),
-        cluster_register_timeout_in_ms=JOIN_SECONDS * 1000,
-        coordinated_jobs=jobs,
-    )
 
 
 def share_of(context: tf.distribute.InputContext) -> Share:

@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in python3.11 python3.10 python3.9 python3 python; 
 .PHONY: demo test test-all lint clean
 .DELETE_ON_ERROR:
 
-$(READY): requirements.txt setup.cfg pyproject.toml
+$(READY): requirements.txt setup.cfg
 	@$(if $(PYTHON),:,echo "error: no Python 3.9, 3.10 or 3.11 found (TensorFlow 2.15 runs on no other); \
 	install one, for example with 'apt-get install python3.11 python3.11-venv' or 'uv python install 3.11', \
 	or name it: make PYTHON=/path/to/python3.11" >&2; exit 2)

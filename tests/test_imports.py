@@ -1,4 +1,4 @@
-"""The structure of the package: the contracts of setup.cfg hold, and there is no circle of files or of folders."""
+"""The structure of the package: the contracts of .importlinter hold, and there is no circle of files or of folders."""
 
 import graphlib
 import pathlib

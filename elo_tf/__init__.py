@@ -3,7 +3,7 @@
 import os
 import sys
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 if not (3, 9) <= sys.version_info[:2] <= (3, 11):
     sys.exit(

@@ -218,7 +218,7 @@ def test_an_export_alone_embeds_as_the_tower_in_memory(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (CLIPS / "odd").is_dir(), reason="ELO_TF_CLIPS names no folder of test clips")
-@pytest.mark.parametrize("folder, refusals", [("odd", 14), ("real", 0)])
+@pytest.mark.parametrize("folder, refusals", [("odd", 7), ("real", 0)])
 def test_real_folders(made, tmp_path, folder, refusals):
     arguments = f"--videos={CLIPS / folder}", f"--output={tmp_path / 'out.tfrecord'}", "--frames=8", "--size=32"
     embed(f"--model={made[0] / 'elo_rgb'}", *arguments)

@@ -29,11 +29,6 @@ def parsed(monkeypatch):
         flags.DEFINE_string("flagfile", "", "", flag_values=values)
         flags.DEFINE_string("undefok", "", "", flag_values=values)
         monkeypatch.setattr(flags, "FLAGS", values)
-        for kind in ("list", "string", "integer", "float", "bool"):
-            define = getattr(flags, f"DEFINE_{kind}")
-            monkeypatch.setattr(
-                flags, f"DEFINE_{kind}", lambda *given, define=define: define(*given, flag_values=values)
-            )
         monkeypatch.setattr(sys, "argv", ["program", *arguments])
         found = []
         command_line.run(lambda: found.append(config.from_flags(EvaluationConfig)), "", [EvaluationConfig])

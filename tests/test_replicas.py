@@ -194,7 +194,9 @@ def test_two_processes_equal_one(one, records, tmp_path):
 def test_what_one_process_refuses_all_refuse(records, tmp_path, last, own, other):
     with workers(records, tmp_path / "run", "--steps=6", last=[last]) as started:
         for (code, _, errors), message in zip(map(trainings.finish, started), (other, own)):
-            assert code == 2 and message in errors and len(errors.strip().splitlines()) == 1, errors
+            # On a busy machine the first says that it waits for the other.
+            lines = [line for line in errors.splitlines() if line and not line.startswith("waiting for")]
+            assert code == 2 and message in errors and len(lines) == 1, errors
     assert not (tmp_path / "run" / "run.json").exists()
 
 

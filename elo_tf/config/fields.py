@@ -130,8 +130,9 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
         raise InputError(f"--{name}={value!r} is not {words}") from None
 
 
-def define_flags(*configs: Type, values: flags.FlagValues = flags.FLAGS) -> None:
+def define_flags(*configs: Type, values: Optional[flags.FlagValues] = None) -> None:
     """Defines one absl flag for each field of the given dataclasses, among those of the program or others."""
+    values = flags.FLAGS if values is None else values
     define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
     for config in configs:
         for field in dataclasses.fields(config):
@@ -142,12 +143,13 @@ def define_flags(*configs: Type, values: flags.FlagValues = flags.FLAGS) -> None
                 define[kind](field.name, field.default, field.metadata["help"], flag_values=values)
 
 
-def from_flags(config: Type[Config], values: flags.FlagValues = flags.FLAGS) -> Config:
+def from_flags(config: Type[Config], values: Optional[flags.FlagValues] = None) -> Config:
     """The dataclass filled from the parsed flags.
 
     Raises:
       InputError: a value is out of its range.
     """
+    values = flags.FLAGS if values is None else values
     found = {}
     for field in dataclasses.fields(config):
         value = getattr(values, field.name)

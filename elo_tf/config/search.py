@@ -65,6 +65,7 @@ class EvolutionConfig(Checked):
         "",
         "loss file (evolved_loss.json) to start from: cma_es has it as its first mean, with a third of --initial_step; "
         "tournament and random have it in their first round; terms that it lacks start at 0.5",
+        path=True,
     )
     pool: int = setting(100, "tournament: losses that can become parents; the oldest leaves", low=1)
     tournament_size: int = setting(

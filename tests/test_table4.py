@@ -87,10 +87,10 @@ def test_what_a_fitness_is_worth_over_all_searches_of_a_seed(tmp_path):
     short = told(9, 9, 0.9, steps=3)
     rungs = journal_of(tmp_path / "b", [[(short, told(0.4, 0.8, 0.1)), (short, None)]], rungs=2)
     own = {("cma_es", "zipf"): {0: plain}, ("grid", "zipf"): {0: plain}, ("cma_es_rungs", "zipf"): {0: rungs}}
-    head, _, *rows = table4._worth(own)[:7]
+    head, _, *rows = table4._worth(own)[:8]
     assert head == "| rho with 1-layer | seed 0, 4 losses |"
-    assert rows[0] == "| zipf | 1.00 [1.00, 1.00] |" and rows[1] == "| zipf_scale_free | – |"
-    assert rows[4].startswith("| weak | -1.00 [-1.00, -1.00]")
+    assert rows[:3] == ["| gain | – |", "| zipf | 1.00 [1.00, 1.00] |", "| zipf_scale_free | – |"]
+    assert rows[5].startswith("| weak | -1.00 [-1.00, -1.00]")
 
 
 def test_the_winner_is_worth_what_fresh_seeds_say(tmp_path):

@@ -21,8 +21,8 @@ def sleeps():
     time.sleep(60)
 
 def saves():
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)  # Within: the signal may come before the print returns.
         time.sleep(60)
     finally:
         time.sleep(0.3)
@@ -30,16 +30,18 @@ def saves():
 
 def swallows():
     interruption._State.grace = 0.5
-    print("begun", flush=True)
+    words = ["begun"]
     while True:
         try:
+            if words:
+                print(words.pop(), flush=True)
             time.sleep(60)
         except BaseException:  # As C++ code that does not come back.
             pass
 
 def saves_for_long():
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         time.sleep(60)
     finally:
         time.sleep(60)
@@ -53,8 +55,8 @@ def listens():
     sys.exit(128 + asked[0])
 
 def breaks():
-    print("begun", flush=True)
     try:
+        print("begun", flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         raise ImportError("half a library") from None
@@ -66,8 +68,8 @@ def asks_a_worker():
     with LocalEngine(1) as engine:
         worker = engine.start(Arithmetic, (6,))
         worker.receive()
-        print("begun", flush=True)
         try:
+            print("begun", flush=True)
             time.sleep(60)
         except KeyboardInterrupt:
             worker.send(2)

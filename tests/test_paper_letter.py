@@ -73,7 +73,7 @@ DECIDING = {
 }
 WITHOUT_MEANING = {
     *("resident_gb", "max_sources_ahead", "log_every", "share_every"),  # How, not what, is computed and recorded.
-    *("gpus_per_candidate", "retries", "max_failures"),
+    *("gpus_per_candidate", "retries", "trial_minutes", "max_failures"),
     *("labelled", "labelled_clips", "min_deviation", "agree_with"),  # Of another fitness, and of the health gate.
     *("lambda_files", "reduction", "rescore_seeds", "initial_loss"),  # Of another strategy, or of what is off.
 }

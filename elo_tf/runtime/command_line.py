@@ -39,7 +39,8 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
       configs: Dataclasses whose fields are flags of this command; the command defines its own flags beforehand.
       arguments: How many words beside flags the user may give.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
+    with contextlib.suppress(AttributeError):  # A program may have put another stream in its place.
+        sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
     with _unread_output_dropped():
         config.define_flags(*configs)
         logging.set_verbosity(logging.WARNING)

@@ -1,7 +1,10 @@
 """One video file in, frames and the sound that belongs to them out, by one ffmpeg process under limits.
 
-    file -> probe -> ffmpeg -+- fps -> centre square -> scale -> usual light -> RGB24 on one pipe
-                             +- silence before and between -> rate -----------> PCM on another pipe -> mono
+    file -> ffmpeg -+- fps -> centre square -> scale -> usual light -> RGB24 on one pipe
+                    +- silence before and between -> rate -----------> PCM on another pipe -> mono
+
+The first run decodes the file as most are, with one sound track and light as usual, and says what it is; another run
+follows where it is something else.
 
 ffmpeg runs apart from the program: a file that crashes a decoder, or makes it run on, costs that file alone. The name
 of a file is data: it is given as an absolute path of the `file:` protocol, no other protocol may be opened, and only
@@ -23,7 +26,18 @@ import numpy as np
 
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.decoding import ffmpeg
-from elo_tf.decoding.probe import Light, Probe, Sound, can_tone_map, input_arguments, probe
+from elo_tf.decoding.probe import (
+    MOST_TEXT,
+    TELLING,
+    UNKNOWN_LIGHT,
+    Light,
+    Probe,
+    Sound,
+    can_tone_map,
+    input_arguments,
+    probe,
+    told,
+)
 
 _TARGET_RATE = 16000
 _BLOCK = 16  # so that 1, 2, 4, 8 or 16 spectrogram steps tile a frame
@@ -104,10 +118,13 @@ def decode(path: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
       UnusableError: no frame can be had; the message says why in a user's words.
     """
     check_file(path)
-    about = probe(path, config)
-    if about.limit:
+    about = probe(path, config) if start else None
+    if about and about.limit:
         raise UnusableError(about.limit, again=True)
-    run, sound, warnings = _first_sounding(path, config, about, start)
+    found = None
+    if not about:
+        about, found = _as_most_are(path, config)
+    run, sound, warnings = found or _first_sounding(path, config, about, start)
     if run.limit:
         raise UnusableError(run.limit, again=True)
     frame_bytes = config.size**2 * 3
@@ -129,6 +146,23 @@ def decode(path: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
     if count == 1:
         warnings.append("a single frame")
     return Decoded(frames, sound, "; ".join(warnings))
+
+
+def _as_most_are(
+    path: Path, config: IngestConfig
+) -> Tuple[Probe, Optional[Tuple[ffmpeg.Finished, Optional[np.ndarray], List[str]]]]:
+    """What a file is, and, if it is as most are, what `_first_sounding` would give; a run less than to ask first."""
+    usual = Probe((Sound(0, True, 0),), UNKNOWN_LIGHT, None, True, "")
+    about, run = told(_run(path, config, usual, usual.sounds[0], 0.0, telling=True))
+    if run.limit and len(about.sounds) == 1 and about.sounds[0].channels:
+        raise UnusableError(run.limit, again=True)
+    is_usual = len(about.sounds) == 1 and about.sounds[0].known and about.sounds[0].channels and not about.light.hdr
+    if run.limit or not run.first or not is_usual:
+        return about, None
+    sound = _mono(run.second, about.sounds[0])
+    if np.abs(sound.astype(np.int32)).max(initial=0) > _SILENCE:
+        return about, (run, sound, [])
+    return about, (run, None, [_tracks([(about.sounds[0], "is silent")])])
 
 
 def _first_sounding(
@@ -166,7 +200,7 @@ def _tracks(tried: List[Tuple[Sound, str]]) -> str:
 
 def _mono(pcm: bytearray, track: Sound) -> np.ndarray:
     """int16 [samples] of a track of one channel, or the mean of two; a channel in anti-phase is turned round first."""
-    if track.mono:
+    if track.channels == 1:
         return np.frombuffer(pcm, "<i2", len(pcm) // 2)
     left, right = np.frombuffer(pcm, "<i2", len(pcm) // 4 * 2).reshape(-1, 2).astype(np.int32).T
     energy = (np.square(left, dtype=np.float64).sum() + np.square(right, dtype=np.float64).sum()) / 2
@@ -322,17 +356,22 @@ def check_file(path: Path) -> None:
         raise UnusableError("empty file")
 
 
-def _run(path: Path, config: IngestConfig, about: Probe, track: Optional[Sound], start: float) -> ffmpeg.Finished:
-    """Frames on the first pipe, and the sound of a track, of one channel or two, on the second."""
+def _run(
+    path: Path, config: IngestConfig, about: Probe, track: Optional[Sound], start: float, telling: bool = False
+) -> ffmpeg.Finished:
+    """Frames on the first pipe, and the sound of a track on the second, of one channel or two, or of as many as it has
+    where the run is `telling` what its input is."""
     rate, samples = sound_grid(config.fps)
 
     def arguments(sound_pipe: int) -> List[str]:
-        command = picture_arguments(path, config, about, start)
+        command = [*(TELLING if telling else ()), *picture_arguments(path, config, about, start)]
         if track:
             command += ["-map", f"0:a:{track.place}", "-af", "aresample=async=1:first_pts=0"]
-            command += ["-ac", "1" if track.mono else "2", "-ar", str(rate), *_span(_passed(about, start), config)]
+            command += [] if telling else ["-ac", "1" if track.channels == 1 else "2"]
+            command += ["-ar", str(rate), *_span(_passed(about, start), config)]
             command += ["-threads", "1", "-f", "s16le", f"pipe:{sound_pipe}"]
         return command
 
     byte_limits = _max_frames(config) * config.size**2 * 3, (_max_frames(config) + 1) * samples * 4
-    return ffmpeg.run(arguments, byte_limits, config.decode_seconds, config.decode_memory_mb)
+    most_text = MOST_TEXT if telling else ffmpeg.ERROR_BYTES
+    return ffmpeg.run(arguments, byte_limits, config.decode_seconds, config.decode_memory_mb, most_text)

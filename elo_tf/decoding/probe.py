@@ -20,11 +20,17 @@ _CONTAINERS = (
     "mxf,wtv,yuv4mpegpipe,wav,w64,mp3,aac,ac3,flac,aiff,amr"
 )
 # Titles, comments and chapters, of any length, stand between the streams.
-_MOST_TEXT = 1 << 20
+MOST_TEXT = 1 << 20
+# Arguments by which a run that decodes also says what its input is, each line with its level.
+TELLING = ("-nostats", "-loglevel", "level+info")
 _HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _INDEXED = frozenset({"mov", "matroska", "avi"})
 _CONTAINER = re.compile(r"^Input #0, (\S+), from ", re.MULTILINE)
 _STREAM = re.compile(r"^ +Stream #0:\S+: (Video|Audio): (.*)$", re.MULTILINE)
+# Where what ffmpeg says of an input ends that it decodes.
+_OUTPUT = re.compile(r"^(Stream mapping:|Output #0)", re.MULTILINE)
+_LEVEL = re.compile(r"^((?:\[[^\]]* @ 0x[0-9a-f]+\] )*)\[(\w+)\] (.*)$", re.MULTILINE)
+_COMPLAINTS = ("error", "fatal", "panic")
 _DURATION = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?),", re.MULTILINE)
 
 
@@ -34,12 +40,12 @@ class Sound(NamedTuple):
     Attributes:
       place: Among the sound tracks, from 0.
       known: Whether ffmpeg has a decoder for it.
-      mono: Whether it has one channel.
+      channels: 1 or 2; 0 for more.
     """
 
     place: int
     known: bool
-    mono: bool
+    channels: int
 
 
 class Light(NamedTuple):
@@ -53,6 +59,9 @@ class Light(NamedTuple):
     def hdr(self) -> str:
         """PQ or HLG, high dynamic range; "" for a picture that is shown as it is."""
         return _HDR.get(self.transfer, "")
+
+
+UNKNOWN_LIGHT = Light("unknown", "unknown", "unknown")
 
 
 class Probe(NamedTuple):
@@ -92,8 +101,16 @@ def probe(
     def arguments(_: int) -> List[str]:
         return ["-loglevel", "info", *input_arguments(path)]
 
-    run = ffmpeg.run(arguments, (0, 0), config.decode_seconds, config.decode_memory_mb, _MOST_TEXT, started)
+    run = ffmpeg.run(arguments, (0, 0), config.decode_seconds, config.decode_memory_mb, MOST_TEXT, started)
     return parse(run.errors)._replace(limit=run.limit)
+
+
+def told(run: ffmpeg.Finished) -> Tuple[Probe, ffmpeg.Finished]:
+    """What a run with `TELLING` tells of its input, and the run with its complaints alone."""
+    lines = [(context, level, words) for context, level, words in _LEVEL.findall(run.errors)]
+    facts = "\n".join(words for context, level, words in lines if level == "info" and not context)
+    complaints = "".join(f"{context}{words}\n" for context, level, words in lines if level in _COMPLAINTS)
+    return parse(_OUTPUT.split(facts)[0]), run._replace(errors=complaints)
 
 
 def parse(text: str) -> Probe:
@@ -101,7 +118,7 @@ def parse(text: str) -> Probe:
     streams = _STREAM.findall(text)
     pictures = [facts for kind, facts in streams if kind == "Video" and "(attached pic)" not in facts]
     sounds = [
-        Sound(place, not facts.startswith("none"), re.search(r", (mono|1 channels)\b", facts) is not None)
+        Sound(place, not facts.startswith("none"), _channels(facts))
         for place, facts in enumerate(facts for kind, facts in streams if kind == "Audio")
     ]
     length = _DURATION.search(text)
@@ -111,13 +128,19 @@ def parse(text: str) -> Probe:
     return Probe(tuple(sounds), _light(pictures[0] if pictures else ""), seconds, indexed, "")
 
 
+def _channels(facts: str) -> int:
+    if re.search(r", (mono|1 channels)\b", facts):
+        return 1
+    return 2 if re.search(r", (stereo|2 channels)\b", facts) else 0
+
+
 def _light(facts: str) -> Light:
     """`yuv420p10le(tv, bt2020nc/bt2020/smpte2084, progressive)`; one word stands for three that are equal."""
     for transfer in _HDR:
         named = re.search(rf"([\w-]+)/([\w-]+)/{transfer}\b", facts)
         if named:
             return Light(*named.groups(), transfer)
-    return Light("unknown", "unknown", "unknown")
+    return UNKNOWN_LIGHT
 
 
 @functools.lru_cache

@@ -21,7 +21,7 @@ from elo_tf.data.clips import check_modalities
 from elo_tf.data.descriptors import describe
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest
-from elo_tf.runtime import storage
+from elo_tf.runtime import devices, storage
 from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
@@ -30,7 +30,7 @@ from elo_tf.search.settings import Vectors, make_strategy
 from elo_tf.search.trials.candidate import Settings
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.trial import Outcome, Trial
-from elo_tf.search.trials.worker import About, CandidateWorker, leave_gpus
+from elo_tf.search.trials.worker import About, CandidateWorker
 from experiments import protocols, training
 from experiments.truths import TRUTHS
 
@@ -145,7 +145,7 @@ def search(
     Returns:
       Its journal, to read.
     """
-    leave_gpus()
+    devices.leave_gpus()
     directory.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"  # The libraries of a new process read it once, when they are loaded.
     names = term_names(settings)

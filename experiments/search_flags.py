@@ -80,11 +80,11 @@ class MeasuredConfig(Checked):
         return pathlib.Path(self.folder)
 
 
-def head(experiment: str) -> Dict[str, str]:
-    """The head of results: the command without its folders, and the machine."""
+def head(experiment: str, unit: str = "candidate") -> Dict[str, str]:
+    """The head of results: the command without its folders, and the machine; `unit` is what has a thread."""
     import tensorflow as tf
 
     places = [f"--{name}=" for name in ("folder", "results")]
     given = [next((place + "DIR" for place in places if text.startswith(place)), text) for text in sys.argv[1:]]
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}, one thread a candidate"
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}, one thread a {unit}"
     return {"command": " ".join([f"python -m experiments.{experiment}", *given]), "hardware": machine}

@@ -19,10 +19,7 @@ Needs scikit-learn, as the tests do.
 import dataclasses
 import fnmatch
 import functools
-import os
 import pathlib
-import platform
-import sys
 import tempfile
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -31,7 +28,7 @@ from absl import flags
 
 from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, define_path, from_flags
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, training, worlds
+from experiments import jobs, result_files, search_flags, training, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["second:31:0"], "worlds to train on, LIST:SEED:NUISANCE")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of each row")
@@ -202,14 +199,9 @@ def write_results(world: str, rows: Sequence[Row], results: Results, about: Dict
 
 def describe(results: Results, counts: WorldConfig, train: TrainConfig, task: TaskConfig) -> Dict[str, Any]:
     """The head of a table."""
-    import tensorflow as tf
-
-    places = [f"--{name}=" for name in ("folder", "results")]
-    given = [next((place + "DIR" for place in places if text.startswith(place)), text) for text in sys.argv[1:]]
     seconds = [value for name in results for value in _values(results, name, "seconds")]
     return {
-        "command": " ".join(["python -m experiments.single_tasks", *given]),
-        "hardware": f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}, one thread a run",
+        **search_flags.head("single_tasks", "run"),
         "runs": len(seconds),
         "minutes": f"{sum(seconds) / 60:.1f} (sum over the runs)",
         "seeds": ", ".join(map(str, sorted({seed for of_seeds in results.values() for seed in of_seeds}))),

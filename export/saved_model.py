@@ -14,7 +14,7 @@ operation that decodes one, and those of tensorflow-io are not in TF Serving. Th
 
 from elo_tf.runtime import command_line, interruption
 
-interruption.guard(__name__)  # Before imports that take seconds.
+interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
 import dataclasses
 import errno

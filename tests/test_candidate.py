@@ -20,6 +20,7 @@ from elo_tf.config import (
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
 from elo_tf.prepare.convert import convert
+from elo_tf.runtime import devices
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.search.trials import worker
@@ -214,9 +215,9 @@ def test_workers_of_a_machine_take_its_gpus_in_turn(monkeypatch, place, taken):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda device, kind: done.append((kind, device)))
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda device, on: done.append((device, on)))
-    worker._take_gpu(place)
+    devices.take_gpu(place)
     assert done == [("GPU", taken), (taken, True)]
-    worker.leave_gpus()
+    devices.leave_gpus()
     assert done[2:] == [("GPU", [])]
 
 

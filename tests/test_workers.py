@@ -118,6 +118,11 @@ def test_closing_ends_them(engine):
     assert not worker.process.is_alive()
 
 
+def run(script):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+
+
 def test_a_script_without_a_main_guard_is_not_started_again_by_its_workers(tmp_path):
     script = tmp_path / "program.py"
     script.write_text(
@@ -129,8 +134,7 @@ def test_a_script_without_a_main_guard_is_not_started_again_by_its_workers(tmp_p
         "    worker.receive(), worker.send(3)\n"
         "    print(worker.receive())\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+    done = run(script)
     assert done.stdout == "started\n2.0\n", done.stderr
 
 
@@ -147,8 +151,7 @@ def test_a_worker_may_need_what_the_program_itself_defines(tmp_path):
         "        worker.receive(), worker.send(3)\n"
         "        print(worker.receive())\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+    done = run(script)
     assert done.stdout == "6\n", done.stderr
 
 

@@ -154,10 +154,10 @@ def _as_most_are(
     """What a file is, and, if it is as most are, what `_first_sounding` would give; a run less than to ask first."""
     usual = Probe((Sound(0, True, 0),), UNKNOWN_LIGHT, None, True, "")
     about, run = told(_run(path, config, usual, usual.sounds[0], 0.0, telling=True))
-    if run.limit and len(about.sounds) == 1 and about.sounds[0].channels:
-        raise UnusableError(run.limit, again=True)
     is_usual = len(about.sounds) == 1 and about.sounds[0].known and about.sounds[0].channels and not about.light.hdr
-    if run.limit or not run.first or not is_usual:
+    if is_usual and run.limit:
+        raise UnusableError(run.limit, again=True)
+    if not is_usual or not run.first:
         return about, None
     sound = _mono(run.second, about.sounds[0])
     if np.abs(sound.astype(np.int32)).max(initial=0) > _SILENCE:

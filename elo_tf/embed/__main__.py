@@ -18,7 +18,7 @@ the videos that are missing, and the result is that of an uninterrupted run.
 
 from elo_tf.runtime import command_line, interruption
 
-interruption.guard(__name__)  # Before imports that take seconds.
+interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
 from elo_tf import config
 from elo_tf.config import EmbedSettings, require

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple
 
 from elo_tf.config import EmbedConfig, InputError, part, require
 from elo_tf.config import EmbedSettings as Settings
-from elo_tf.decoding.listing import printable, refusals, survey
+from elo_tf.decoding.listing import check_found, printable, refusals, survey
 from elo_tf.embed import filmstrip
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, version_directory
 from elo_tf.embed.module import settings as settings_of
@@ -54,10 +54,7 @@ def run(settings: Settings) -> Result:
     notices: List[Dict[str, Any]] = []
     if settings.videos:
         check_output(output, Path(settings.videos))
-        find(Path(settings.videos))  # Refused before the module is loaded.
-        beside = survey(Path(settings.videos)).words if Path(settings.videos).is_dir() else ""
-        if beside:
-            print(f"{'aside':<9} {beside}", flush=True)
+        _check_videos(Path(settings.videos))  # Refused before the module is loaded.
         clips = choose_clips(config, describe(directory), directory)
         module = Module(directory, clips, config.batch_size)
         outcome = _embed(Path(settings.videos), output, module, clips, config)
@@ -81,6 +78,17 @@ def _check(settings: Settings) -> None:
         raise InputError(f"--picture={settings.picture} shows what is near a --query, which is missing")
     if settings.query and not Path(settings.query).is_file():
         raise InputError(f"--query={settings.query} is no file; name a video")
+
+
+def _check_videos(place: Path) -> None:
+    """Raises `InputError` where there is no video; prints what lies beside those of a folder."""
+    if not place.is_dir():
+        find(place)
+        return
+    found = survey(place)
+    check_found(place, found)
+    if found.words:
+        print(f"{'aside':<9} {found.words}", flush=True)
 
 
 def _clips_of(table: Table) -> Clips:

@@ -17,7 +17,7 @@ replaces the results of another evaluation.
 
 from elo_tf.runtime import command_line, interruption
 
-interruption.guard(__name__)  # Before imports that take seconds.
+interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
 from elo_tf import config
 from elo_tf.config import EvaluateSettings, require

@@ -24,7 +24,7 @@ half of the labelled ones held out as a test set.
 
 from elo_tf.runtime import command_line, interruption
 
-interruption.guard(__name__)  # Before imports that take seconds.
+interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
 from pathlib import Path
 

@@ -57,12 +57,15 @@ def gpus() -> int:
 
 
 def leave_gpus() -> None:
-    """Hides all GPUs from this process."""
+    """Hides all GPUs from this process: those of a search are for its workers, and TensorFlow would fill them."""
     tf.config.set_visible_devices([], "GPU")
 
 
 def take_gpu(place: int) -> None:
-    """Leaves one GPU visible, if there are any, by turns: that of a place among the workers of this machine."""
+    """Leaves one GPU visible, if there are any, by turns: that of a place among the workers of this machine.
+
+    On Ray only those are there that it has given to this worker: none, unless `--gpus_per_candidate` says so.
+    """
     found = tf.config.list_physical_devices("GPU")
     if found:
         gpu = found[place % len(found)]

@@ -14,7 +14,7 @@ search would take on rented machines.
 
 from elo_tf.runtime import command_line, interruption
 
-interruption.guard(__name__)  # Before imports that take seconds.
+interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
 from absl import flags
 
@@ -35,12 +35,12 @@ def main() -> None:
     if is_search:
         require(settings, "records", "run_dir")
     # TensorFlow is imported only now, so that --help and wrong flags answer at once.
+    from elo_tf.runtime import devices
     from elo_tf.search import api
     from elo_tf.search.reporting import report
-    from elo_tf.search.trials.worker import leave_gpus
 
     if is_search:
-        leave_gpus()
+        devices.leave_gpus()
         api.run(settings)
     elif _REPORT.value:
         print(report.redraw(_REPORT.value))

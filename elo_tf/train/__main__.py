@@ -15,7 +15,7 @@ Exit status: 0 when all steps are done, 1 when a term stopped being finite, 2 fo
 
 from elo_tf.runtime import command_line, interruption
 
-interruption.guard(__name__)  # Before imports that take seconds.
+interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
 import contextlib
 import signal

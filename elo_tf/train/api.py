@@ -105,8 +105,9 @@ def _run(
     with contextlib.ExitStack() as held:
         with replicas.refused_together(strategy):
             task, chosen = _choose(settings, given)
-            presence.check_heard(chosen.tasks, Manifest.load(settings.records).sounding("train"), settings.records)
-            facts = run_file.facts_of(parts, task, chosen)
+            manifest = Manifest.load(settings.records)
+            presence.check_heard(chosen.tasks, manifest.sounding("train"), settings.records)
+            facts = run_file.facts_of(parts, task, chosen, manifest)
             if is_chief:
                 busy = f"--run_dir={directory} is in use by another training; wait, or use another"
                 held.enter_context(claim_folder(directory, busy))

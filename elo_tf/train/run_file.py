@@ -22,12 +22,8 @@ MAY_DIFFER = (
 )  # fmt: skip
 
 
-def facts_of(settings: Settings, task: TaskConfig, terms: Terms) -> Dict[str, Any]:
-    """All that the result depends on, of JSON types.
-
-    Raises:
-      InputError: the records cannot be read.
-    """
+def facts_of(settings: Settings, task: TaskConfig, terms: Terms, manifest: Manifest) -> Dict[str, Any]:
+    """All that the result depends on, of JSON types; the manifest is that of the records."""
     values: Dict[str, Any] = {}
     for each in (settings.run, settings.data, settings.model, task, settings.train):
         values.update(dataclasses.asdict(each))
@@ -35,7 +31,7 @@ def facts_of(settings: Settings, task: TaskConfig, terms: Terms) -> Dict[str, An
         "settings": values,
         "lambdas": terms.lambdas,
         "units": terms.units or {},
-        "records_hash": Manifest.load(settings.run.records).fingerprint,
+        "records_hash": manifest.fingerprint,
         "packages": packages(),
     }
 

@@ -44,7 +44,7 @@ class CandidateWorker:
 
     def __init__(self, settings: Settings):
         _fix_arithmetic(settings.run.threads)
-        _take_gpu(place())
+        devices.take_gpu(place())
         self._records = " or ".join(filter(None, (settings.run.records, settings.fitness.labelled)))
         with reading(self._records):
             self._runner = CandidateRunner(settings)
@@ -104,16 +104,3 @@ def _fix_arithmetic(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
-
-
-def leave_gpus() -> None:
-    """Hides all GPUs from this process: those of a search are for its workers, and TensorFlow would fill them."""
-    devices.leave_gpus()
-
-
-def _take_gpu(place: int) -> None:
-    """Leaves one GPU visible, if there are any: workers of a machine take them in turn.
-
-    On Ray only those are there that it has given to this worker: none, unless `--gpus_per_candidate` says so.
-    """
-    devices.take_gpu(place)

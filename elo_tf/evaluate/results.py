@@ -132,6 +132,7 @@ def _of_split(split: Split, clips: Dict[str, int]) -> Dict[str, Any]:
         "looped_test_videos": split.looped_test,
         "in_both_lists": split.overlap,
         "duplicates": split.duplicates,
+        "unreadable": split.unreadable,
         "first_missing": list(split.first_missing),
     }
 

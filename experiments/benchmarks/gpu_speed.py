@@ -97,7 +97,9 @@ def cases(backbones: Sequence[str], batches: Sequence[str]) -> Iterator[Case]:
       InputError: there are not as many batches as towers, or one is not a number of clips.
     """
     if len(backbones) != len(batches) or not all(batch.isdecimal() and int(batch) > 1 for batch in batches):
-        raise InputError(f"--batches={','.join(batches)} must have a number of clips, 2 or more, for each of --backbones")
+        raise InputError(
+            f"--batches={','.join(batches)} must have a number of clips, 2 or more, for each of --backbones"
+        )
     pairs = list(zip(backbones, map(int, batches)))
     for backbone, batch in pairs:
         for precision in ARITHMETIC:

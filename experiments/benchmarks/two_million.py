@@ -1,11 +1,11 @@
 """What two million videos cost before the first step, and whether streaming mixes them.
 
     python -m experiments.benchmarks.two_million --folder=DIR [--videos=2000000 --visited=200000]
-    python -m experiments.benchmarks.two_million --folder=DIR --videos=4000 --visited=4000      smoke size, three minutes
+    python -m experiments.benchmarks.two_million --folder=DIR --videos=4000 --visited=4000      smoke size
 
-No video is rendered: each record has its own id and index, and the same four frames of 16 x 16 pixels, about a kilobyte,
-so that two million fit on a disk (2.2 GB) and all commands take them for what `elo_tf.prepare` wrote. What is measured
-does not depend on what the frames show.
+No video is rendered: each record has its own id and index, and the same four frames of 16 x 16 pixels, about a
+kilobyte, so that two million fit on a disk (3 GB) and all commands take them for what `elo_tf.prepare` wrote. What is
+measured does not depend on what the frames show.
 
 start-up    a training of two steps (--resident_gb=0) less the same on 64 videos: what the number of videos costs
 memory      the most that a process had in RAM: of that training; of the search's own process, and of its worker
@@ -19,6 +19,7 @@ Obtained: see the end of this text.
 """
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -42,7 +43,7 @@ from experiments.benchmarks import process_memory
 
 _FOLDER = define_path("folder", "", "where the records are made, or were made before")
 _VIDEOS = flags.DEFINE_integer("videos", 2_000_000, "videos of the records", lower_bound=1000)
-_VISITED = flags.DEFINE_integer("visited", 200_000, "videos of the epoch that the mixing is measured on", lower_bound=1000)
+_VISITED = flags.DEFINE_integer("visited", 200_000, "videos of the epoch, for the mixing", lower_bound=1000)
 _PARTS = flags.DEFINE_list("measure", ["training", "search", "mixing"], "what to measure: training, search, mixing")
 
 FEW = 64  # videos of the records that start-up is compared with
@@ -96,7 +97,7 @@ def make_records(folder: pathlib.Path, count: int) -> pathlib.Path:
     part = folder / f"{records.MANIFEST}.part"
     counts: Dict[str, int] = dict.fromkeys(records.SPLITS, 0)
     with progress_bar(count, "video", what="writing") as bar, open(part, "w", encoding="ascii") as manifest:
-        manifest.write(_head(count))
+        manifest.write(_head())
         with contextlib.ExitStack() as stack:
             writers: Dict[str, ShardWriter] = {}
             for number in range(count):
@@ -120,13 +121,22 @@ def make_records(folder: pathlib.Path, count: int) -> pathlib.Path:
     return folder
 
 
-def _head(count: int) -> str:
-    head = {"schema": records.SCHEMA, "complete": True, "settings": SETTINGS, "sample_rate": 16000,
-            "samples_per_frame": SAMPLES, "labels": [], "set_aside": {}}  # fmt: skip
-    return "{\n" + "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()) + '"videos": [\n'
+def _head() -> str:
+    head = {
+        "schema": records.SCHEMA,
+        "complete": True,
+        "settings": SETTINGS,
+        "sample_rate": 16000,
+        "samples_per_frame": SAMPLES,
+        "labels": [],
+        "set_aside": {},
+    }
+    lines = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
+    return f'{{\n{lines}"videos": [\n'
 
 
-def _frames() -> bytes:
+@functools.cache
+def _common() -> bytes:
     """What all records have in common, serialised: without id and index."""
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, [FRAMES, SIZE, SIZE, 3], np.uint8)
@@ -137,15 +147,12 @@ def _frames() -> bytes:
     return example.SerializeToString(deterministic=True)
 
 
-_COMMON = _frames()
-
-
 def _record(video: str) -> bytes:
     """A record: messages that stand one behind the other are read as one."""
     own = SequenceExample()
     own.context.feature[records.ID].bytes_list.value.append(video.encode())
     own.context.feature[records.INDEX].int64_list.value.append(records.identity(video)[0])
-    return own.SerializeToString() + _COMMON
+    return own.SerializeToString() + _common()
 
 
 def _run(verb: str, path: pathlib.Path, folder: pathlib.Path, *given: str) -> Run:

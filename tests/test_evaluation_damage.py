@@ -58,8 +58,8 @@ def no_picture(example):
 
 
 def fewer_frames(example):
-    del example.feature_lists.feature_list["rgb"].feature[-1]
-    del example.feature_lists.feature_list["flow"].feature[-1]
+    for name in ("rgb", "flow"):
+        del example.feature_lists.feature_list[name].feature[3:]
     return example.SerializeToString()
 
 

@@ -84,7 +84,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(cases(_BACKBONES.value, _BATCHES.value)):
             results = _train(case, pathlib.Path(folder) / str(number))
-            rows.append(_row(case, results, peak(device, case.precision)))
+            rows.append(_row(case, results, peak(device, case.precision, _PEAK.value)))
             print(" | ".join(rows[-1]), flush=True)
     write_text(pathlib.Path(_OUTPUT.value), _table(device, rows))
     print(f"the table is in {_OUTPUT.value}")
@@ -116,17 +116,18 @@ def device_name() -> str:
     return tf.config.experimental.get_device_details(found[0]).get("device_name", "GPU") if found else ""
 
 
-def peak(device: str, precision: str) -> Optional[float]:
+def peak(device: str, precision: str, own: float = 0.0) -> Optional[float]:
     """Operations a second that a device could do; None where that is unknown.
 
     Args:
       device: As `device_name` gives it, such as NVIDIA A100-SXM4-40GB.
       precision: As in `--precision`.
+      own: `--peak_teraflops`, which counts for more.
     """
     from elo_tf.costs.accelerators import ACCELERATORS
 
-    if _PEAK.value:
-        return _PEAK.value * 1e12
+    if own:
+        return own * 1e12
     known = (each for each in ACCELERATORS if each.name.split()[0] in device.replace("-", " ").split())
     return next((each.teraflops[precision] * 1e12 for each in known), None)
 

@@ -10,9 +10,11 @@ ODD_VALUES: Tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"), "", "0",
     "nan", "../../outside", "/outside", "a\u0000b", "\ud800", "x" * 5000, [], [[]], [None], {}, {"": None}, [1, "a"],
 )  # fmt: skip
-ODD_WORDS = ("", "0", "-1", "1", "2", "1e999", "nan", "inf", "-inf", "99999999999999999999", "0.5", "a", "a,b", ",", "~",
-             "../outside", "/", "/dev/null", "/proc/self/mem", "été", "\udcff", "true", "None", "'\"", "x" * 3000, "a\nb",
-             "local:0", "local:-1", "ray:x", "s3://no/such", "all", "rgb", "[x]", "%s%n", "*")  # fmt: skip
+ODD_WORDS = (
+    "", "0", "-1", "1", "2", "1e999", "nan", "inf", "-inf", "99999999999999999999", "0.5", "a", "a,b", ",", "~",
+    "../outside", "/", "/dev/null", "/proc/self/mem", "été", "\udcff", "true", "None", "'\"", "x" * 3000, "a\nb",
+    "local:0", "local:-1", "ray:x", "s3://no/such", "all", "rgb", "[x]", "%s%n", "*",
+)  # fmt: skip
 
 
 def spoil_bytes(random: random.Random, content: bytes) -> bytes:

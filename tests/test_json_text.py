@@ -101,8 +101,8 @@ def test_a_changed_description_of_a_tower_is_refused(tmp_path, change):
 
 @pytest.mark.parametrize(
     "change",
-    [{"settings": {"steps": "9"}}, {"settings": {"steps": 9, "rungs": 2**62}}, {"settings": {"steps": 9, "fitness": []}},
-     {"seed": None}, {"names": "ab"}, {"names": [1]}, {"settings": {"steps": 9, "reduction": 0, "rungs": 2}}],
+    [{"settings": {"steps": "9"}}, {"settings": {"steps": 9, "rungs": 2**62}}, {"seed": None}, {"names": "ab"},
+     {"settings": {"steps": 9, "fitness": []}}, {"names": [1]}, {"settings": {"steps": 9, "reduction": 0, "rungs": 2}}],
 )  # fmt: skip
 def test_a_changed_head_of_a_journal_is_damage(tmp_path, change):
     head = {"record": "header", "version": 2, "seed": 0, "settings": {"steps": 9}, "names": ["a"]}

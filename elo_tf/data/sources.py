@@ -175,13 +175,15 @@ class ResidentVideos:
         for video in mine.map(self._decode, PARALLEL).as_numpy_iterator():
             place = places.pop(int(video["index"]), None)
             if place is None:
-                raise InputError(f"{manifest.folder}: a video is there twice; run prepare --validate")
+                raise InputError(f"{manifest.folder}: a video is there twice; run python -m elo_tf.prepare --validate")
             stretch = slice(offsets[place], offsets[place] + lengths[place])
             for modality, array in flat.items():
                 if modality != "audio" or video["has_sound"]:
                     array[stretch] = video[modality]
         if places:
-            raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
+            raise InputError(
+                f"{manifest.folder}: {len(places)} videos are missing; run python -m elo_tf.prepare --validate"
+            )
         with tf.device("CPU"):
             # One array after the other, so that there are never two copies of all.
             self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}

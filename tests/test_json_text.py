@@ -25,7 +25,8 @@ def test_what_is_nested_too_deeply_is_a_value_error():
 @pytest.mark.parametrize(
     "value, kind, fits",
     [
-        (1, int, True), (True, int, False), (1.0, int, False), (1, json_text.NUMBER, True), (0.5, json_text.NUMBER, True),
+        (1, int, True), (True, int, False), (1.0, int, False), (1, json_text.NUMBER, True),
+        (0.5, json_text.NUMBER, True),
         (10**400, int, False), (float("nan"), json_text.NUMBER, False), (float("inf"), json_text.NUMBER, False),
         (None, (str, None), True), (None, str, False), ("a", str, True), ([], list, True), ({}, list, False),
         (False, bool, True), (-1e300, json_text.NUMBER, False),
@@ -55,8 +56,8 @@ HEAD = {"schema": 1, "complete": True, "settings": {"size": 16, "fps": 12.5}, "s
 
 @pytest.mark.parametrize(
     "change",
-    [{"id": 1}, {"id": ""}, {"id": "a\0b"}, {"id": "\ud800"}, {"ok": 1}, {"ok": None}, {"split": "both"}, {"shard": None},
-     {"label": None}, {"frames": "3"}, {"frames": 0}, {"frames": 10**400}, {"frames": True}, {"sound": "yes"},
+    [{"id": 1}, {"id": ""}, {"id": "a\0b"}, {"id": "\ud800"}, {"ok": 1}, {"ok": None}, {"split": "both"},
+     {"shard": None}, {"label": None}, {"frames": "3"}, {"frames": 0}, {"frames": 10**400}, {"frames": True}, {"sound": "yes"},
      {"file": [1]}, {"file": "x"}, {"source": 1}, {"start": "0"}],
 )  # fmt: skip
 def test_lines_of_a_manifest_are_what_they_are(change):

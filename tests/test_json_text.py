@@ -57,8 +57,8 @@ HEAD = {"schema": 1, "complete": True, "settings": {"size": 16, "fps": 12.5}, "s
 @pytest.mark.parametrize(
     "change",
     [{"id": 1}, {"id": ""}, {"id": "a\0b"}, {"id": "\ud800"}, {"ok": 1}, {"ok": None}, {"split": "both"},
-     {"shard": None}, {"label": None}, {"frames": "3"}, {"frames": 0}, {"frames": 10**400}, {"frames": True}, {"sound": "yes"},
-     {"file": [1]}, {"file": "x"}, {"source": 1}, {"start": "0"}],
+     {"shard": None}, {"label": None}, {"frames": "3"}, {"frames": 0}, {"frames": 10**400}, {"frames": True},
+     {"sound": "yes"}, {"file": [1]}, {"file": "x"}, {"source": 1}, {"start": "0"}],
 )  # fmt: skip
 def test_lines_of_a_manifest_are_what_they_are(change):
     assert are_lines([LINE, {"id": "b", "ok": False, "why": "no video"}, {**LINE, "id": "\udcff.mp4"}])

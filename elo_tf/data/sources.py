@@ -5,12 +5,9 @@ count)` that fetches a stretch of one of them inside of a graph. Only what is fe
 """
 
 import collections
-import contextlib
 import dataclasses
-import os
 import posixpath
-from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import numpy as np
 import tensorflow as tf
@@ -18,15 +15,10 @@ import tensorflow as tf
 from elo_tf.config import InputError
 from elo_tf.data import records
 from elo_tf.data.records import Manifest
-from elo_tf.data.tfrecord import DamagedShardError, read_shard
-from elo_tf.runtime.machine import cores
+from elo_tf.data.shard_reading import PARALLEL, parsed_records
 
 Video = Dict[str, Any]
 
-# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
-# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate. Each takes
-# memory, up to that of a decoded video, which many cores shall not multiply.
-PARALLEL = min(8, cores())
 # Label of a video that lies in a shard with those that are read, but is none of them.
 _NOT_CHOSEN = -2
 
@@ -91,36 +83,6 @@ def _every_frame(strings: tf.Tensor, modality: str, size: int, samples: int) -> 
     )
 
 
-def _read_shards(shards: List[str], salvage: bool, cycle: int = 8) -> tf.data.Dataset:
-    """Serialized videos of the shards, in an order that depends on the shards alone.
-
-    Args:
-      shards: Paths, strings or a tensor of them.
-      salvage: Whether damaged records are left out; the shards are local ones then.
-      cycle: Shards that are read by turns.
-    """
-    files = tf.data.Dataset.from_tensor_slices(shards)
-    if salvage:  # TensorFlow would leave out all that follows in the shard, too.
-        string = tf.TensorSpec([], tf.string)
-        return files.flat_map(
-            lambda path: tf.data.Dataset.from_generator(_whole_records, args=(path,), output_signature=string)
-        )
-    return files.interleave(
-        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=PARALLEL, deterministic=True
-    )
-
-
-def _parse(serialized: tf.data.Dataset, salvage: bool) -> tf.data.Dataset:
-    """Records as `records.parse` gives them; those that are none are an error, or left out."""
-    parsed = serialized.map(records.parse, PARALLEL)
-    return parsed.ignore_errors() if salvage else parsed
-
-
-def _whole_records(path: bytes) -> Iterator[bytes]:
-    with contextlib.suppress(DamagedShardError):
-        yield from read_shard(Path(os.fsdecode(path)), skip_damaged=True)
-
-
 def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
     """[count] int64 places of the frames from `start` on in a video that begins again after so many frames."""
     return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
@@ -169,7 +131,7 @@ class ResidentVideos:
         chosen = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(self._video["index"], tf.range(self.count, dtype=tf.int64)), -1
         )
-        parsed = _parse(_read_shards(_shards(manifest, lines), salvage), salvage)
+        parsed = parsed_records(_shards(manifest, lines), salvage)
         # Others of the shards are not decoded.
         mine = parsed.filter(lambda video: chosen.lookup(video["index"]) >= 0)
         for video in mine.map(self._decode, PARALLEL).as_numpy_iterator():
@@ -256,15 +218,15 @@ class StreamedVideos:
             tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
         )
 
-    def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
-        parsed = _parse(serialized, self._salvage).map(
+    def _usable(self, shards: Any) -> tf.data.Dataset:
+        parsed = parsed_records(shards, self._salvage).map(
             lambda video: {**video, "label": self._labels.lookup(video["index"])}
         )
         return parsed.filter(lambda video: (video["frames"] >= self._least_frames) & (video["label"] != _NOT_CHOSEN))
 
     def in_order(self) -> tf.data.Dataset:
         """Each video once."""
-        return self._usable(_read_shards(self._shards, self._salvage))
+        return self._usable(self._shards)
 
     def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
@@ -299,7 +261,7 @@ class StreamedVideos:
                 tf.stack([seed, epoch]),
                 tf.constant(len(shards) - 1, tf.int64),
             )
-            found = self._usable(_read_shards(tf.gather(names, order), self._salvage))
+            found = self._usable(tf.gather(names, order))
             skipped = tf.where(epoch == begun, tf.constant(stretches, tf.int64), 0)
 
             def permute(number, stretch):

@@ -43,6 +43,7 @@ def _copy(seeds: pathlib.Path, folder: pathlib.Path, *names: str) -> pathlib.Pat
     """Copies files or folders of the seeds into `in`, and gives that."""
     for name in names:
         source, copy = seeds / name, folder / "in" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
     return folder / "in"
 
@@ -145,7 +146,7 @@ def evaluate(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -
 def lists(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """Spoilt official lists, found in whole records."""
     kind = random.choice(("hmdb51", "ucf101", "kinetics"))
-    given = _copy(seeds, folder, f"lists/{kind}") if (folder / "in/lists").mkdir() is None else folder
+    given = _copy(seeds, folder, f"lists/{kind}")
     name = _spoil(random, random.choice(files_below(given / "lists" / kind)))
 
     def call() -> None:

@@ -116,7 +116,7 @@ def test_what_is_no_text_is_refused(tmp_path):
 @pytest.mark.parametrize("shard", ["../other.tfrecord", "/etc/passwd", "a/b"])
 def test_a_manifest_names_no_file_outside_of_its_folder(tmp_path, shard):
     line = {"id": "a.mp4", "ok": True, "split": "train", "label": "", "frames": 3, "sound": False, "shard": shard}
-    Manifest({}, 16000, 1280, [line], True, str(tmp_path)).save()
+    Manifest({"size": 16, "fps": 12.5}, 16000, 1280, [line], True, str(tmp_path)).save()
     with pytest.raises(InputError, match=f"manifest.json names '{shard}', which is no file of its folder"):
         Manifest.load(str(tmp_path))
 

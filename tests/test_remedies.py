@@ -155,7 +155,11 @@ def messages():
     for path in sorted(each for folder in ("elo_tf", "export") for each in (ROOT / folder).rglob("*.py")):
         tree = ast.parse(path.read_text())
         parts = [node for node in ast.walk(tree) if isinstance(node, (ast.Raise, ast.Assign))]
-        for node in (inner for part in parts for inner in ast.walk(part)):
+        nodes = [inner for part in parts for inner in ast.walk(part)]
+        pieces_of = {id(each) for node in nodes if isinstance(node, ast.JoinedStr) for each in node.values}
+        for node in nodes:
+            if id(node) in pieces_of:
+                continue
             if isinstance(node, ast.JoinedStr):
                 pieces = [each.value if isinstance(each, ast.Constant) else "{}" for each in node.values]
                 yield path, "".join(pieces)

@@ -9,20 +9,15 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("elo_tf", "export") for path in (ROOT / folder).rglob("*.py"))
-# Modules and functions that make programs of data.
-FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
-FORBIDDEN_CALLS = {"eval", "exec", "compile", "system", "popen", "loads_pickle", "unsafe_load"}
+# Functions that make programs of data. That nothing is unpickled, test_flags.py sees to.
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "system", "popen"}
 
 
 def faults(text: str) -> list:
     """What in a program would execute what it reads."""
     found = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            module = getattr(node, "module", None) or ""
-            names = {alias.name.split(".")[0] for alias in node.names} | {module.split(".")[0]}
-            found += sorted(names & FORBIDDEN_IMPORTS)
-        elif isinstance(node, ast.Call):
+        if isinstance(node, ast.Call):
             found += _of_call(node)
     return found
 
@@ -33,8 +28,6 @@ def _of_call(node: ast.Call) -> list:
     given = {word.arg: getattr(word.value, "value", None) for word in node.keywords}
     if given.get("shell"):
         return ["shell=True"]
-    if owner in ("np", "numpy") and name == "load" and given.get("allow_pickle") is not False:
-        return ["np.load that may unpickle"]
     # model.compile and re.compile are others.
     builtin = isinstance(node.func, ast.Name) or owner == "os"
     return [name] if name in FORBIDDEN_CALLS and builtin else []
@@ -47,12 +40,11 @@ def test_nothing_that_is_read_is_executed(path):
 
 @pytest.mark.parametrize(
     "text",
-    ["import pickle", "from pickle import loads", "eval(text)", "exec(text, {})", "os.system(text)", "np.load(path)",
-     "subprocess.run(text, shell=True)", "np.load(path, allow_pickle=True)", "import joblib as j"],
-)  # fmt: skip
+    ["eval(text)", "exec(text, {})", "os.system(text)", "os.popen(text)", "subprocess.run(text, shell=True)"],
+)
 def test_what_would_execute_it_is_noticed(text):
     assert len(faults(text)) == 1
-    assert faults("np.load(path, allow_pickle=False); re.compile(text); model.compile(); subprocess.run([text])") == []
+    assert faults("re.compile(text); model.compile(); subprocess.run([text])") == []
 
 
 def requirements():

@@ -49,8 +49,12 @@ def _is_name(text: Any) -> bool:
 
 
 def _is_file(state: Any) -> bool:
-    """Whether this is the size and time of a file, or nothing."""
-    return state is None or (type(state) is list and len(state) == 2 and all(type(each) is int for each in state))
+    """Whether this is the size and time of a file, and the rate of a folder of frames, or nothing."""
+    return state is None or (type(state) is list and len(state) in (2, 3) and all(map(_is_number, state)))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def check_head(content: Any) -> None:

@@ -116,6 +116,10 @@ class History:
             json_text.check(record, {"name": str})
             if record["name"] in self.notes or "value" not in record:
                 raise ValueError(f"note {record['name']!r} is there already, or has no value")
+            value = record["value"]
+            numbers = value.values() if isinstance(value, dict) else [value]
+            if not all(json_text.is_kind(number, NUMBER) for number in numbers):
+                raise ValueError(f"note {record['name']!r} is neither a number nor numbers by name")
         elif kind == "asked":
             self._check_asked(record)
         elif kind == "finalists":

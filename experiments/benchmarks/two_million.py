@@ -3,9 +3,9 @@
     python -m experiments.benchmarks.two_million --folder=DIR [--videos=2000000 --visited=200000]
     python -m experiments.benchmarks.two_million --folder=DIR --videos=4000 --visited=4000      smoke size
 
-No video is rendered: each record has its own id and index, and the same four frames of 16 x 16 pixels, about a
-kilobyte, so that two million fit on a disk (3 GB) and all commands take them for what `elo_tf.prepare` wrote. What is
-measured does not depend on what the frames show.
+No video is rendered: each record has its own id and index, and the same four frames of 16 x 16 pixels, 3.3 kB, so that
+two million fit on a disk (6.6 GB) and all commands take them for what `elo_tf.prepare` wrote. What is measured does not
+depend on what the frames show.
 
 start-up    a training of two steps (--resident_gb=0) less the same on 64 videos: what the number of videos costs
 memory      the most that a process had in RAM: of that training; of the search's own process, and of its worker
@@ -53,7 +53,7 @@ FRAMES, SIZE, SAMPLES = 4, 16, 1280
 _HELD_OUT = 100  # one in so many
 SETTINGS = {"size": SIZE, "fps": 12.5, "flow": "dis", "flow_bound": 20.0, "max_seconds": 30.0, "jpeg_quality": 92,
             "labels": "none", "holdout_fraction": 1 / _HELD_OUT}  # fmt: skip
-CLIPS = ["--frames=2", "--crop_size=16", "--batch_size=4", "--resident_gb=0", "--tasks=rgb/shuffle", "--modalities=rgb"]
+CLIPS = ["--frames=3", "--crop_size=16", "--batch_size=4", "--resident_gb=0", "--tasks=rgb/shuffle", "--modalities=rgb"]
 
 
 class Run(NamedTuple):

@@ -12,7 +12,7 @@ from tests.fuzz.targets import TARGETS
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Those of a fraction of a second; `make fuzz` has all.
-QUICK = ("video", "validate", "manifest", "lists", "loss", "journal", "small_files", "flags")
+QUICK = ("video", "validate", "manifest", "lists", "loss", "journal", "flags")
 
 
 def broken(folder, run, status=0):
@@ -76,7 +76,7 @@ def test_a_few_spoilt_files_of_each_kind(tmp_path):
     """Fixed seed: what is found here once is mended and stays so."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("ELO_TF_CLIPS", None)
-    command = [sys.executable, "-m", "tests.fuzz", f"--folder={tmp_path}", "--cases=40", f"--targets={','.join(QUICK)}"]
+    command = [sys.executable, "-m", "tests.fuzz", f"--folder={tmp_path}", "--cases=35", f"--targets={','.join(QUICK)}"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     assert done.stdout.count(" 0 findings") == len(QUICK)

@@ -22,7 +22,8 @@ import time
 from typing import List
 
 from tests.fuzz.sandbox import make_folder, try_case
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.seeds import PARTS
+from tests.fuzz.targets import NEEDS, TARGETS
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Imported before cases are forked; none of them uses TensorFlow as it is imported.
@@ -30,17 +31,14 @@ _SLOW = ("elo_tf.evaluate.api", "elo_tf.train.api", "elo_tf.search.api", "elo_tf
          "export.saved_model", "export.client", "elo_tf.search.reporting.report", "tests.towers")  # fmt: skip
 
 
-def prepare(folder: pathlib.Path) -> pathlib.Path:
-    """The folder of the seeds, made where there is none; imports what cases need."""
+def prepare(folder: pathlib.Path, targets: List[str]) -> None:
+    """Makes the seeds that the targets need, where they are missing, and imports what cases need."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if not (folder / "seeds").exists():
-        part = folder / "seeds.part"
-        shutil.rmtree(part, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "tests.fuzz.seeds", str(part)], cwd=ROOT, check=True)
-        part.rename(folder / "seeds")
+    needed = {part for name in targets for part in NEEDS[name]}
+    parts = [part for part in PARTS if part in needed]
+    subprocess.run([sys.executable, "-m", "tests.fuzz.seeds", str(folder / "seeds"), *parts], cwd=ROOT, check=True)
     for name in _SLOW:
         importlib.import_module(name)
-    return folder / "seeds"
 
 
 def try_number(folder: pathlib.Path, seed: int, number: int, targets: List[str]) -> str:
@@ -74,7 +72,7 @@ def main() -> int:
     folder, targets = given.folder.absolute(), given.targets.split(",")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "cases", ignore_errors=True)
-    prepare(folder)
+    prepare(folder, targets)
     tried: collections.Counter = collections.Counter()
     number, end = given.only or 0, time.monotonic() + 60 * given.minutes
     last = number + (1 if given.only is not None else given.cases)

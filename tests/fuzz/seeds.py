@@ -1,6 +1,6 @@
 """What is spoilt: one small whole example of every kind of file that the commands read.
 
-    python -m tests.fuzz.seeds FOLDER
+    python -m tests.fuzz.seeds FOLDER [PART ...]
 
 In a process of its own: the one that tries cases must not have used TensorFlow before it forks.
 """
@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import sys
+from typing import Callable, Dict, Sequence, Tuple
 
 import numpy as np
 
@@ -34,20 +35,23 @@ CLIPS = "ELO_TF_CLIPS"
 _LARGEST = 2 << 20
 
 
-def make(folder: pathlib.Path) -> None:
-    """Writes all examples below a folder, which is made."""
-    folder.mkdir(parents=True)
-    _make_videos(folder / "videos")
-    _make_records(folder)
-    _make_run(folder)
-    _make_search(folder / "search")
-    _make_lists(folder / "lists")
-    _make_embeddings(folder)
+def make(folder: pathlib.Path, parts: Sequence[str]) -> None:
+    """Writes examples below a folder: the parts that it lacks, of `PARTS`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in parts:
+        made, (_, outputs) = folder / f".{name}", PARTS[name]
+        if made.exists():
+            continue
+        for output in outputs:  # Of one that was ended in the middle.
+            shutil.rmtree(folder / output, ignore_errors=True)
+        PARTS[name][0](folder)
+        made.touch()
 
 
 def _make_videos(folder: pathlib.Path) -> None:
     from tests import videos
 
+    folder = folder / "videos"
     random = np.random.default_rng(0)
     frames = random.integers(0, 255, [14, 6, 8, 3], np.uint8).repeat(8, axis=1).repeat(8, axis=2)
     sound = random.integers(-9000, 9000, 14 * 1280).astype(np.int16)
@@ -102,10 +106,11 @@ def _make_run(folder: pathlib.Path) -> None:
 
 
 def _make_search(folder: pathlib.Path) -> None:
-    """A journal of two generations and finalists, and a loss file."""
+    """A journal of two generations, and a loss file."""
     from elo_tf.search.journal.generation import Result
     from elo_tf.search.journal.journal import Journal
 
+    folder = folder / "search"
     folder.mkdir()
     names = ["rgb/shuffle", "rgb/reconstruct"]
     header = {"seed": 0, "settings": {"steps": 9, "fitness": "zipf"}, "names": names, "schema": "1", "packages": {}}
@@ -126,6 +131,7 @@ def _make_search(folder: pathlib.Path) -> None:
 
 def _make_lists(folder: pathlib.Path) -> None:
     """Official lists in each format, of the videos of the records."""
+    folder = folder / "lists"
     for name in ("hmdb51", "ucf101", "kinetics"):
         (folder / name).mkdir(parents=True)
     for label in "ab":
@@ -158,5 +164,15 @@ def _make_embeddings(folder: pathlib.Path) -> None:
     (folder / "table.npz.partial").write_bytes(b"".join(frame_record(serialize(each, settings)) for each in entries))
 
 
+# Name -> what makes it, and the folders that it makes; a part comes behind those that it needs.
+PARTS: Dict[str, Tuple[Callable[[pathlib.Path], None], Sequence[str]]] = {
+    "videos": (_make_videos, ("videos",)),
+    "records": (_make_records, ("labelled", "records")),
+    "run": (_make_run, ("run", "unfinished")),
+    "search": (_make_search, ("search",)),
+    "lists": (_make_lists, ("lists",)),
+    "embeddings": (_make_embeddings, ("models",)),
+}
+
 if __name__ == "__main__":
-    make(pathlib.Path(sys.argv[1]))
+    make(pathlib.Path(sys.argv[1]), sys.argv[2:] or tuple(PARTS))

@@ -8,7 +8,7 @@ import json
 import pathlib
 import random
 import shutil
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Sequence
 
 from tests.fuzz import flags_at_random, server
 from tests.fuzz.mutations import spoil_bytes, spoil_json, spoil_text
@@ -16,12 +16,18 @@ from tests.fuzz.sandbox import Case, command, files_below, function
 
 Target = Callable[[random.Random, pathlib.Path, pathlib.Path], Case]
 TARGETS: Dict[str, Target] = {}
+# Name of a target -> the parts of the seeds that it needs, in the order in which they are made.
+NEEDS: Dict[str, Sequence[str]] = {}
 
 
-def target(make: Target) -> Target:
-    """Registers a target by the name of its function."""
-    TARGETS[make.__name__] = make
-    return make
+def target(*parts: str) -> Callable[[Target], Target]:
+    """Registers a target by the name of its function, with the parts of the seeds that it needs."""
+
+    def register(make: Target) -> Target:
+        TARGETS[make.__name__], NEEDS[make.__name__] = make, parts
+        return make
+
+    return register
 
 
 def _spoil(random: random.Random, path: pathlib.Path) -> str:
@@ -48,7 +54,7 @@ def _copy(seeds: pathlib.Path, folder: pathlib.Path, *names: str) -> pathlib.Pat
     return folder / "in"
 
 
-@target
+@target("videos")
 def video(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt video, decoded as for a record."""
     path = _video(random, seeds, folder)
@@ -64,7 +70,7 @@ def video(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> C
     return Case(f"video {path.name}", function(call))
 
 
-@target
+@target("videos")
 def stream(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt video, read frame by frame as for embedding."""
     path = _video(random, seeds, folder)
@@ -86,7 +92,7 @@ def _video(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> 
     return path
 
 
-@target
+@target("records")
 def prepare_again(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """`prepare` over records of which a file is spoilt: what is damaged is made again, or named."""
     given = _copy(seeds, folder, "records", "labelled")
@@ -98,7 +104,7 @@ def prepare_again(random: random.Random, seeds: pathlib.Path, folder: pathlib.Pa
     return Case(f"prepare over {name}", run, writes=["in/records"])
 
 
-@target
+@target("records")
 def validate(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """`prepare --validate` of spoilt records."""
     given = _copy(seeds, folder, "records")
@@ -106,7 +112,7 @@ def validate(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -
     return Case(f"validate {name}", command("elo_tf.prepare", "--validate", f"--records={given / 'records'}"))
 
 
-@target
+@target("records")
 def manifest(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt manifest, looked at as trainings and evaluations do before they begin."""
     given = _copy(seeds, folder, "records")
@@ -130,7 +136,7 @@ def manifest(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -
     return Case("manifest", function(call))
 
 
-@target
+@target("records", "run")
 def evaluate(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """An evaluation of spoilt records or a spoilt run."""
     given = _copy(seeds, folder, "records", "run")
@@ -142,7 +148,7 @@ def evaluate(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -
     return Case(f"evaluate with {name}", run)
 
 
-@target
+@target("records", "lists")
 def lists(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """Spoilt official lists, found in whole records."""
     kind = random.choice(("hmdb51", "ucf101", "kinetics"))
@@ -161,7 +167,7 @@ def lists(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> C
     return Case(f"{kind} {name}", function(call))
 
 
-@target
+@target("search")
 def loss(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt loss file, given to a training."""
     given = _copy(seeds, folder, "search")
@@ -174,7 +180,7 @@ def loss(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Ca
     return Case("loss file", run)
 
 
-@target
+@target("search")
 def journal(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt journal, opened to go on, and read."""
     given = _copy(seeds, folder, "search")
@@ -193,7 +199,7 @@ def journal(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) ->
     return Case("journal", function(call), writes=["in/search/journal.jsonl"])
 
 
-@target
+@target("search")
 def report(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """The report of a spoilt journal."""
     given = _copy(seeds, folder, "search")
@@ -201,7 +207,7 @@ def report(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> 
     return Case("report", command("elo_tf.search", f"--report={given / 'search'}"), writes=["in/search"])
 
 
-@target
+@target("records", "run", "embeddings")
 def small_files(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt ledger, results, description of a tower, facts of a run, or table of embeddings."""
     given = _copy(seeds, folder, "unfinished", "run", "table.npz", "table.tfrecord", "table.npz.partial")
@@ -262,7 +268,7 @@ _READERS: Dict[str, Callable[[pathlib.Path], None]] = {
 }
 
 
-@target
+@target("records", "run")
 def checkpoint(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt file of a run, from which the tower is read."""
     given = _copy(seeds, folder, "run")
@@ -276,7 +282,7 @@ def checkpoint(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path)
     return Case(f"checkpoint {name}", function(call))
 
 
-@target
+@target("embeddings")
 def exported(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A spoilt export, or clips of odd shapes and types for a whole one."""
     given = _copy(seeds, folder, "models")
@@ -294,7 +300,7 @@ def exported(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -
     return Case(f"export with {name}", function(call))
 
 
-@target
+@target("videos")
 def client(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """The client, asking a server whose answers are spoilt."""
     answers = server.spoilt_answers(random)
@@ -310,7 +316,7 @@ def client(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> 
     return Case(f"client with {answers}"[:300], run)
 
 
-@target
+@target()
 def flags(random: random.Random, seeds: pathlib.Path, folder: pathlib.Path) -> Case:
     """A command with flags at random."""
     module, arguments = flags_at_random.draw(random, folder)

@@ -12,16 +12,8 @@ NAMED = ("in/empty", "in/missing", "else/home/x", "else/cwd/a", "else/cwd/b", "e
 _SENSIBLE: Dict[Any, Tuple[str, ...]] = {bool: ("true", "false"), int: ("1", "3", "7"), float: ("0.1", "1", "30")}
 # These would look for other machines, or trace a large model, which takes their own time.
 _LEFT_OUT = (
-    "tpu",
-    "ray_address",
-    "server",
-    "cluster_minutes",
-    "start_minutes",
-    "grpc",
-    "workers",
-    "distribute",
-    "dry_run",
-)
+    "tpu", "ray_address", "server", "cluster_minutes", "start_minutes", "grpc", "workers", "distribute", "dry_run",
+)  # fmt: skip
 
 
 def commands() -> Dict[str, tuple]:

@@ -14,6 +14,7 @@ import dataclasses
 import io
 import os
 import pathlib
+import re
 import resource
 import runpy
 import signal
@@ -25,7 +26,8 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 STATUSES = (0, 1, 2, 130, 143)
 CPU_SECONDS = 120  # of a case; a loop without end uses them up
 WALL_SECONDS = 900.0  # of a case on however busy a machine; one that waits for ever reaches them
-_ALLOWED = (".lease",)
+# Claims of folders, which any command may make that reads or writes there.
+_CLAIMS = re.compile(r"\.lock|\..*\.lease")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _state(folder: pathlib.Path, writes: Sequence[str]) -> Dict[str, Tuple]:
     free = [folder / "out", *(folder / name for name in writes)]
     found: Dict[str, Tuple] = {}
     for path in folder.rglob("*"):
-        if path.suffix in _ALLOWED or any(path == each or each in path.parents for each in free):
+        if _CLAIMS.fullmatch(path.name) or any(path == each or each in path.parents for each in free):
             continue
         if path.is_file():
             found[str(path)] = (path.stat().st_size, path.stat().st_mtime_ns)

@@ -57,7 +57,7 @@ def module(directory):
 
 
 def embed(place, output, module, config=CONFIG, **more):
-    return pipeline.embed_videos(place, output, *module, config, **more)
+    return pipeline.embed_videos(pipeline.find(place), output, *module, config, **more)
 
 
 @pytest.fixture(scope="module")

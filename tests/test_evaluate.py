@@ -256,7 +256,7 @@ def test_clips_go_to_their_videos(place, resident_gb):
 @pytest.fixture
 def lists(place, tmp_path):
     """Lists in the form of UCF101: each split exchanges the parts of the one before."""
-    parts = [[line["id"] for line in Manifest.load(str(place / "records")).usable if line["split"] == part]
+    parts = [[video.id for video in Manifest.load(str(place / "records")).of_split(part)]
              for part in ("train", "holdout")]  # fmt: skip
     numbers = {name: place for place, name in enumerate(labelled.CLASSES, 1)}
     (tmp_path / "classInd.txt").write_text("".join(f"{place} {name}\n" for name, place in numbers.items()))
@@ -370,7 +370,7 @@ def test_several_checkpoints_have_a_row_each(place, tmp_path):
 
 def _ids(material, clips):
     """Ids of the videos of a batch."""
-    ids = {identity(line["id"])[0]: line["id"] for line in material.manifest.usable}
+    ids = {identity(video.id)[0]: video.id for video in material.manifest.usable}
     return [ids[index] for index in clips["video"].numpy().tolist()]
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from elo_tf.config import FitnessConfig, InputError, RunConfig, TrainConfig
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.search.journal.generation import Result
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
@@ -358,11 +359,11 @@ def test_nothing_that_was_acknowledged_is_lost_to_sigkill(path):
 
 def test_other_videos_or_labels_under_the_same_path_are_refused(path, tmp_path):
     def header(label):
-        line = {"id": "a.mp4", "ok": True, "split": "train", "shard": "x", "label": label, "frames": 9, "sound": False}
+        entry = VideoEntry("a.mp4", "train", label, 9, False, "x")
         for name in ("records", "labelled"):
             (tmp_path / name).mkdir(exist_ok=True)
-            videos = [line] if name == "labelled" else [{**line, "label": ""}]
-            Manifest({}, 16000, 1280, videos, True, str(tmp_path / name)).save()
+            videos = [entry if name == "labelled" else entry._replace(label="")]
+            Manifest({}, 16000, 1280, videos, [], True, str(tmp_path / name)).save()
         fitness = FitnessConfig(labelled=str(tmp_path / "labelled"))
         configs = RunConfig(records=str(tmp_path / "records")), TrainConfig(), fitness
         return make_header(0, configs, HEADER["names"], Manifest.load(str(tmp_path / "records")), None)

@@ -6,7 +6,6 @@ count)` that fetches a stretch of one of them inside of a graph. Only what is fe
 
 import collections
 import dataclasses
-import posixpath
 from typing import Any, Dict, List
 
 import numpy as np
@@ -14,7 +13,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.data import records
-from elo_tf.data.records import Manifest
+from elo_tf.data.selection import Selection
 from elo_tf.runtime.machine import cores
 
 Video = Dict[str, Any]
@@ -100,17 +99,6 @@ def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
     return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
 
 
-def _shards(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[str]:
-    """Paths of the shards that hold these videos, sorted."""
-    return [posixpath.join(manifest.folder, name) for name in sorted({line["shard"] for line in lines})]
-
-
-def _classes(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[int]:
-    """The class of each video: `class` of its line where that is given, else the place of its label, or -1."""
-    labels = {name: place for place, name in enumerate(manifest.labels)}
-    return [line.get("class", labels.get(line["label"], -1)) for line in lines]
-
-
 class ResidentVideos:
     """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
 
@@ -118,38 +106,40 @@ class ResidentVideos:
     begins again where it ends.
     """
 
-    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], looped: bool = False):
+    def __init__(self, selection: Selection, looped: bool = False):
+        """Decodes all of them; raises `InputError` where one is not in its shard."""
         self._looped = looped
-        self.size = manifest.settings["size"]
-        self.samples = manifest.samples_per_frame
-        lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
-        lengths = np.array([line["frames"] for line in lines], np.int64)
+        self.size = selection.manifest.settings["size"]
+        self.samples = selection.manifest.samples_per_frame
+        by_index = selection.by_index()
+        videos = list(by_index.values())
+        lengths = np.array([video.frames for video in videos], np.int64)
         offsets = np.cumsum(lengths) - lengths
-        places = {records.identity(line["id"])[0]: place for place, line in enumerate(lines)}
+        places = {index: place for place, index in enumerate(by_index)}
         self._video = {
-            "index": tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64),
-            "label": tf.constant(_classes(manifest, lines), tf.int32),
+            "index": tf.constant(list(by_index), tf.int64),
+            "label": tf.constant(selection.class_of(videos), tf.int32),
             "frames": tf.constant(lengths),
-            "has_sound": tf.constant([bool(line["sound"]) for line in lines]),
+            "has_sound": tf.constant([video.sound for video in videos]),
             "offset": tf.constant(offsets),
         }
-        self.count = len(lines)
+        self.count = len(videos)
         total = int(lengths.sum())
         flat = {
             "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),
         }
-        for video in _read_shards(_shards(manifest, lines)).map(self._decode, PARALLEL).as_numpy_iterator():
-            place = places.pop(int(video["index"]), None)
+        for decoded in _read_shards(selection.shards).map(self._decode, PARALLEL).as_numpy_iterator():
+            place = places.pop(int(decoded["index"]), None)
             if place is None:
                 continue
             stretch = slice(offsets[place], offsets[place] + lengths[place])
             for modality, array in flat.items():
-                if modality != "audio" or video["has_sound"]:
-                    array[stretch] = video[modality]
+                if modality != "audio" or decoded["has_sound"]:
+                    array[stretch] = decoded[modality]
         if places:
-            raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
+            raise InputError(f"{selection.manifest.folder}: {len(places)} videos are missing; run prepare --validate")
         with tf.device("CPU"):
             # One array after the other, so that there are never two copies of all.
             self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
@@ -200,19 +190,25 @@ class ResidentVideos:
 class StreamedVideos:
     """Videos read from the shards as they are needed, for sets of any size. `looped` as above."""
 
-    def __init__(
-        self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int, looped: bool = False
-    ):
+    def __init__(self, selection: Selection, least_frames: int, ahead: int, looped: bool = False):
+        """
+        Args:
+          selection: The videos.
+          least_frames: What a video of the shards must have to be read.
+          ahead: Videos that are shuffled together.
+          looped: Whether a video begins again where it ends.
+        """
         self._looped = looped
-        self.size = manifest.settings["size"]
-        self.samples = manifest.samples_per_frame
-        self.count = len(lines)
-        self._shards = _shards(manifest, lines)
-        self._videos_of = collections.Counter(posixpath.join(manifest.folder, line["shard"]) for line in lines)
+        self.size = selection.manifest.settings["size"]
+        self.samples = selection.manifest.samples_per_frame
+        self.count = len(selection.videos)
+        self._shards = selection.shards
+        self._videos_of = collections.Counter(map(selection.shard_of, selection.videos))
         self._least_frames = least_frames
         self._ahead = ahead
-        indices = tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64)
-        classes = tf.constant(_classes(manifest, lines), tf.int32)
+        by_index = selection.by_index()
+        indices = tf.constant(list(by_index), tf.int64)
+        classes = tf.constant(selection.class_of(list(by_index.values())), tf.int32)
         self._labels = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
         )

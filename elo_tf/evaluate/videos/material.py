@@ -69,7 +69,7 @@ class Material:
     def reader(self, videos: Sequence[LabelledVideo]) -> Reader:
         """Reads RGB clips of exactly these videos; those shorter than a clip begin again."""
         classes = {video.id: video.label for video in videos}
-        return Reader.open(self.manifest.folder, "labelled", RGB, self.data, classes, loop=True)
+        return Reader.of(self.manifest, "labelled", RGB, self.data, classes, loop=True)
 
     def _read(self, videos: Sequence[LabelledVideo], windows: int) -> Iterator[Clips]:
         """Batches of evenly spread clips.

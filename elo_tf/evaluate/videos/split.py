@@ -51,7 +51,7 @@ class Split:
 
     def with_short(self, manifest: Manifest, frames: int, loop: bool) -> "Split":
         """The split with videos of fewer frames than a clip has counted, and left out if they are not looped."""
-        lengths = {line["id"]: line["frames"] for line in manifest.usable}
+        lengths = {video.id: video.frames for video in manifest.usable}
         if loop:
             count = {part: sum(lengths[video.id] < frames for video in getattr(self, part)) for part in PARTS}
             return dataclasses.replace(self, looped_train=count["train"], looped_test=count["test"])

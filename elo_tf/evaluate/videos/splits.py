@@ -6,10 +6,11 @@ train; both are counted.
 
 import pathlib
 import posixpath
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 from elo_tf.config import EvaluationConfig, InputError
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.evaluate.videos import names
 from elo_tf.evaluate.videos.material import Material
 from elo_tf.evaluate.videos.names import Name
@@ -88,16 +89,16 @@ def in_records(number: str, lists: Lists, manifest: Manifest, duplicates: str = 
     )
 
 
-def _choose(name: Name, videos: Sequence[Dict[str, Any]], duplicates: str) -> str:
+def _choose(name: Name, videos: Sequence[VideoEntry], duplicates: str) -> str:
     """The id of one of the videos that fit a name."""
-    ids = sorted(line["id"] for line in videos)
+    ids = sorted(video.id for video in videos)
     if len(ids) > 1 and duplicates == "refuse":
         raise InputError(
             f"{' and '.join(ids[:2])} both fit {_path(name)} of the lists; leave one of them out of the records, or "
             "choose with --duplicates"
         )
     if duplicates == "longest":  # The most frames: a damaged file, decoded in part, has fewer than its replacement.
-        return min(videos, key=lambda line: (-line["frames"], line["id"]))["id"]
+        return min(videos, key=lambda video: (-video.frames, video.id)).id
     return ids[0]
 
 

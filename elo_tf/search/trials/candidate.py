@@ -81,9 +81,9 @@ class CandidateRunner:
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
         self._gradient_norms = GradientNorms(self.model)
-        self.training = Reader.open(settings.run.records, "train", self.model.needs, settings.data)
+        self.training = Reader.of(manifest, "train", self.model.needs, settings.data)
         self._batches, self._batches_seed = self.training.training(settings.run.seed), settings.run.seed
-        self.scoring = TowerScorer(settings.run, settings.data, settings.fitness)
+        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness)
         self._step = tf.function(self._train_step, autograph=False)
         self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)

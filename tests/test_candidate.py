@@ -130,9 +130,9 @@ def test_a_last_step_that_breaks_the_weights_is_a_divergence(runner, monkeypatch
 
     monkeypatch.setattr(runner, "_train", then_break)
     outcome = runner.run([0.5, 0.5, 0.5])
-    assert outcome.diverged and outcome.fitness.reason.startswith("not finite: the features of")
+    assert outcome.fitness.failed and outcome.fitness.reason.startswith("not finite: the features of")
     monkeypatch.undo()
-    assert not runner.run([0.5, 0.5, 0.5]).diverged
+    assert not runner.run([0.5, 0.5, 0.5]).fitness.failed
 
 
 def test_terms_without_a_gradient_are_refused_when_units_are_measured(runner, monkeypatch):

@@ -39,7 +39,7 @@ from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.loop import Search
 from elo_tf.search.reporting import report
-from elo_tf.search.reporting.findings import Winner, findings, winner
+from elo_tf.search.reporting.findings import Standing, findings, winner
 from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
 from elo_tf.search.trials import candidate
 from elo_tf.search.trials.scheduler import Crew
@@ -202,7 +202,7 @@ def _announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, 
         )
 
 
-def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Winner:
+def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Standing:
     """Writes the figures and the report, prints the findings, and returns the loss that won.
 
     Args:

@@ -4,14 +4,14 @@ A history is built from records, the dictionaries that `journal.Journal` stores 
 come next, so that what was written can be read, and what is read was written.
 """
 
-import dataclasses
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.search.journal.generation import Finalists, Generation, Result
+from elo_tf.search.journal.generation import Finalists, Generation
 from elo_tf.search.journal.rungs import Rungs
+from elo_tf.search.result import TrialResult
 
 VERSION = 2
 
@@ -32,7 +32,7 @@ class History:
         self.notes: Dict[str, Any] = {}
         self._asked: List[Tuple[Tuple[int, ...], np.ndarray]] = []
         self._finalists: Optional[Tuple[Tuple[int, ...], np.ndarray, Tuple[int, ...], int]] = None
-        self._told: Dict[Run, Result] = {}
+        self._told: Dict[Run, TrialResult] = {}
         self._candidates = 0
 
     @property
@@ -69,7 +69,7 @@ class History:
         runs = tuple(tuple(self._told.get((number, steps, seed)) for seed in seeds) for number in candidates)
         return Finalists(candidates, lambdas.copy(), seeds, steps, runs)
 
-    def results(self) -> List[Result]:
+    def results(self) -> List[TrialResult]:
         """Of all runs, in the order in which they ended."""
         return list(self._told.values())
 
@@ -144,16 +144,17 @@ class History:
             raise ValueError(f"seeds {seeds} are not fresh")
 
     def _check_told(self, record: Mapping[str, Any]) -> None:
-        candidate, result = record["candidate"], _result(record)
+        candidate, result = record["candidate"], TrialResult.from_json(record)
         if not isinstance(candidate, int) or not 0 <= candidate < self._candidates:
             raise ValueError(f"candidate {candidate} was not asked for")
         if (candidate, result.steps, result.seed) in self._told:
             raise ValueError(f"candidate {candidate} has a result already")
-        if (result.value is None) != bool(result.reason):
+        fitness = result.fitness
+        if (fitness.value is None) != bool(fitness.reason):
             raise ValueError(f"candidate {candidate} needs either a value or a reason")
-        if (result.value is None) != (result.deviation is None) and (result.value is None or result.restarts > 1):
+        if (fitness.value is None) != (fitness.deviation is None) and (fitness.value is None or fitness.restarts > 1):
             raise ValueError(f"candidate {candidate} needs a deviation with a value of several restarts alone")
-        for number in (result.value or 0.0, result.deviation or 0.0, result.seconds, *result.diagnostics.values()):
+        for number in (fitness.value or 0.0, fitness.deviation or 0.0, result.seconds, *fitness.diagnostics.values()):
             if not math.isfinite(number):
                 raise ValueError(f"candidate {candidate} has a number that is not finite")
         if result.seed == self.header["seed"]:
@@ -179,7 +180,7 @@ class History:
         elif kind == "note":
             self.notes[record["name"]] = record["value"]
         elif kind == "told":
-            result = _result(record)
+            result = TrialResult.from_json(record)
             self._told[record["candidate"], result.steps, result.seed] = result
         else:
             candidates, lambdas = tuple(record["candidates"]), np.array(record["lambdas"], np.float64)
@@ -193,7 +194,3 @@ class History:
 def _rungs(header: Mapping[str, Any]) -> Rungs:
     settings = header["settings"]
     return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
-
-
-def _result(record: Mapping[str, Any]) -> Result:
-    return Result(**{field.name: record[field.name] for field in dataclasses.fields(Result)})

@@ -15,7 +15,6 @@ cut off on the next opening; anything else that cannot be read is damage and an 
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
@@ -25,9 +24,10 @@ import numpy as np
 from elo_tf.config import InputError
 from elo_tf.runtime import storage
 from elo_tf.runtime.provenance import check_same
-from elo_tf.search.journal.generation import Finalists, Generation, Result
+from elo_tf.search.journal.generation import Finalists, Generation
 from elo_tf.search.journal.history import VERSION, History
 from elo_tf.search.journal.rungs import Rungs
+from elo_tf.search.result import TrialResult
 
 _ABSENT = object()
 
@@ -152,7 +152,7 @@ class Journal:
         """Those named last, with the results so far; None before, and as soon as the search has gone on since."""
         return self._history.finalists()
 
-    def results(self) -> List[Result]:
+    def results(self) -> List[TrialResult]:
         """Of all runs, in the order in which they ended."""
         return self._history.results()
 
@@ -196,13 +196,13 @@ class Journal:
         self._write(record)
         return tuple(record["candidates"])
 
-    def tell(self, candidate: int, result: Result) -> None:
+    def tell(self, candidate: int, result: TrialResult) -> None:
         """Records the result of a run of a candidate.
 
         Raises:
           ValueError: the run was not asked for or has a result, or a number is not finite.
         """
-        self._write({"record": "told", "candidate": candidate, **dataclasses.asdict(result)})
+        self._write({"record": "told", "candidate": candidate, **result.to_json()})
 
     def _write(self, record: Dict[str, Any]) -> None:
         """Checks a record as reading would, and appends it: what cannot be read is not written."""

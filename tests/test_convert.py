@@ -280,10 +280,10 @@ def test_two_at_once_are_refused(folders):
 def test_other_settings_are_named(folders):
     source, records = folders
     convert(source, records, CONFIG, LocalEngine(1))
-    with pytest.raises(InputError, match="made with --size=16, now 32: give the same settings"):
+    with pytest.raises(InputError, match=r"other settings \(--size: was 16, now 32\); give the same settings"):
         convert(source, records, IngestConfig(size=32, labels="folders"), LocalEngine(1))
     (records / "manifest.json").unlink()
-    with pytest.raises(InputError, match="made with --size=16, now 32"):
+    with pytest.raises(InputError, match="made with other settings .--size: was 16, now 32"):
         convert(source, records, IngestConfig(size=32, labels="folders"), LocalEngine(1))
     other_limits = IngestConfig(size=16, labels="folders", shard_mb=1, decode_seconds=9, max_bad_fraction=0.9)
     assert convert(source, records, other_limits, LocalEngine(1)).converted == 0
@@ -541,7 +541,7 @@ def test_a_long_video_is_cut_into_parts(tmp_path):
     assert state(records) == {"a/long.mp4#0": 30, "a/long.mp4#2.4": 20, "a/short.mp4": 20}
     (source / "a" / "long.mp4").unlink()
     assert convert(source, records, config, LocalEngine(1)).vanished == ("a/long.mp4",)
-    with pytest.raises(InputError, match="--segment_seconds=2.4, now 0.0"):
+    with pytest.raises(InputError, match="--segment_seconds: was 2.4, now 0.0"):
         convert(source, records, dataclasses.replace(config, segment_seconds=0.0), LocalEngine(1))
 
 

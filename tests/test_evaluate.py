@@ -107,7 +107,7 @@ def test_the_command(place):
     again, _ = evaluate(*arguments)
     assert "has been done before" in again and out.splitlines()[-10:] == again.splitlines()[-10:]
     assert not (folder / ledger.FILE).exists()
-    assert "has the results of another evaluation" in refused(*arguments, "--seeds=2")
+    assert "results.json was made with other settings (seeds: was" in refused(*arguments, "--seeds=2")
     assert (folder / results.FILE).stat().st_mtime_ns == written
 
 
@@ -128,7 +128,7 @@ def test_a_killed_evaluation_goes_on_and_ends_as_an_unbroken_one(place, tmp_path
     assert process.returncode == -signal.SIGKILL
     lines = unfinished.read_bytes().splitlines(keepends=True)
     unfinished.write_bytes(b"".join([*lines[:4], lines[4][:30]]))  # A torn line.
-    assert "is of another evaluation" in refused(*flags, "--seeds=0", f"--output={output}")
+    assert "was made with other settings (seeds: was" in refused(*flags, "--seeds=0", f"--output={output}")
     out, _ = evaluate(*flags, f"--output={output}")
     assert "3 measurements were made before" in out and not unfinished.exists()
     first, second = (json.loads((tmp_path / name / results.FILE).read_text()) for name in ("whole", "killed"))

@@ -82,7 +82,7 @@ def test_a_search_goes_on_with_the_loss_that_it_started_from_wherever_the_file_l
         journal.ask(np.full((2, 3), 0.5))
     open_journal(loss(tmp_path, {"rgb/predict": 0.1}, name="moved.json")).close()
     for other in (loss(tmp_path, {"rgb/predict": 0.2}), EvolutionConfig(population=6)):
-        with pytest.raises(InputError, match="was begun otherwise .*initial_loss_hash: was [0-9a-f]{16}, now"):
+        with pytest.raises(InputError, match="was made with other settings .*initial_loss_hash: was [0-9a-f]{16}, now"):
             open_journal(other)
 
 

@@ -30,6 +30,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.data.tfrecord import ShardWriter, read_shard
+from elo_tf.runtime.provenance import check_same
 from elo_tf.runtime.storage import partial, write_bytes
 
 SUFFIXES = (".npz", ".tfrecord")
@@ -212,8 +213,5 @@ def check_settings(path: Path, found: Dict[str, Any], now: Dict[str, Any]) -> No
     Raises:
       InputError: one of them differs; it names it.
     """
-    different = [f"{name}={found.get(name)}, now {now[name]}" for name in now if found.get(name) != now[name]]
-    if different:
-        raise InputError(
-            f"{path} was made with {'; '.join(different)}: give the same again, another --output, or delete it"
-        )
+    before = {name: found[name] for name in now if name in found}
+    check_same(path, before, now, "give the same again, another --output, or delete it")

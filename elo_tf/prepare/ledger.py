@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Collection, Dict, List, Optional, Sequence
 
 from google.protobuf.message import DecodeError
 
@@ -25,6 +25,8 @@ from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter
 from elo_tf.data.video_entry import FileState, UnusableVideo, VideoEntry, are_entries, as_lines, from_json, parse
 from elo_tf.decoding.decode import sound_grid
 from elo_tf.runtime import storage
+from elo_tf.runtime.append_only import AppendOnlyFile
+from elo_tf.runtime.provenance import check_same
 
 # The settings that change records. The others (limits, size of shards) may differ from run to run.
 _LASTING = ("size", "fps", "flow", "flow_bound", "max_seconds", "jpeg_quality", "labels", "holdout_fraction")
@@ -64,8 +66,8 @@ class Ledger:
         try:
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir()
+            self._journal = AppendOnlyFile(folder / "refused.jsonl", _busy(folder))
             self._read()
-            self._journal = open(folder / "refused.jsonl", "a", encoding="ascii")
         except BaseException:
             self._lock.close()
             raise
@@ -146,8 +148,8 @@ class Ledger:
 
     def refuse(self, video: UnusableVideo) -> None:
         """Notes an unusable video."""
-        self._journal.write(json.dumps(video.to_json()) + "\n")
-        self._journal.flush()
+        # Not synchronised: what a crash of the machine takes away is tried again.
+        self._journal.append(f"{json.dumps(video.to_json())}\n".encode(), synchronise=False)
         self.refused[video.id] = video
 
     def forget_refused(self, present: Collection[str]) -> None:
@@ -168,7 +170,7 @@ class Ledger:
                 self._check_settings(self.folder / MANIFEST, Manifest.load(str(self.folder)).settings)
         for left in self.folder.glob(".*-*.json.*.partial"):
             left.unlink()  # Of a conversion that was killed: the lock is ours.
-        for refused in _whole_lines(self.folder / "refused.jsonl"):
+        for refused in filter(None, map(_refused, self._journal.lines())):
             self.refused[refused.id] = refused
         for split in SPLITS:
             for shard in sorted(self.folder.glob(f"{split}-*.tfrecord")):
@@ -196,14 +198,8 @@ class Ledger:
 
     def _check_settings(self, path: Path, found: Dict[str, Any]) -> None:
         now, then = {**_LATER, **self._settings}, {**_LATER, **found}
-        differences = [
-            f"--{name}={then.get(name)}, now {value}" for name, value in now.items() if then.get(name) != value
-        ]
-        if differences:
-            raise InputError(
-                f"the records in {path.parent} were made with {'; '.join(differences)}: "
-                "give the same settings, or another folder as --records"
-            )
+        before, settings = ({f"--{name}": known[name] for name in now if name in known} for known in (then, now))
+        check_same(path.parent, before, settings, "give the same settings, or another folder as --records")
 
 
 def lock(folder: Path):
@@ -212,9 +208,11 @@ def lock(folder: Path):
     Raises:
       InputError: it is held by another program.
     """
-    return storage.claim_folder(
-        folder, f"another program writes into {folder}; wait for its end or choose other --records"
-    )
+    return storage.claim_folder(folder, _busy(folder))
+
+
+def _busy(folder: Path) -> str:
+    return f"another program writes into {folder}; wait for its end or choose other --records"
 
 
 def earlier_settings(folder: Path) -> Optional[Dict[str, Any]]:
@@ -236,13 +234,11 @@ def _read_lines(sidecar: Path) -> Optional[Dict[str, Any]]:
     return content if are_entries(content.get("videos")) else None
 
 
-def _whole_lines(journal: Path) -> Iterator[UnusableVideo]:
-    """The entries in a journal; the last one may be torn, if its writer was killed, and others damaged."""
-    if not journal.exists():
-        return
-    for text in journal.read_text(encoding="ascii", errors="replace").split("\n"):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            line = json.loads(text)
-            entry = from_json({**line, "again": line["again"], "file": line["file"]})
-            if isinstance(entry, UnusableVideo):
-                yield entry
+def _refused(line: bytes) -> Optional[UnusableVideo]:
+    """The entry of a line of refused.jsonl; None where a disk has damaged it: that video is tried again."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        facts = json.loads(line)
+        entry = from_json({**facts, "again": facts["again"], "file": facts["file"]})
+        if isinstance(entry, UnusableVideo):
+            return entry
+    return None

@@ -1,7 +1,7 @@
 """The history of a search: its records so far, and the check that a new one may follow.
 
-A history is built from records, the dictionaries that `journal.Journal` stores one a line. It refuses one that cannot
-come next, so that what was written can be read, and what is read was written.
+A history is built from records, the dictionaries that `journal.Journal`, a history on disk, stores one a line. It
+refuses one that cannot come next, so that what was written can be read, and what is read was written.
 """
 
 import math

@@ -11,8 +11,8 @@ import numpy as np
 
 from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import findings
-from elo_tf.search.result import TrialResult
 from experiments import rank_statistics
 from experiments.truths import TRUTHS, truth_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from elo_tf.config import InputError
 from elo_tf.runtime.workers.local import LocalEngine
-from elo_tf.search.result import Fitness
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.trial import Outcome, Trial
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import elo_tf
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.result import Fitness, TrialResult
+from elo_tf.search.journal.result import TrialResult
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = sorted(

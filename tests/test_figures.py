@@ -6,11 +6,12 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import figures
 from elo_tf.search.reporting.findings import winner
 from elo_tf.search.reporting.quantity import QUANTITIES
-from elo_tf.search.result import Fitness, TrialResult
 
 CODES = {
     "rgb/shuffle": "R-S",

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import findings, ranking, reasons, summary, ties, winner
-from elo_tf.search.result import Fitness, TrialResult
 
 NAMES = ("rgb/shuffle", "rgb/predict")
 CODES = {"rgb/shuffle": "R-S", "rgb/predict": "R-P"}

@@ -17,9 +17,10 @@ import pytest
 from elo_tf.config import FitnessConfig, InputError, RunConfig, TrainConfig
 from elo_tf.data.records import Manifest
 from elo_tf.data.video_entry import VideoEntry
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.result import Fitness, TrialResult
+from elo_tf.search.journal.result import TrialResult
 
 HEADER = {
     "seed": 3,
@@ -325,7 +326,8 @@ def test_a_full_disk_leaves_a_readable_journal_that_goes_on(path, room):
 WRITER = """
 import sys
 import numpy as np
-from elo_tf.search.result import Fitness, TrialResult
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.journal import Journal
 journal = Journal.open(sys.argv[1], {header!r})
 generator = np.random.default_rng(len(journal.generations()))

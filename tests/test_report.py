@@ -9,10 +9,11 @@ import subprocess
 import numpy as np
 import pytest
 
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import report, standings
 from elo_tf.search.reporting.findings import ranking
-from elo_tf.search.result import Fitness, TrialResult
 from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 HOSTILE = "<script>alert(1)</script>\"'&"

@@ -10,11 +10,11 @@ import pytest
 
 from elo_tf.config import EvolutionConfig, FitnessConfig, InputError, TaskConfig, TrainConfig
 from elo_tf.search.evolution.base import strategies
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.header import MAY_DIFFER
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.loop import Search
 from elo_tf.search.reporting.findings import winner
-from elo_tf.search.result import Fitness
 from elo_tf.search.settings import make_rungs, make_strategy
 from elo_tf.search.trials import cluster_samples
 from elo_tf.search.trials.cluster_samples import ClusterSamples

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from elo_tf.search.evolution import base
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.generation import BEHIND, Finalists, Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
-from elo_tf.search.result import Fitness, TrialResult
 
 RUNGS = Rungs.of(900, 3, 3.0)
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from elo_tf.runtime.tensorboard import EventFile
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.generation import Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 from elo_tf.search.reporting import search_log
 from elo_tf.search.reporting.findings import Standing
 from elo_tf.search.reporting.search_log import SearchLog
-from elo_tf.search.result import Fitness, TrialResult
 from elo_tf.search.trials.trial import Trial
 from tests.test_training_log import scalars
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 from elo_tf.search.reporting.report import UNTRAINED
-from elo_tf.search.result import Fitness, TrialResult
 from experiments import courses, table4, table4_plots
 from experiments.table4 import Table4Config
 

@@ -11,7 +11,7 @@ from typing import List, NamedTuple, Optional, Sequence
 from elo_tf.config import InputError
 from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.result import TrialResult
+from elo_tf.search.journal.result import TrialResult
 
 _JUDGED = 10
 _LEAST = 3

@@ -28,7 +28,7 @@ from elo_tf import config
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.runtime import command_line
 from elo_tf.runtime.workers.local import LocalEngine
-from elo_tf.search.result import TrialResult
+from elo_tf.search.journal.result import TrialResult
 
 if typing.TYPE_CHECKING:
     from elo_tf.search.trials.candidate import Settings

@@ -16,8 +16,8 @@ import tensorflow as tf
 from elo_tf.config import FitnessConfig, InputError
 from elo_tf.ops.kmeans import KMeans, check_clusters, kmeans
 from elo_tf.search.fitness import agreement, health, weak, zipf
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.fitness.predictability import FOLDS, LEAST_VIDEOS, Predictability, best
-from elo_tf.search.result import Fitness
 
 # Of another modality, for agreement with it: where each clip is a cluster, any clustering agrees as well as any other.
 CLIPS_A_CLUSTER = 2

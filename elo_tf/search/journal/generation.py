@@ -6,8 +6,8 @@ from typing import List, Optional, Tuple
 
 import numpy as np
 
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
-from elo_tf.search.result import TrialResult
 
 # Further apart than any two values of a fitness; enough digits are left to tell those of one rung apart.
 BEHIND = 1e6

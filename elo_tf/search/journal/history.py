@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from elo_tf.search.journal.generation import Finalists, Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
-from elo_tf.search.result import TrialResult
 
 VERSION = 2
 

@@ -25,7 +25,7 @@ from elo_tf.runtime import storage
 from elo_tf.runtime.append_only import AppendOnlyFile
 from elo_tf.runtime.provenance import check_same
 from elo_tf.search.journal.history import VERSION, History
-from elo_tf.search.result import TrialResult
+from elo_tf.search.journal.result import TrialResult
 
 
 class Journal(History):

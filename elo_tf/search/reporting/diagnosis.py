@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from elo_tf.search.journal.generation import Generation
-from elo_tf.search.result import TrialResult
+from elo_tf.search.journal.result import TrialResult
 
 # Name in `TrialResult.diagnostics` -> title of its panel.
 _MEASURES = {

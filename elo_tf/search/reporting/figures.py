@@ -19,9 +19,9 @@ from elo_tf.plots.files import save
 from elo_tf.plots.palette import BLUE, GREY, INK, MAP, ORANGE
 from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import Standing, ties, winner
 from elo_tf.search.reporting.quantity import quantity_of
-from elo_tf.search.result import TrialResult
 
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
 _FEW_ROUNDS = 60

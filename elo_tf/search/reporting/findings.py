@@ -14,8 +14,8 @@ import numpy as np
 
 from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.quantity import quantity_of
-from elo_tf.search.result import TrialResult
 
 # Differences below this many standard errors are not told apart.
 TIE_ERRORS = 2.0

@@ -11,8 +11,8 @@ from tensorboard.plugins.hparams import api as hparams
 from elo_tf.runtime.progress import progress_bar
 from elo_tf.runtime.tensorboard import EventFile
 from elo_tf.search.journal.generation import Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import Standing
-from elo_tf.search.result import TrialResult
 from elo_tf.search.trials.trial import Trial
 
 _COLUMNS = ("generation", "best", "s.e.", "ties", "mean", "s.d.", "infeasible", "trainings/h", "left")

@@ -7,10 +7,10 @@ import numpy as np
 
 from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import page
 from elo_tf.search.reporting.findings import Standing, heaviest, with_error, within_noise
 from elo_tf.search.reporting.quantity import agreed_with, quantity_of
-from elo_tf.search.result import TrialResult
 
 # Rows of the table of the best candidates.
 _BEST = 10

@@ -23,7 +23,7 @@ from elo_tf.model.gradients import GradientNorms
 from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.runtime.private_api import make_slots
 from elo_tf.runtime.training_log import TrainingLog
-from elo_tf.search.result import Fitness
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.trials.embeddings import Embeddings
 from elo_tf.search.trials.scoring import TowerScorer
 from elo_tf.search.trials.trial import Outcome

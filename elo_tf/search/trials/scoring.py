@@ -15,9 +15,9 @@ from elo_tf.data.clips import Clips
 from elo_tf.data.descriptors import describe
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.fitness.predictability import LEAST_VIDEOS, Predictability, Target, assign_folds
 from elo_tf.search.fitness.score import CLIPS_A_CLUSTER, Labelled, Scorer
-from elo_tf.search.result import Fitness
 from elo_tf.search.trials.cluster_samples import ClusterSamples, make
 from elo_tf.search.trials.embeddings import Embeddings
 

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from typing import Mapping, Optional, Tuple
 
-from elo_tf.search.result import Fitness, TrialResult
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.trials.embeddings import Embeddings
 
 # Between the seeds of two attempts; further apart than the seeds of any search.

@@ -239,12 +239,13 @@ def test_unknown_baselines_and_damaged_records_are_refused(place, tmp_path):
 
 
 @pytest.mark.parametrize("resident_gb", [4.0, 0.0])
-def test_clips_go_to_their_videos(place, resident_gb):
+def test_clips_go_to_their_videos(place, resident_gb, monkeypatch):
     """Each clip's colour tells its class, wherever the reader takes it from."""
     tower = Tower.load(place / "run")
     config = dataclasses.replace(FAST, resident_gb=resident_gb, batch_size=4)
     material = Material.open(str(place / "records"), tower.about, config)
     split = of_folders(material.manifest)
+    monkeypatch.setattr(Manifest, "load", None)  # It has been read.
     chosen = (split.train + split.test)[::-2]  # Of both parts, in no order that the records have.
     found = material.apply(lambda video: video.numpy().mean(axis=(1, 2, 3)), chosen, 7)
     assert found.shape == (len(chosen), 7, 3)

@@ -62,23 +62,23 @@ class Ledger:
         self._settings.update(later)
         self._grid = sound_grid(config.fps)
         self._next = dict.fromkeys(SPLITS, 0)
-        self._lock = lock(folder)
+        self._held = contextlib.ExitStack()
         try:
+            self._held.enter_context(lock(folder))
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir()
-            self._journal = AppendOnlyFile(folder / "refused.jsonl", _busy(folder))
+            self._journal = self._held.enter_context(AppendOnlyFile(folder / "refused.jsonl", _busy(folder)))
             self._read()
         except BaseException:
-            self._lock.close()
+            self._held.close()
             raise
 
     def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, *_) -> None:
-        self._journal.close()
         shutil.rmtree(self.partial, ignore_errors=True)
-        self._lock.close()
+        self._held.close()
 
     def commit(self, shard: Path, split: str, entries: List[VideoEntry]) -> None:
         """Puts a finished shard in place, under the next free number of its split."""

@@ -122,7 +122,7 @@ class Ledger:
             try:
                 entry = json.loads(line)
                 if number == 1:
-                    inputs = entry["inputs"]
+                    inputs = dict(entry["inputs"])
                 else:
                     found = _from_json(entry)
                     self._found[found.run] = found

@@ -218,7 +218,9 @@ def test_a_full_disk_leaves_no_half_output(place, module, tmp_path, monkeypatch)
     assert sorted(os.listdir(tmp_path)) == ["out.npz.partial"]
 
 
-@pytest.mark.parametrize("changes, named", [({"stride": 2}, "stride=3, now 2"), ({"fps": 25.0}, "fps=12.5, now 25.0")])
+@pytest.mark.parametrize(
+    "changes, named", [({"stride": 2}, "stride: was 3, now 2"), ({"fps": 25.0}, "fps: was 12.5, now 25.0")]
+)
 @pytest.mark.parametrize("partly", [False, True])
 def test_other_settings_are_refused(place, directory, module, done, tmp_path, changes, named, partly):
     output = tmp_path / "out.npz"
@@ -238,7 +240,7 @@ def test_other_settings_are_refused(place, directory, module, done, tmp_path, ch
 def test_another_folder_is_other_settings(done, module, tmp_path):
     output = tmp_path / "out.npz"
     output.write_bytes(done[1].read_bytes())
-    with pytest.raises(InputError, match="videos="):
+    with pytest.raises(InputError, match="videos: was "):
         embed(fill(tmp_path / "videos"), output, module)
 
 

@@ -58,6 +58,7 @@ def check_same(
 
 
 def _shown(settings: Mapping[str, Any], name: str) -> str:
-    """A value in a few words."""
-    text = " ".join(str(settings.get(name, "absent")).split())
-    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
+    """A value in a few words; a string, which may be a path, as it is."""
+    value = settings.get(name, "absent")
+    text = " ".join(str(value).split())
+    return text if isinstance(value, str) or len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."

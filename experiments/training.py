@@ -128,13 +128,13 @@ def build_model(records: str, job: Job) -> Tuple[Any, Any]:
     from elo_tf.model.optimizer import make_optimizer, penalty
     from elo_tf.runtime.private_api import make_slots
 
-    sizes = clip_sizes(Manifest.load(records), job.data)
-    model = EloModel(select(job.terms, job.task), sizes, job.backbone, penalty(job.train))
+    manifest = Manifest.load(records)
+    model = EloModel(select(job.terms, job.task), clip_sizes(manifest, job.data), job.backbone, penalty(job.train))
     if job.lambdas:
         model.objective.assign(job.lambdas)
     _draw_weights(model.towers["rgb"], job)
     model.compile(optimizer=make_optimizer(job.train))
-    batches = Reader.open(records, "train", model.needs, job.data).training(job.seed)
+    batches = Reader.of(manifest, "train", model.needs, job.data).training(job.seed)
     model.compute_losses(next(iter(batches)), training=False)  # Makes the other variables.
     make_slots(model.optimizer, model.trainable_variables)
     return model, batches
@@ -232,8 +232,10 @@ def measure(tower, records: str, data: DataConfig = DATA) -> Dict[str, float]:
 def _labelled(records: str, data: DataConfig) -> Tuple[Any, Any]:
     """Readers of the training and of the held-out part."""
     from elo_tf.data.reader import Reader
+    from elo_tf.data.records import Manifest
 
-    return tuple(Reader.open(records, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
+    manifest = Manifest.load(records)
+    return tuple(Reader.of(manifest, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
 
 
 def _embedding(tower) -> Callable:

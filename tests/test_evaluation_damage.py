@@ -40,8 +40,8 @@ def first_test_video(folder):
 def rewrite(folder, change):
     """Writes the shard of the first test video anew: `change` takes its record, parsed, and gives bytes."""
     video = first_test_video(folder)
-    line = next(line for line in Manifest.load(str(folder)).usable if line["id"] == video)
-    shard = folder / line["shard"]
+    entry = next(entry for entry in Manifest.load(str(folder)).usable if entry.id == video)
+    shard = folder / entry.shard
     payloads = list(read_shard(shard))
     writer = ShardWriter(shard)
     for payload in payloads:
@@ -79,10 +79,10 @@ def test_a_damaged_test_clip_costs_itself(place, tmp_path, capsys, change, resid
         video = rewrite(folder, change)
     else:  # A byte of the payload has changed on the disk: TensorFlow reads nothing behind it either.
         video = first_test_video(folder)
-        line = next(line for line in Manifest.load(str(folder)).usable if line["id"] == video)
-        content = bytearray((folder / line["shard"]).read_bytes())
+        entry = next(entry for entry in Manifest.load(str(folder)).usable if entry.id == video)
+        content = bytearray((folder / entry.shard).read_bytes())
         content[content.index(os.fsencode(video)) + 200] ^= 1
-        (folder / line["shard"]).write_bytes(content)
+        (folder / entry.shard).write_bytes(content)
     protocols = ["kmeans", "linear", "finetune"] if change is no_picture else ["kmeans"]
     asked = EvaluateSettings(checkpoint=place / "run", records=folder, protocol=protocols, output=tmp_path / "out",
                              **{**vars(FAST), "resident_gb": resident_gb})  # fmt: skip
@@ -136,9 +136,8 @@ def test_lists_mean_all_parts_of_a_video(cut):
     assert split.missing == 0 and split.duplicates == 0
     assert [(video.id, len(video.records)) for video in split.test] == [("a/long_a.mp4", 3), ("b/long_b.mp4", 2)]
     assert [video.parts for video in split.train] == [(), ()]
-    assert split.test[0].parts[0].startswith("a/long_a.mp4#") and set(split.test[0].parts) < {
-        line["id"] for line in manifest.usable
-    }
+    assert split.test[0].parts[0].startswith("a/long_a.mp4#")
+    assert set(split.test[0].parts) < {entry.id for entry in manifest.usable}
 
 
 def test_clips_of_a_video_are_spread_over_its_parts(cut):

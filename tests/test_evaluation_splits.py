@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from elo_tf.config import InputError
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.evaluate.videos import budget, names, official
 from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
 from elo_tf.evaluate.videos.splits import in_records
@@ -16,11 +17,16 @@ from elo_tf.evaluate.videos.stored import StoredVideo
 
 
 def _manifest(ids, frames=20, split="train"):
-    lines = [
-        {"id": name, "ok": True, "split": split, "label": name.split("/")[-2], "frames": frames, "sound": False}
-        for name in ids
-    ]
-    return Manifest({"size": 24, "fps": 12.5}, 16000, 1280, lines, True, "records")
+    entries = [VideoEntry(name, split, name.split("/")[-2], frames, False) for name in ids]
+    return Manifest({"size": 24, "fps": 12.5}, 16000, 1280, entries, [], True, "records")
+
+
+def _entry(name):
+    return VideoEntry(name, "train", "", 20, False)
+
+
+def _lengthen(manifest, place, frames):
+    manifest.usable[place] = manifest.usable[place]._replace(frames=frames)
 
 
 def _write(folder, **files):
@@ -164,7 +170,7 @@ def test_missing_and_short_videos_are_counted_and_named(hmdb):
         split.check(8, 0.0)
     assert "\n" not in str(lacking.value) and "0.250 with --max_missing" in str(lacking.value)
     split.check(8, 0.25)
-    manifest.videos[1]["frames"] = 7
+    _lengthen(manifest, 1, 7)
     short = split.with_short(manifest, 8, loop=False)
     assert (short.short, short.missing, len(short.train)) == (1, 1, 2)
     with pytest.raises(InputError, match=r"and 1 have fewer frames than a clip \(8\)"):
@@ -343,7 +349,8 @@ def test_one_of_several_copies_is_taken_by_a_rule(hmdb):
     manifest, lists = _manifest(ids), official.hmdb51(hmdb, 1)
     taken = in_records("1", lists, manifest)  # Of equal lengths the first by path.
     assert [video.id for video in taken.train] == [ids[1], ids[2]] and taken.duplicates == 2
-    manifest.videos[0]["frames"], manifest.videos[3]["frames"] = 21, 19
+    _lengthen(manifest, 0, 21)
+    _lengthen(manifest, 3, 19)
     assert [video.id for video in in_records("1", lists, manifest).train] == [ids[0], ids[2]]
     assert [video.id for video in in_records("1", lists, manifest, "first").train] == [ids[1], ids[2]]
     with pytest.raises(InputError, match="replacement/.* and train/.* both fit brush_hair/april.avi .* --duplicates"):
@@ -364,7 +371,7 @@ def test_a_clip_of_both_lists_tests_and_does_not_train(kinetics):
 
 def test_folders():
     manifest = _manifest(["a/1.avi", "b/2.avi"])
-    manifest.videos.extend(_manifest(["b/3.avi", "c/4.avi"], split="holdout").videos)
+    manifest.usable.extend(_manifest(["b/3.avi", "c/4.avi"], split="holdout").usable)
     split = of_folders(manifest)
     assert split.classes == ("a", "b", "c")
     assert split.train == (LabelledVideo("a/1.avi", 0), LabelledVideo("b/2.avi", 1))

@@ -12,6 +12,7 @@ from absl import flags
 from elo_tf import config
 from elo_tf.config import EvaluationConfig, InputError
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.model.objective import read_loss
 from elo_tf.runtime import command_line, text
 
@@ -115,8 +116,8 @@ def test_what_is_no_text_is_refused(tmp_path):
 
 @pytest.mark.parametrize("shard", ["../other.tfrecord", "/etc/passwd", "a/b"])
 def test_a_manifest_names_no_file_outside_of_its_folder(tmp_path, shard):
-    line = {"id": "a.mp4", "ok": True, "split": "train", "label": "", "frames": 3, "sound": False, "shard": shard}
-    Manifest({"size": 16, "fps": 12.5}, 16000, 1280, [line], True, str(tmp_path)).save()
+    entry = VideoEntry("a.mp4", "train", "", 3, False, shard)
+    Manifest({"size": 16, "fps": 12.5}, 16000, 1280, [entry], [], True, str(tmp_path)).save()
     with pytest.raises(InputError, match=f"manifest.json names '{shard}', which is no file of its folder"):
         Manifest.load(str(tmp_path))
 

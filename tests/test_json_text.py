@@ -5,7 +5,7 @@ import json
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.data.manifest_lines import are_lines
+from elo_tf.data.manifest_lines import is_line
 from elo_tf.data.records import DamagedManifestError, Manifest
 from elo_tf.model.objective import read_loss
 from elo_tf.networks.tower import Description, latest_checkpoint
@@ -50,6 +50,7 @@ def test_what_lacks_an_entry_or_is_no_object_is_named():
 
 LINE = {"id": "a/1.mp4", "ok": True, "split": "train", "shard": "s", "label": "a", "frames": 3, "sound": False,
         "file": [3, 4]}  # fmt: skip
+UNUSABLE = {"id": "b", "ok": False, "why": "no video"}
 HEAD = {"schema": 1, "complete": True, "settings": {"size": 16, "fps": 12.5}, "sample_rate": 16000,
         "samples_per_frame": 1280, "set_aside": {}}  # fmt: skip
 
@@ -58,14 +59,16 @@ HEAD = {"schema": 1, "complete": True, "settings": {"size": 16, "fps": 12.5}, "s
     "change",
     [{"id": 1}, {"id": ""}, {"id": "a\0b"}, {"id": "\ud800"}, {"ok": 1}, {"ok": None}, {"split": "both"},
      {"shard": None}, {"label": None}, {"frames": "3"}, {"frames": 0}, {"frames": 10**400}, {"frames": True},
-     {"sound": "yes"}, {"file": [1]}, {"file": "x"}, {"source": 1}, {"start": "0"}],
+     {"sound": "yes"}, {"file": [1]}, {"file": "x"}, {"source": 1}, {"start": "0"}, {"mark": "7"}, {"warning": None},
+     {"why": 1}, {"again": "no"}, {"aside": None}],
 )  # fmt: skip
 def test_lines_of_a_manifest_are_what_they_are(change):
-    assert are_lines([LINE, {"id": "b", "ok": False, "why": "no video"}, {**LINE, "id": "\udcff.mp4"}])
-    assert not are_lines([LINE, {**LINE, **change}])
-    assert not are_lines([{name: value for name, value in LINE.items() if name != next(iter(change))}]) or next(
-        iter(change)
-    ) in ("file", "source", "start")
+    assert all(map(is_line, (LINE, UNUSABLE, {**LINE, "id": "\udcff.mp4"})))
+    line = UNUSABLE if change.keys() & {"why", "again", "aside"} else LINE
+    assert not is_line({**line, **change})
+    (name,) = change
+    without = {each: value for each, value in line.items() if each != name}
+    assert is_line(without) is (name in ("file", "source", "start", "mark", "warning", "again", "aside"))
 
 
 @pytest.mark.parametrize(

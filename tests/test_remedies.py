@@ -136,7 +136,7 @@ def test_folders_of_images_are_read_as_videos(folder):
         cv2.imwrite(str(path), np.full([32, 32, 3], 20 * number, np.uint8))
     shutil.rmtree(folder / "records")
     give(refusal(lambda: give("python -m elo_tf.prepare", folder)), folder)
-    assert [line["id"] for line in Manifest.load(str(folder / "records")).usable] == ["walk"]
+    assert [entry.id for entry in Manifest.load(str(folder / "records")).usable] == ["walk"]
 
 
 def test_embeddings_that_are_missing_can_be_made_by_what_is_said(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, ModelConfig, TaskConfig, TrainSettings
+from elo_tf.data.records import Manifest
 from elo_tf.train import terms
 from elo_tf.train.trainer import Settings, Trainer
 
@@ -27,7 +28,7 @@ def make(records, run_dir, strategy=None, tasks=TASKS, data=None, precision="flo
         FinalTrainConfig(**{"steps": 6, "optimizer": "sgd", "learning_rate": 0.01, "warmup_steps": 1, **train}),
     )
     chosen = terms.choose("random:0", task or TaskConfig(), 0.0, tasks)
-    return Trainer(settings, chosen, strategy or tf.distribute.get_strategy())
+    return Trainer(settings, chosen, strategy or tf.distribute.get_strategy(), Manifest.load(str(records)))
 
 
 def settings(records, run_dir, **changes) -> TrainSettings:

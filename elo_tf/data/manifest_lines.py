@@ -12,13 +12,8 @@ _LARGEST = 4096  # side of a frame, pixels
 _FASTEST = 1000  # frames a second
 
 
-def are_lines(videos: Any) -> bool:
-    """Whether these are lines of a manifest."""
-    return isinstance(videos, list) and all(map(_is_line, videos))
-
-
-def _is_line(line: Any) -> bool:
-    """Whether this is one line; written for speed, since there may be millions."""
+def is_line(line: Any) -> bool:
+    """Whether this is the line of a video; written for speed, since there may be millions."""
     try:
         if line["ok"] is True:
             own = (
@@ -29,10 +24,17 @@ def _is_line(line: Any) -> bool:
                 and 0 < line["frames"] < 2**31
                 and type(line["sound"]) in (bool, int)
                 and type(line.get("source", "")) is str
-                and type(line.get("start", 0.0)) in (float, int)
+                and _is_number(line.get("start", 0.0))
+                and type(line.get("mark", 0)) is int
+                and type(line.get("warning", "")) is str
             )
         else:
-            own = line["ok"] is False and type(line["why"]) is str
+            own = (
+                line["ok"] is False
+                and type(line["why"]) is str
+                and type(line.get("again", False)) is bool
+                and type(line.get("aside", False)) is bool
+            )
         return own and bool(line["id"]) and _is_name(line["id"]) and _is_file(line.get("file"))
     except (KeyError, TypeError, AttributeError):
         return False

@@ -6,15 +6,13 @@ count)` that fetches a stretch of one of them inside of a graph. Only what is fe
 
 import collections
 import dataclasses
-import posixpath
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.data import records
-from elo_tf.data.records import Manifest
+from elo_tf.data.selection import Selection
 from elo_tf.data.shard_reading import PARALLEL, parsed_records
 
 Video = Dict[str, Any]
@@ -88,17 +86,6 @@ def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
     return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
 
 
-def _shards(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[str]:
-    """Paths of the shards that hold these videos, sorted."""
-    return [posixpath.join(manifest.folder, name) for name in sorted({line["shard"] for line in lines})]
-
-
-def _classes(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[int]:
-    """The class of each video: `class` of its line where that is given, else the place of its label, or -1."""
-    labels = {name: place for place, name in enumerate(manifest.labels)}
-    return [line.get("class", labels.get(line["label"], -1)) for line in lines]
-
-
 class ResidentVideos:
     """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
 
@@ -106,22 +93,25 @@ class ResidentVideos:
     begins again where it ends. `salvage` leaves out damaged records, none of which may be of these videos.
     """
 
-    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], looped: bool = False, salvage: bool = False):
+    def __init__(self, selection: Selection, looped: bool = False, salvage: bool = False):
+        """Decodes all of them; raises `InputError` where one is not in its shard, or there twice."""
+        folder = selection.manifest.folder
         self._looped = looped
-        self.size = manifest.settings["size"]
-        self.samples = manifest.samples_per_frame
-        lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
-        lengths = np.array([line["frames"] for line in lines], np.int64)
+        self.size = selection.manifest.settings["size"]
+        self.samples = selection.manifest.samples_per_frame
+        by_index = selection.by_index()
+        videos = list(by_index.values())
+        lengths = np.array([video.frames for video in videos], np.int64)
         offsets = np.cumsum(lengths) - lengths
-        places = {records.identity(line["id"])[0]: place for place, line in enumerate(lines)}
+        places = {index: place for place, index in enumerate(by_index)}
         self._video = {
-            "index": tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64),
-            "label": tf.constant(_classes(manifest, lines), tf.int32),
+            "index": tf.constant(list(by_index), tf.int64),
+            "label": tf.constant(selection.class_of(videos), tf.int32),
             "frames": tf.constant(lengths),
-            "has_sound": tf.constant([bool(line["sound"]) for line in lines]),
+            "has_sound": tf.constant([video.sound for video in videos]),
             "offset": tf.constant(offsets),
         }
-        self.count = len(lines)
+        self.count = len(videos)
         total = int(lengths.sum())
         flat = {
             "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
@@ -131,21 +121,19 @@ class ResidentVideos:
         chosen = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(self._video["index"], tf.range(self.count, dtype=tf.int64)), -1
         )
-        parsed = parsed_records(_shards(manifest, lines), salvage)
+        parsed = parsed_records(selection.shards, salvage)
         # Others of the shards are not decoded.
         mine = parsed.filter(lambda video: chosen.lookup(video["index"]) >= 0)
-        for video in mine.map(self._decode, PARALLEL).as_numpy_iterator():
-            place = places.pop(int(video["index"]), None)
+        for decoded in mine.map(self._decode, PARALLEL).as_numpy_iterator():
+            place = places.pop(int(decoded["index"]), None)
             if place is None:
-                raise InputError(f"{manifest.folder}: a video is there twice; run python -m elo_tf.prepare --validate")
+                raise InputError(f"{folder}: a video is there twice; run python -m elo_tf.prepare --validate")
             stretch = slice(offsets[place], offsets[place] + lengths[place])
             for modality, array in flat.items():
-                if modality != "audio" or video["has_sound"]:
-                    array[stretch] = video[modality]
+                if modality != "audio" or decoded["has_sound"]:
+                    array[stretch] = decoded[modality]
         if places:
-            raise InputError(
-                f"{manifest.folder}: {len(places)} videos are missing; run python -m elo_tf.prepare --validate"
-            )
+            raise InputError(f"{folder}: {len(places)} videos are missing; run python -m elo_tf.prepare --validate")
         with tf.device("CPU"):
             # One array after the other, so that there are never two copies of all.
             self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
@@ -196,24 +184,27 @@ class StreamedVideos:
     """Videos read from the shards as they are needed, for sets of any size. `looped` and `salvage` as above."""
 
     def __init__(
-        self,
-        manifest: Manifest,
-        lines: List[Dict[str, Any]],
-        least_frames: int,
-        ahead: int,
-        looped: bool = False,
-        salvage: bool = False,
+        self, selection: Selection, least_frames: int, ahead: int, looped: bool = False, salvage: bool = False
     ):
+        """
+        Args:
+          selection: The videos.
+          least_frames: What a video of the shards must have to be read.
+          ahead: Videos that are shuffled together.
+          looped: Whether a video begins again where it ends.
+          salvage: Whether damaged records are left out.
+        """
         self._looped, self._salvage = looped, salvage
-        self.size = manifest.settings["size"]
-        self.samples = manifest.samples_per_frame
-        self.count = len(lines)
-        self._shards = _shards(manifest, lines)
-        self._videos_of = collections.Counter(posixpath.join(manifest.folder, line["shard"]) for line in lines)
+        self.size = selection.manifest.settings["size"]
+        self.samples = selection.manifest.samples_per_frame
+        self.count = len(selection.videos)
+        self._shards = selection.shards
+        self._videos_of = collections.Counter(map(selection.shard_of, selection.videos))
         self._least_frames = least_frames
         self._ahead = ahead
-        indices = tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64)
-        classes = tf.constant(_classes(manifest, lines), tf.int32)
+        by_index = selection.by_index()
+        indices = tf.constant(list(by_index), tf.int64)
+        classes = tf.constant(selection.class_of(list(by_index.values())), tf.int32)
         self._labels = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
         )

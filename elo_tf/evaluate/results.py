@@ -19,6 +19,7 @@ from elo_tf.evaluate.videos import budget as budgets
 from elo_tf.evaluate.videos.split import Split
 from elo_tf.plots.files import save
 from elo_tf.runtime import json_text, text
+from elo_tf.runtime.provenance import check_same
 from elo_tf.runtime.storage import write_text
 
 FOLDER = "evaluation"  # in the run directory, unless --output says otherwise
@@ -42,11 +43,11 @@ def earlier(folder: pathlib.Path, inputs: Dict[str, Any]) -> Optional[Dict[str, 
     if path.exists():
         try:
             content = json_text.parse(text.read(path))
-            same = content["schema"] == SCHEMA and content["inputs"] == json.loads(json.dumps(inputs))
+            before = {"schema": content["schema"], **content["inputs"]}
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not a file of results; name another --output") from None
-        if not same:
-            raise InputError(f"{path} has the results of another evaluation; name another --output, or remove it")
+        now = {"schema": SCHEMA, **inputs}
+        check_same(path, before, json.loads(json.dumps(now)), "name another --output, or remove it")
         return content
     place = folder
     while not place.exists() and place != place.parent:

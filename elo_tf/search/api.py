@@ -27,8 +27,9 @@ from elo_tf.config import (
 )
 from elo_tf.config import SearchSettings as Settings
 from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import check_memory, resident_bytes, sizes_at
+from elo_tf.data.reader import check_memory, sizes_at
 from elo_tf.data.records import SPLITS, Manifest
+from elo_tf.data.selection import Selection
 from elo_tf.model.elo_model import EloModel
 from elo_tf.runtime import devices
 from elo_tf.runtime.storage import absolute, write_text
@@ -38,7 +39,7 @@ from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.loop import Search
 from elo_tf.search.reporting import report
-from elo_tf.search.reporting.findings import Winner, findings, winner
+from elo_tf.search.reporting.findings import Standing, findings, winner
 from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
 from elo_tf.search.trials import candidate
 from elo_tf.search.trials.scheduler import Crew
@@ -128,7 +129,8 @@ def dry_run(settings: Settings, budget: BudgetConfig) -> None:
 
     size = size_of(settings, [term.name for term in _terms(settings)], settings.loss_units, settings.steps)
     parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, TrainConfig))
-    print_budget(Plan(*parts, budget, settings.records, size))
+    manifest = Manifest.load(settings.records) if settings.records else None
+    print_budget(Plan(*parts, budget, manifest, size))
 
 
 def list_losses(settings: Settings) -> None:
@@ -155,8 +157,8 @@ def _check_paths(run: RunConfig) -> None:
 
 def _check_memory(settings: Settings, manifest: Manifest, workers: int) -> None:
     """Raises `InputError` where workers of this machine would keep more videos in memory than it has."""
-    kept = [[line for line in manifest.usable if line["split"] == split] for split in SPLITS]
-    needed = sum(resident_bytes(manifest, lines, settings.resident_gb) for lines in kept)
+    kept = [Selection(manifest, manifest.of_split(split)) for split in SPLITS]
+    needed = sum(selection.resident_bytes(settings.resident_gb) for selection in kept)
     check_memory(needed, settings.records, workers)
 
 
@@ -200,7 +202,7 @@ def _announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, 
         )
 
 
-def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Winner:
+def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Standing:
     """Writes the figures and the report, prints the findings, and returns the loss that won.
 
     Args:

@@ -16,7 +16,7 @@ from elo_tf.model.objective import save_loss
 from elo_tf.search import failures
 from elo_tf.search.evolution import base
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting.findings import Winner, ranking, winner
+from elo_tf.search.reporting.findings import Standing, ranking, winner
 from elo_tf.search.reporting.report import UNTRAINED
 from elo_tf.search.reporting.search_log import SearchLog
 from elo_tf.search.trials import cluster_samples
@@ -165,23 +165,24 @@ class Search:
             if kept:
                 self._kept.keep_only(self._shown())
             log.candidate(trial, result, self.journal.names)
-            for warning in ended.warnings:
+            for warning in ended.outcome.warnings:
                 log.warn(f"candidate {trial.candidate}, {warning}")
 
     def _keep(self, ended: Ended) -> bool:
         """Keeps the embeddings of a training that may be the winner's; returns whether it may."""
-        trial, best = ended.trial, ranking(self.journal.generations())[:1]
-        if ended.embeddings is None:
+        trial, outcome = ended.trial, ended.outcome
+        if outcome.embeddings is None:
             return False
-        if trial.seed == self._seed and best and best[0].result.value < ended.result.value:
+        best = ranking(self.journal.generations())[:1]
+        if trial.seed == self._seed and best and best[0].value < outcome.fitness.value:
             return False
-        self._kept.save(Run(trial.candidate, trial.steps, trial.seed), ended.embeddings)
+        self._kept.save(Run(trial.candidate, trial.steps, trial.seed), outcome.embeddings)
         return True
 
     def _shown(self) -> Set[Run]:
         """Trainings whose clusters are shown if their candidate wins: the best one, and of each finalist the first."""
         best, finalists = ranking(self.journal.generations())[:1], self.journal.finalists()
-        shown = {Run(each.candidate, each.result.steps, each.result.seed) for each in best}
+        shown = {Run(each.candidate, each.results[0].steps, each.results[0].seed) for each in best}
         if finalists:
             shown.update(Run(number, finalists.steps, finalists.seeds[0]) for number in finalists.candidates)
         return shown
@@ -239,7 +240,7 @@ class Search:
                 "It came to nothing this time, so that the report shows no clusters; to try again, repeat the command"
             )
 
-    def _train_for_samples(self, won: Winner, crew: Crew) -> Optional[ClusterSamples]:
+    def _train_for_samples(self, won: Standing, crew: Crew) -> Optional[ClusterSamples]:
         """Trains the winner again, whose embeddings are not there: those of earlier versions are not, or they are lost.
 
         With the seed that it was scored with, and in the first attempt that comes to its end.
@@ -270,7 +271,7 @@ class Search:
                 "error": won.error,
                 "seeds": len(won.results),
                 "confirmed": won.confirmed,
-                "restarts": won.results[0].restarts,
+                "restarts": won.results[0].fitness.restarts,
             },
             "candidate": won.candidate,
             "evaluations": len(results),

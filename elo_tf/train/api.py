@@ -114,7 +114,7 @@ def _run(
                 run_file.check_run(directory, facts)
         if not replicas.are_alike(strategy, run_file.number_of(facts)):
             raise InputError("the processes have different flags, losses, records or packages; start all with the same")
-        training = Trainer(parts, chosen, strategy)
+        training = Trainer(parts, chosen, strategy, manifest)
         if is_chief:
             # Only now: the trainer refuses what does not fit, and a refused run leaves nothing to compare with.
             run_file.begin(directory, facts)
@@ -143,13 +143,12 @@ def dry_run(settings: Settings, budget: BudgetConfig, given: Optional[Collection
         settings = dataclasses.replace(
             settings, **dataclasses.asdict(task), tasks=tuple(chosen.lambdas), modalities=seen
         )
-    counted = 0
-    if settings.records:
-        counted = sum(video["split"] == "train" for video in Manifest.load(settings.records).usable)
+    manifest = Manifest.load(settings.records) if settings.records else None
+    counted = len(manifest.of_split("train")) if manifest else 0
     steps = settings.steps_of(counted or budget.planned_videos, settings.batch_size)
     settings = dataclasses.replace(settings, steps=steps)
     parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, FinalTrainConfig))
-    print_budget(Plan(*parts, budget, settings.records))
+    print_budget(Plan(*parts, budget, manifest))
 
 
 def _choose(settings: Settings, given: Optional[Collection[str]]) -> Tuple[TaskConfig, terms.Terms]:

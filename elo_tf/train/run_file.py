@@ -66,4 +66,5 @@ def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
         json_text.check(before, {})
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); use another --run_dir") from None
-    check_same(str(path), before, json.loads(json.dumps(facts)), set(MAY_DIFFER))
+    remedy = "restore the settings or use another run directory"
+    check_same(path, before, json.loads(json.dumps(facts)), remedy, MAY_DIFFER)

@@ -70,6 +70,7 @@ class Trainer:
       settings: Of the run.
       terms: Of the loss.
       strategy: Where it runs; made first of all.
+      manifest: Of the records, as they lie in `settings.run.records`.
 
     Attributes:
       model: All towers and heads.
@@ -79,16 +80,15 @@ class Trainer:
       steps: Of the whole training.
 
     Raises:
-      InputError: records are missing or do not fit, or batches cannot be dealt out.
+      InputError: records are unfinished or do not fit, or batches cannot be dealt out.
     """
 
-    def __init__(self, settings: Settings, terms: Terms, strategy: tf.distribute.Strategy):
+    def __init__(self, settings: Settings, terms: Terms, strategy: tf.distribute.Strategy, manifest: Manifest):
         self.settings = settings
         self.strategy = strategy
         run, train = settings.run, settings.train
         tf.keras.utils.set_random_seed(run.seed)
         tf.keras.mixed_precision.set_global_policy(settings.model.precision)
-        manifest = Manifest.load(run.records)
         manifest.require_complete()
         sizes = clip_sizes(manifest, settings.data)
         if train.jit_compile and strategy.num_replicas_in_sync > 1:
@@ -100,7 +100,7 @@ class Trainer:
         train.clips_at_a_time(settings.data.batch_size, strategy.num_replicas_in_sync)
         with strategy.scope(), reading(run.records):
             self.model = EloModel(terms.tasks, sizes, settings.model.backbone, penalty(train))
-            self.reader = Reader.open(run.records, "train", self.model.needs, settings.data)
+            self.reader = Reader.of(manifest, "train", self.model.needs, settings.data)
             check_heard(terms.tasks, self.reader.sounding, run.records)
             self.steps = self._length()
             self.model.compile(optimizer=make_optimizer(train, self.steps))

@@ -16,10 +16,11 @@ mixing      Spearman's correlation between the place of a video in the shards an
 Targets: start-up at most 15 s and 2.5 GB for the training, 1.5 GB for a further worker.
 Hardware: any; nothing else should run.
 Obtained with 200 000 videos, other work on both cores beside it, so that seconds say little: train took 41.7 s more
-than with 64, and 927 MiB (624 with 64); by that, two million take 3.7 GB, more than the target. The manifest is parsed
-three times in a training (`train.api`, `Trainer`, `Reader.open`). Mixing, 10 000 of 20 000 videos: correlation
-+.069, batches from 11 shards; with shards of 10 000 videos it was +.125 and 8. What is shuffled is the order of the
-shards, and 256 videos at a time. Two million have not been run.
+than with 64, and 927 MiB (624 with 64); by that, two million take 3.7 GB, more than the target. At that time a training
+parsed the manifest three times, into a dictionary a video; now it does so once, into a tuple a video, which has not
+been measured. Mixing, 10 000 of 20 000 videos: correlation +.069, batches from 11 shards; with shards of 10 000 videos
+it was +.125 and 8. What is shuffled is the order of the shards, and 256 videos at a time. Two million have not been
+run.
 """
 
 import contextlib

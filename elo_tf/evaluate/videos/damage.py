@@ -7,7 +7,7 @@ that it is made only where something went wrong.
 import os
 import re
 from pathlib import Path
-from typing import Any, Collection, Dict, List, Optional, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
 import tensorflow as tf
 
@@ -16,6 +16,7 @@ from elo_tf.data import records
 from elo_tf.data.records import Manifest
 from elo_tf.data.sources import decode_frames
 from elo_tf.data.tfrecord import DamagedShardError, read_shard
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.decoding.listing import printable
 
 _SHOWN = 3
@@ -53,13 +54,13 @@ def unreadable(manifest: Manifest, wanted: Collection[str]) -> Dict[str, str]:
     Returns:
       Id -> the reason in one line.
     """
-    by_shard: Dict[str, Dict[str, Any]] = {}
-    for line in manifest.usable:
-        if line["id"] in wanted:
-            by_shard.setdefault(line["shard"], {})[line["id"]] = line
+    by_shard: Dict[str, Dict[str, VideoEntry]] = {}
+    for entry in manifest.usable:
+        if entry.id in wanted:
+            by_shard.setdefault(entry.shard, {})[entry.id] = entry
     found: Dict[str, str] = {}
-    for shard, lines in by_shard.items():
-        missing, reason = dict(lines), f"damaged, or not in {shard}"
+    for shard, entries in by_shard.items():
+        missing, reason = dict(entries), f"damaged, or not in {shard}"
         try:
             for payload in read_shard(Path(manifest.folder) / shard, skip_damaged=True):
                 record, why = _look(payload, missing, manifest)
@@ -71,20 +72,20 @@ def unreadable(manifest: Manifest, wanted: Collection[str]) -> Dict[str, str]:
     return found
 
 
-def _look(payload: bytes, lines: Dict[str, Any], manifest: Manifest) -> Tuple[Optional[str], Optional[str]]:
+def _look(payload: bytes, entries: Mapping[str, VideoEntry], manifest: Manifest) -> Tuple[Optional[str], Optional[str]]:
     """The id of a record, and why it cannot be used, if it is one of those looked for and cannot."""
     try:
         video = records.parse(payload)
         record = os.fsdecode(video["id"].numpy())
-        return record, _fault(video, lines[record], manifest) if record in lines else None
+        return record, _fault(video, entries[record], manifest) if record in entries else None
     except Exception as error:  # Whatever reading it raised, it is this record's.
         return None, _line(error)
 
 
-def _fault(video: Dict[str, Any], line: Dict[str, Any], manifest: Manifest) -> Optional[str]:
-    frames = line["frames"]
+def _fault(video: Mapping[str, Any], entry: VideoEntry, manifest: Manifest) -> Optional[str]:
+    frames = entry.frames
     parts = {"rgb": (video["rgb"], frames), "flow": (video["flow"], frames),
-             "audio": (video["sound"], frames if line["sound"] else 0)}  # fmt: skip
+             "audio": (video["sound"], frames if entry.sound else 0)}  # fmt: skip
     for modality, (strings, count) in parts.items():
         if len(strings) != count:
             return f"has {len(strings)} frames of {modality}, and {count} in the manifest"

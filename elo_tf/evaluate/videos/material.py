@@ -72,7 +72,7 @@ class Material:
     def reader(self, videos: Sequence[LabelledVideo]) -> Reader:
         """Reads RGB clips of exactly these videos; those shorter than a clip begin again."""
         classes = {record: video.label for video in videos for record in video.records}
-        return Reader.open(self.manifest.folder, "labelled", RGB, self.data, classes, loop=True, salvage=self.salvage)
+        return Reader.of(self.manifest, "labelled", RGB, self.data, classes, loop=True, salvage=self.salvage)
 
     @contextlib.contextmanager
     def reading(self, videos: Sequence[LabelledVideo]) -> Iterator[None]:

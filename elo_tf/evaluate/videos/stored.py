@@ -8,7 +8,8 @@ Lists name videos, and a test counts videos: one that was cut is one item, whose
 import dataclasses
 from typing import Dict, List, Tuple
 
-from elo_tf.data.records import Manifest, source_of
+from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +33,13 @@ class StoredVideo:
 
 def stored_videos(manifest: Manifest) -> List[StoredVideo]:
     """The usable videos of a manifest, in its order."""
-    found: Dict[str, List[dict]] = {}
-    for line in manifest.usable:
-        found.setdefault(source_of(line), []).append(line)
+    found: Dict[str, List[VideoEntry]] = {}
+    for entry in manifest.usable:
+        found.setdefault(entry.video, []).append(entry)
     videos = []
-    for source, lines in found.items():
-        lines.sort(key=lambda line: line.get("start", 0.0))
-        records = tuple(line["id"] for line in lines)
-        frames = sum(line["frames"] for line in lines)
-        videos.append(StoredVideo(source, frames, records, lines[0]["label"], lines[0]["split"]))
+    for video, entries in found.items():
+        entries.sort(key=lambda entry: entry.start)
+        records = tuple(entry.id for entry in entries)
+        frames = sum(entry.frames for entry in entries)
+        videos.append(StoredVideo(video, frames, records, entries[0].label, entries[0].split))
     return videos

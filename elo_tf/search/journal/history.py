@@ -1,10 +1,9 @@
 """The history of a search: its records so far, and the check that a new one may follow.
 
-A history is built from records, the dictionaries that `journal.Journal` stores one a line. It refuses one that cannot
-come next, so that what was written can be read, and what is read was written.
+A history is built from records, the dictionaries that `journal.Journal`, a history on disk, stores one a line. It
+refuses one that cannot come next, so that what was written can be read, and what is read was written.
 """
 
-import dataclasses
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -12,7 +11,8 @@ import numpy as np
 
 from elo_tf.runtime import json_text
 from elo_tf.runtime.json_text import NUMBER
-from elo_tf.search.journal.generation import Finalists, Generation, Result
+from elo_tf.search.journal.generation import Finalists, Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 
 VERSION = 2
@@ -21,7 +21,7 @@ VERSION = 2
 _READ = {"steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
          "min_deviation": NUMBER}  # fmt: skip
 _TOLD = {"steps": int, "seed": int, "value": (*NUMBER, None), "reason": (str, None), "deviation": (*NUMBER, None),
-         "restarts": int, "diagnostics": dict, "seconds": NUMBER}  # fmt: skip
+         "restarts": int, "diagnostics": dict, "seconds": NUMBER, "attempts": int, "failed": bool}  # fmt: skip
 
 # A run of a candidate: its number, its training steps, and the seed of the order of its clips.
 Run = Tuple[int, int, int]
@@ -40,7 +40,7 @@ class History:
         self.notes: Dict[str, Any] = {}
         self._asked: List[Tuple[Tuple[int, ...], np.ndarray]] = []
         self._finalists: Optional[Tuple[Tuple[int, ...], np.ndarray, Tuple[int, ...], int]] = None
-        self._told: Dict[Run, Result] = {}
+        self._told: Dict[Run, TrialResult] = {}
         self._candidates = 0
 
     @property
@@ -77,7 +77,7 @@ class History:
         runs = tuple(tuple(self._told.get((number, steps, seed)) for seed in seeds) for number in candidates)
         return Finalists(candidates, lambdas.copy(), seeds, steps, runs)
 
-    def results(self) -> List[Result]:
+    def results(self) -> List[TrialResult]:
         """Of all runs, in the order in which they ended."""
         return list(self._told.values())
 
@@ -156,16 +156,17 @@ class History:
 
     def _check_told(self, record: Mapping[str, Any]) -> None:
         json_text.check(record, _TOLD)
-        candidate, result = record["candidate"], _result(record)
+        candidate, result = record["candidate"], TrialResult.from_json(record)
         if not isinstance(candidate, int) or not 0 <= candidate < self._candidates:
             raise ValueError(f"candidate {candidate} was not asked for")
         if (candidate, result.steps, result.seed) in self._told:
             raise ValueError(f"candidate {candidate} has a result already")
-        if (result.value is None) != bool(result.reason):
+        fitness = result.fitness
+        if (fitness.value is None) != bool(fitness.reason):
             raise ValueError(f"candidate {candidate} needs either a value or a reason")
-        if (result.value is None) != (result.deviation is None) and (result.value is None or result.restarts > 1):
+        if (fitness.value is None) != (fitness.deviation is None) and (fitness.value is None or fitness.restarts > 1):
             raise ValueError(f"candidate {candidate} needs a deviation with a value of several restarts alone")
-        for number in result.diagnostics.values():
+        for number in fitness.diagnostics.values():
             if not isinstance(number, (int, float)) or not math.isfinite(number):
                 raise ValueError(f"candidate {candidate} has a number that is not finite")
         if result.seed == self.header["seed"]:
@@ -191,7 +192,7 @@ class History:
         elif kind == "note":
             self.notes[record["name"]] = record["value"]
         elif kind == "told":
-            result = _result(record)
+            result = TrialResult.from_json(record)
             self._told[record["candidate"], result.steps, result.seed] = result
         else:
             candidates, lambdas = tuple(record["candidates"]), np.array(record["lambdas"], np.float64)
@@ -216,7 +217,3 @@ def _check_header(record: Mapping[str, Any]) -> None:
 def _rungs(header: Mapping[str, Any]) -> Rungs:
     settings = header["settings"]
     return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
-
-
-def _result(record: Mapping[str, Any]) -> Result:
-    return Result(**{field.name: record[field.name] for field in dataclasses.fields(Result)})

@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 from elo_tf.data.clips import MODALITIES
 from elo_tf.plots.files import save
 from elo_tf.plots.palette import BLUE, GREY, INK, MAP, ORANGE
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting.findings import Winner, ties, winner
+from elo_tf.search.journal.result import TrialResult
+from elo_tf.search.reporting.findings import Standing, ties, winner
 from elo_tf.search.reporting.quantity import quantity_of
 
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
@@ -123,7 +124,7 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
     return figure
 
 
-def best_loss(best: Optional[Winner], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+def best_loss(best: Optional[Standing], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """λ of the winner so far, a modality a row and a task a column (Fig. 8)."""
     parts = [name.split("/", 1) for name in names]
     rows = list(dict.fromkeys(modality for modality, _ in parts))
@@ -165,7 +166,7 @@ def _groups(names: Sequence[str]) -> Dict[str, List[int]]:
     return {title: members for title, members in groups.items() if members}
 
 
-def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[Result]]) -> None:
+def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[TrialResult]]) -> None:
     """A dot a candidate, in the order of the round and spread over 0.6 of its width."""
     sideways = [np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(len(own)) for own in feasible]
     rounds = np.concatenate([index + offset for index, offset in enumerate(sideways)])

@@ -23,7 +23,7 @@ from elo_tf.model.gradients import GradientNorms
 from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.runtime.private_api import make_slots
 from elo_tf.runtime.training_log import TrainingLog
-from elo_tf.search.fitness.score import Fitness
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.trials.embeddings import Embeddings
 from elo_tf.search.trials.scoring import TowerScorer
 from elo_tf.search.trials.trial import Outcome
@@ -81,9 +81,9 @@ class CandidateRunner:
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
         self._gradient_norms = GradientNorms(self.model)
-        self.training = Reader.open(settings.run.records, "train", self.model.needs, settings.data)
+        self.training = Reader.of(manifest, "train", self.model.needs, settings.data)
         self._batches, self._batches_seed = self.training.training(settings.run.seed), settings.run.seed
-        self.scoring = TowerScorer(settings.run, settings.data, settings.fitness)
+        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness)
         self._step = tf.function(self._train_step, autograph=False)
         self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)
@@ -175,13 +175,12 @@ class CandidateRunner:
         if reason is None:
             features = self.embed()
             fitness = self.scoring.score(self._embedding, features, seed)
-            diverged = fitness.broken
             if fitness.value is not None:
                 embeddings = Embeddings(np.asarray(lambdas, np.float32), features, self.scoring.names, seed)
         else:
-            fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})
+            fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {}, diverged)
         seconds["scoring"] = time.perf_counter() - begun
-        return Outcome(fitness, diverged, losses, seconds, embeddings=embeddings)
+        return Outcome(fitness, losses, seconds, embeddings=embeddings)
 
     def _idle(self, lambdas: Sequence[float]) -> Optional[str]:
         """Why these lambdas leave the RGB tower as it is, or None."""

@@ -35,6 +35,7 @@ from elo_tf.config.verbs import (
     SearchSettings,
     TrainSettings,
 )
+from elo_tf.config.weighting import LambdaConfig, WeightingConfig
 
 __all__ = [
     "BudgetConfig",
@@ -51,6 +52,7 @@ __all__ = [
     "FoldersConfig",
     "IngestConfig",
     "InputError",
+    "LambdaConfig",
     "LookupConfig",
     "ModelConfig",
     "PrepareSettings",
@@ -60,6 +62,7 @@ __all__ = [
     "TaskConfig",
     "TrainConfig",
     "TrainSettings",
+    "WeightingConfig",
     "WorkersConfig",
     "WorldConfig",
     "define_flags",

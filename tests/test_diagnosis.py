@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from elo_tf.search.fitness.zipf import zipf_prior
+from elo_tf.ops.zipf import zipf_prior
 from elo_tf.search.journal.generation import Generation, Result
 from elo_tf.search.journal.rungs import Rungs
 from elo_tf.search.reporting import diagnosis

@@ -27,7 +27,9 @@ class LambdaConfig(Checked):
     )
     lambda_clips: int = setting(256, "held-out clips of an update of learned weights", low=8)
     lambda_every: int = setting(
-        5, "steps between updates of weights that need gradients of single terms (gradnorm, pcgrad, learned ones)", low=1
+        5,
+        "steps between updates of weights that need gradients of single terms (gradnorm, pcgrad, learned ones)",
+        low=1,
     )
     lambda_rate: float = setting(
         0.1, "step of learned weights: of a logit by Adam; of gradnorm and uncertainty by gradient descent", low=0

@@ -20,6 +20,7 @@ from elo_tf.config import (
     InputError,
     ModelConfig,
     TaskConfig,
+    WeightingConfig,
     part,
     require,
     to_lines,
@@ -128,7 +129,7 @@ def _run(
         return Result(directory, training.done, training.steps, str(training.checkpoints.last))
 
 
-_PARTS = (FinalRunConfig, DataConfig, ModelConfig, FinalTrainConfig)
+_PARTS = (FinalRunConfig, DataConfig, ModelConfig, FinalTrainConfig, WeightingConfig)
 
 
 def dry_run(settings: Settings, budget: BudgetConfig, given: Optional[Collection[str]] = None) -> None:

@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import Any, Dict
 
-from elo_tf.config import InputError, TaskConfig
+from elo_tf.config import InputError, TaskConfig, WeightingConfig
 from elo_tf.data.records import Manifest, short_hash
 from elo_tf.runtime.provenance import check_same, packages
 from elo_tf.runtime.storage import write_text
@@ -27,6 +27,8 @@ def facts_of(settings: Settings, task: TaskConfig, terms: Terms, manifest: Manif
     values: Dict[str, Any] = {}
     for each in (settings.run, settings.data, settings.model, task, settings.train):
         values.update(dataclasses.asdict(each))
+    if settings.weighting != WeightingConfig():  # Runs of versions without it go on.
+        values.update(dataclasses.asdict(settings.weighting))
     return {
         "settings": values,
         "lambdas": terms.lambdas,

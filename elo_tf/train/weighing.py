@@ -1,0 +1,82 @@
+"""How a training weighs its terms besides by the weights of its loss: equal, by a rule, or learned.
+
+Whatever is refused here is refused before the first step, in one line.
+"""
+
+from typing import TYPE_CHECKING, Optional
+
+from elo_tf.config import InputError
+from elo_tf.data.held_out import HeldOut
+from elo_tf.model.elo_model import EloModel
+from elo_tf.model.outer import base as outer_objectives
+from elo_tf.model.weighting import base
+from elo_tf.model.weighting.weigher import Weigher
+from elo_tf.train.terms import Terms
+
+if TYPE_CHECKING:
+    from elo_tf.train.trainer import Settings
+
+LABELS = "labels"
+
+
+class Weighing(Weigher):
+    """A weigher, and the clips that it learns by.
+
+    Attributes:
+      held_out: Held-out clips; None where λ are not learned.
+    """
+
+    held_out: Optional[HeldOut] = None
+
+    def outer_value(self) -> Optional[float]:
+        """The outer objective at the last update of learned λ; None where none are learned."""
+        return float(self.weighting.outer_value) if self.held_out else None
+
+
+def make(settings: "Settings", terms: Terms, model: EloModel) -> Optional[Weighing]:
+    """The weighing of a training, None where weights stay those of its loss; under the scope of its strategy.
+
+    Args:
+      settings: Of the training.
+      terms: Of its loss.
+      model: Built.
+
+    Raises:
+      InputError: settings, loss and records do not go together.
+    """
+    config = settings.weighting
+    name = base.find(config)
+    if name == base.FIXED:
+        return None
+    kind = base.weightings()[name]
+    _check(settings, terms, name, kind)
+    start = base.Start(
+        model.objective.names, [terms.lambdas[each] for each in model.objective.names], settings.run.seed, config
+    )
+    weighting = base.create(name, start)
+    if kind.looks_at != base.HELD_OUT:
+        return Weighing(model, weighting)
+    weighing = Weighing(model, weighting, outer_objectives.create(config.lambda_objective))
+    weighing.held_out = HeldOut.open(
+        settings.run.records,
+        settings.data,
+        config.lambda_clips,
+        config.lambda_targets,
+        labelled=config.lambda_objective == LABELS,
+    )
+    return weighing
+
+
+def _check(settings: "Settings", terms: Terms, name: str, kind: type) -> None:
+    train = settings.train
+    flag = f"--learn_lambdas={name}" if kind.looks_at == base.HELD_OUT else f"--weighting={name}"
+    if train.accumulate > 1:
+        raise InputError(f"{flag} weighs whole batches; use --accumulate=1, or --weighting=fixed")
+    if train.distribute not in ("one", "mirrored"):
+        raise InputError(f"{flag} runs on one machine; use --distribute=one or mirrored, not {train.distribute}")
+    left_out = [each for each, weight in terms.dropped.items() if weight > 0]
+    if kind.looks_at == base.HELD_OUT and left_out:
+        raise InputError(
+            f"{flag} cannot learn the weights of the {len(left_out)} terms that --drop_below={train.drop_below:g} leaves "
+            f"out, such as {left_out[0]}; use --drop_below=0"
+        )

@@ -9,8 +9,8 @@ from elo_tf.config import InputError, TaskConfig, WeightingConfig
 from elo_tf.data.records import Manifest, short_hash
 from elo_tf.runtime.provenance import check_same, packages
 from elo_tf.runtime.storage import write_text
+from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
-from elo_tf.train.trainer import Settings
 
 FILE = "run.json"
 

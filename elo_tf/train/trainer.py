@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, InputError, ModelConfig, WeightingConfig
+from elo_tf.config import InputError
 from elo_tf.data.reader import Reader, clip_sizes, reading
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
@@ -24,23 +24,13 @@ from elo_tf.runtime.private_api import make_slots
 from elo_tf.tasks.presence import check_heard
 from elo_tf.train import lambda_path, replicas, weighing
 from elo_tf.train.checkpoints import Checkpoints
+from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
 from elo_tf.train.update import Update
 
 
 class DivergedError(ArithmeticError):
     """A term, or a weight, stopped being finite."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """All that a training depends on besides its terms."""
-
-    run: FinalRunConfig
-    data: DataConfig
-    model: ModelConfig
-    train: FinalTrainConfig
-    weighting: WeightingConfig = WeightingConfig()
 
 
 @dataclasses.dataclass

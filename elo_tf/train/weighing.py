@@ -3,7 +3,7 @@
 Whatever is refused here is refused before the first step, in one line.
 """
 
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from elo_tf.config import InputError
 from elo_tf.data.held_out import HeldOut
@@ -11,10 +11,8 @@ from elo_tf.model.elo_model import EloModel
 from elo_tf.model.outer import base as outer_objectives
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
+from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
-
-if TYPE_CHECKING:
-    from elo_tf.train.trainer import Settings
 
 LABELS = "labels"
 
@@ -33,7 +31,7 @@ class Weighing(Weigher):
         return float(self.weighting.outer_value) if self.held_out else None
 
 
-def make(settings: "Settings", terms: Terms, model: EloModel) -> Optional[Weighing]:
+def make(settings: Settings, terms: Terms, model: EloModel) -> Optional[Weighing]:
     """The weighing of a training, None where weights stay those of its loss; under the scope of its strategy.
 
     Args:
@@ -67,7 +65,7 @@ def make(settings: "Settings", terms: Terms, model: EloModel) -> Optional[Weighi
     return weighing
 
 
-def _check(settings: "Settings", terms: Terms, name: str, kind: type) -> None:
+def _check(settings: Settings, terms: Terms, name: str, kind: type) -> None:
     train = settings.train
     flag = f"--learn_lambdas={name}" if kind.looks_at == base.HELD_OUT else f"--weighting={name}"
     if train.accumulate > 1:
@@ -77,6 +75,6 @@ def _check(settings: "Settings", terms: Terms, name: str, kind: type) -> None:
     left_out = [each for each, weight in terms.dropped.items() if weight > 0]
     if kind.looks_at == base.HELD_OUT and left_out:
         raise InputError(
-            f"{flag} cannot learn the weights of the {len(left_out)} terms that --drop_below={train.drop_below:g} leaves "
-            f"out, such as {left_out[0]}; use --drop_below=0"
+            f"{flag} cannot learn the weights of the {len(left_out)} terms that --drop_below={train.drop_below:g} "
+            f"leaves out, such as {left_out[0]}; use --drop_below=0"
         )

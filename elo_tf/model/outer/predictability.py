@@ -2,8 +2,8 @@
 
     features [N,D] ─ standardise ─> ridge on one half of the videos ─> R² on the other ─> mean over halves and targets
 
-The form of `elo_tf.search.fitness.predictability` that a gradient passes through: two halves for five folds, one penalty
-for one chosen of five.
+The form of `elo_tf.search.fitness.predictability` that a gradient passes through: two halves for five folds, and one
+penalty for one chosen of five.
 """
 
 from typing import Tuple
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from elo_tf.model.outer.base import OuterObjective
 
-# Multiple of the mean eigenvalue of the features' covariance: the second largest of those that the fitness chooses from.
+# Multiple of the mean eigenvalue of the features' covariance; the second largest that the fitness chooses from.
 PENALTY = 1.0
 SMALL = 1e-6
 

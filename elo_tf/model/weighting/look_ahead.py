@@ -8,8 +8,8 @@ The sign of <∇J, ∇L_i> is the rule of Lin et al., Adaptive Auxiliary Task We
 step has a fixed length, as Adam's has, whatever the scale of the loss: λ of all terms together then do nothing, and the
 slopes sum to 0 over the λ. P is what Adam divides by.
 
-One step sees what a term does to the RGB tower now. A term that teaches another tower only, a teacher of tomorrow, has a
-slope of 0 and stays where it starts (`unroll` sees it).
+One step sees what a term does to the RGB tower now. A term that teaches another tower only, a teacher of tomorrow, has
+a slope of 0 and stays where it starts (`unroll` sees it).
 """
 
 import tensorflow as tf

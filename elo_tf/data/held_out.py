@@ -16,7 +16,7 @@ from elo_tf.data.reader import Reader
 
 DESCRIBED = ("flow", "audio")
 LABELS = "labels"
-LEAST_VIDEOS = 8  # Two halves of which one foretells the other.
+LEAST_VIDEOS = 4  # Two halves, of which one foretells the other.
 
 HeldOutClips = Dict[str, Any]
 

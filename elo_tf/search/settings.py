@@ -15,6 +15,8 @@ Vectors = Optional[Tuple[Tuple[float, ...], ...]]
 # [G], what another strategy starts from.
 Vector = Optional[Tuple[float, ...]]
 
+# The strategy whose vectors trainings learn.
+GRADIENT = "gradient"
 # Lambda of a term that the loss to start from lacks: the middle, where all start without one.
 START = 0.5
 
@@ -64,6 +66,9 @@ def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: 
       InputError: files and strategy do not go together, or a file is missing, for other terms or in other units.
     """
     files = evolution.lambda_files
+    if evolution.strategy == GRADIENT and not files:
+        # As many as there are descents; what they find takes their place.
+        return ((START,) * len(names),) * evolution.descents
     if (evolution.strategy == "fixed") != bool(files):
         raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
     require_paths("lambda_files", files)
@@ -113,7 +118,8 @@ def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, s
       InputError: the settings of strategy or rungs are impossible.
     """
     vectors, initial = (given(evolution, names, loss_units) for given in (fixed_vectors, initial_vector))
-    strategy = make_strategy(evolution, len(names), 0, vectors, initial)
+    learned = evolution.descents if evolution.strategy == GRADIENT else 0
+    strategy = make_strategy(evolution, len(names), 0, vectors, None if learned else initial)
     rungs = make_rungs(evolution, steps, strategy.population)
     limit = strategy.limit / strategy.population
     rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)
@@ -121,6 +127,6 @@ def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, s
     return SearchSize(
         generations=rounds,
         population=strategy.population,
-        trainings=rounds * rungs.trainings(strategy.population) + fresh,
-        steps=rounds * rungs.training_steps(strategy.population) + fresh * steps,
+        trainings=rounds * rungs.trainings(strategy.population) + fresh + learned,
+        steps=rounds * rungs.training_steps(strategy.population) + (fresh + learned) * steps,
     )

@@ -15,7 +15,7 @@ from typing import Dict, Sequence, Tuple, Type
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.config import InputError, WeightingConfig
+from elo_tf.config import InputError, LambdaConfig, WeightingConfig
 from elo_tf.model.weighting.term_gradients import TermGradients
 
 FIXED = "fixed"
@@ -39,7 +39,7 @@ class Start:
     names: Tuple[str, ...]
     lambdas: Sequence[float]
     seed: int = 0
-    config: WeightingConfig = WeightingConfig()
+    config: LambdaConfig = LambdaConfig()
 
 
 class Weighting(tf.Module):

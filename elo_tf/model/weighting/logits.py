@@ -40,9 +40,11 @@ class Logits(tf.Module):
         lambdas = self.lambdas()
         slopes = tf.where(tf.reduce_all(tf.math.is_finite(slopes)), slopes, 0.0) * lambdas * (1.0 - lambdas)
         updates = tf.cast(self.updates.assign_add(1), tf.float32)
-        mean = self.mean.assign(self._smoothing * self.mean + (1.0 - self._smoothing) * slopes)
-        square = self.square.assign(SECOND_MOMENT * self.square + (1.0 - SECOND_MOMENT) * slopes**2)
-        mean /= 1.0 - self._smoothing**updates
+        mean = self._smoothing * self.mean + (1.0 - self._smoothing) * slopes
+        square = SECOND_MOMENT * self.square + (1.0 - SECOND_MOMENT) * slopes**2
+        self.mean.assign(mean)
+        self.square.assign(square)
+        mean = mean / (1.0 - self._smoothing**updates)
         deviation = tf.sqrt(square / (1.0 - SECOND_MOMENT**updates))
         bound = float(np.log((1 - LEAST) / LEAST))
         moved = self.values - self._rate * mean / (deviation + SMALL)

@@ -3,11 +3,12 @@
 lambdas.png    λ over the rounds, as Fig. 3 of the paper
 fitness.png    fitness over the rounds
 best_loss.png  λ of the best candidate, modality by task, as Fig. 8
+descents.png   λ over the steps of the first descent, with --strategy=gradient
 """
 
 import math
 import pathlib
-from typing import List, Mapping, Optional, Sequence, Union
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 from matplotlib import ticker
@@ -18,6 +19,7 @@ from elo_tf.data.clips import MODALITIES
 from elo_tf.plots.files import save
 from elo_tf.plots.lambda_map import by_modality, lambda_map
 from elo_tf.plots.palette import BLUE, GREY, INK, MAP, ORANGE
+from elo_tf.search.journal import notes
 from elo_tf.search.journal.generation import Generation, Result
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting.findings import Winner, ties, winner
@@ -53,6 +55,9 @@ def draw_all(
         "fitness.png": fitness_over_rounds(generations, quantity_of(journal.header).title),
         "best_loss.png": best_loss(winner(journal), names, codes),
     }
+    learned = notes.descents(journal.notes)
+    if learned:
+        figures["descents.png"] = lambdas_over_steps(learned[0], names, codes)
     return [save(figure, directory / name) for name, figure in figures.items()]
 
 
@@ -70,6 +75,17 @@ def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str],
     last = figure.axes[len(by_modality(names, tuple(MODALITIES))) - 1]
     last.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
     last.set_xlabel("round (generation)")
+    return figure
+
+
+def lambdas_over_steps(descent: Mapping[str, Any], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+    """λ over the steps of a training that learned them (`--strategy=gradient`), as Fig. 3."""
+    steps, values, _ = zip(*descent["path"])
+    groups = by_modality(names, tuple(MODALITIES))
+    edges = np.append(steps, descent["steps"])
+    labels = [codes[name] for name in names]
+    figure = lambda_map(np.array(values).T, edges, groups, labels, "λ", "Loss weights while they are learned")
+    figure.axes[len(groups) - 1].set_xlabel("step of the first descent")
     return figure
 
 

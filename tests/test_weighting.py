@@ -12,6 +12,7 @@ from elo_tf.model.weighting.dynamic_average import WINDOW
 from elo_tf.model.weighting.gradient_surgery import surgery
 from elo_tf.model.weighting.look_ahead import slopes_ahead
 from elo_tf.model.weighting.term_gradients import TermGradients
+from elo_tf.model.weighting.unroll import STEPS
 
 # Two quadratics, |w - c_i|^2 / 2: the gradient of each is w - c_i.
 CENTRES = np.array([[1.0, 0.0], [0.0, 2.0]], np.float32)
@@ -135,7 +136,9 @@ def test_slopes_ahead_are_those_of_a_step_of_fixed_length():
         return tf.reduce_sum((w - tf.constant(target, tf.float32)) ** 2) / 2
 
     lambdas = np.array([0.4, 0.7])
-    value, slopes = slopes_ahead(tf.constant(lambdas, tf.float32), quadratics(w, outer)[1])
+    gradients = quadratics(w, outer)[1]
+    value, slope = gradients.outer()
+    slopes = slopes_ahead(tf.constant(lambdas, tf.float32), gradients, slope)
     start = w.numpy().astype(float)
 
     def ahead(weights, eta=1e-4):
@@ -155,6 +158,24 @@ def test_steps_of_adam_are_divided_by_its_second_moments():
     _, gradients = quadratics(w, optimizer=optimizer)
     step = gradients.step_of([tf.constant([1.0, 100.0])])[0].numpy()
     assert step[0] == pytest.approx(step[1], rel=1e-4)
+
+
+def test_the_series_of_unroll_is_that_of_its_formula():
+    """SGD on two quadratics of unequal curvature, whose Hessian one can write down."""
+    shapes, centres = tf.constant([[1.0, 3.0], [2.0, 0.5]]), tf.constant(CENTRES)
+    lambdas, rate = tf.Variable([0.4, 0.7]), 0.05
+    w = tf.Variable([3.0, 1.0])
+    with tf.GradientTape(persistent=True) as tape:
+        losses = tf.reduce_sum(shapes * (w - centres) ** 2, axis=1) / 2
+        gradients = TermGradients(tape, losses, [w], tf.keras.optimizers.legacy.SGD(rate))
+        outer = [w - tf.constant([0.5, 3.0])]
+        series = create("unroll")._seen_from_here(outer, tf.convert_to_tensor(lambdas), gradients)
+    hessian = np.diag(lambdas.numpy() @ shapes.numpy())
+    bent, expected = outer[0].numpy(), np.zeros(2)
+    for _ in range(STEPS):
+        expected += bent
+        bent = bent - rate * hessian @ bent
+    np.testing.assert_allclose(series[0], expected, rtol=1e-5)
 
 
 def descend(outer_centre, steps=120, **settings):
@@ -191,7 +212,7 @@ def test_learned_weights_start_where_they_are_told():
     [
         ({"weighting": "beauty"}, "--weighting='beauty' is unknown; choose from fixed, dwa, equal"),
         ({"weighting": "lookahead"}, "--weighting='lookahead' is unknown"),
-        ({"learn_lambdas": "dwa"}, "--learn_lambdas='dwa' is unknown; choose from lookahead"),
+        ({"learn_lambdas": "dwa"}, "--learn_lambdas='dwa' is unknown; choose from lookahead, unroll"),
         ({"learn_lambdas": "lookahead", "weighting": "dwa"}, "both set the weights; use one"),
     ],
 )

@@ -1,5 +1,7 @@
 """All towers and tasks as one Keras model: `compute_losses` says what is optimised, `train_step` says how."""
 
+import contextlib
+import dataclasses
 import math
 from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
@@ -17,8 +19,19 @@ LUMA = (0.299, 0.587, 0.114)
 
 # (gradient, variable)
 Pairs = List[Tuple[tf.Tensor, tf.Variable]]
-# (losses [G] over their units, persistent tape that has recorded them) -> weights [G] of this step.
-Weigh = Callable[[tf.Tensor, tf.GradientTape], tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Weigh:
+    """Sets the lambdas of a step by its losses.
+
+    Attributes:
+      ask: (losses [G] over their units, persistent tape that has recorded them) -> weights [G].
+      second_order: Whether the tape goes on recording, so that gradients of gradients can be taken.
+    """
+
+    ask: Callable[[tf.Tensor, tf.GradientTape], tf.Tensor]
+    second_order: bool = False
 
 
 class EloModel(tf.keras.Model):
@@ -127,8 +140,8 @@ class EloModel(tf.keras.Model):
             losses = self.compute_losses(clips, training=True)
             if weigh:
                 values = self.objective.over_units(losses)
-                with tape.stop_recording():
-                    self.objective.lambdas.assign(weigh(values, tape))
+                with contextlib.nullcontext() if weigh.second_order else tape.stop_recording():
+                    self.objective.lambdas.assign(weigh.ask(values, tape))
             penalty = tf.add_n(self.losses) if self.losses else 0.0
             total = (self.objective.total(losses) + penalty) / replicas
             total = scaler.get_scaled_loss(total) if scaler else total

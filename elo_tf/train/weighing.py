@@ -72,6 +72,8 @@ def _check(settings: Settings, terms: Terms, name: str, kind: type) -> None:
         raise InputError(f"{flag} weighs whole batches; use --accumulate=1, or --weighting=fixed")
     if train.distribute not in ("one", "mirrored"):
         raise InputError(f"{flag} runs on one machine; use --distribute=one or mirrored, not {train.distribute}")
+    if kind.second_order and train.distribute != "one":
+        raise InputError(f"{flag} runs on one device; use --distribute=one, or --learn_lambdas=lookahead")
     left_out = [each for each, weight in terms.dropped.items() if weight > 0]
     if kind.looks_at == base.HELD_OUT and left_out:
         raise InputError(

@@ -48,14 +48,16 @@ class Weighting(tf.Module):
     Class attributes, stated by each kind:
       looks_at: `VALUES`, and it is asked at every step; `GRADIENTS` or `HELD_OUT`, and it is asked at every
         `--lambda_every`-th one. In between the weights stay as they are.
+      second_order: Whether it takes gradients of gradients (`TermGradients.curvature`); on one device only.
       is_lambda: Whether the weights are λ of Eq. 1, in [0,1], which a loss file can hold.
 
     Args:
       start: What is known beforehand.
     """
 
-    name: str
+    known_as: str
     looks_at: str = VALUES
+    second_order: bool = False
     is_lambda: bool = False
 
     def __init_subclass__(cls, known_as: str, **kwargs):

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from elo_tf.model.weighting.base import HELD_OUT, Weighting
 from elo_tf.model.weighting.logits import Logits
-from elo_tf.model.weighting.term_gradients import TermGradients, inner
+from elo_tf.model.weighting.term_gradients import TermGradients, Vectors, inner
 
 SMALL = 1e-20
 
@@ -45,19 +45,30 @@ class LookAhead(Weighting, known_as="lookahead"):
     def ask(self, losses, gradients):
         del losses
         lambdas = self.logits.lambdas()
-        value, slopes = slopes_ahead(lambdas, gradients)
+        value, outer = gradients.outer()
+        slopes = slopes_ahead(lambdas, gradients, self._seen_from_here(outer, lambdas, gradients))
         self.outer_value.assign(value)
         self.logits.descend(slopes)
         return lambdas
 
+    def _seen_from_here(self, outer: Vectors, lambdas: tf.Tensor, gradients: TermGradients) -> Vectors:
+        """What the gradient of J after the steps that are looked ahead at is, seen from the weights as they are."""
+        del lambdas, gradients
+        return outer
 
-def slopes_ahead(lambdas: tf.Tensor, gradients: TermGradients):
-    """(J, [G] slopes dJ/dλ over the length η |v| of the step); all 0 where the gradient of J or of the sum is."""
-    value, outer = gradients.outer()
+
+def slopes_ahead(lambdas: tf.Tensor, gradients: TermGradients, outer: Vectors) -> tf.Tensor:
+    """[G] slopes dJ/dλ over the length η |v| of the step; all 0 where the gradient of J or of the sum is.
+
+    Args:
+      lambdas: [G].
+      gradients: Of the terms.
+      outer: v, the gradient of J.
+    """
     total = gradients.total(lambdas)
     step, ahead = gradients.step_of(total), gradients.step_of(outer)
     square, length = inner(total, step), tf.sqrt(inner(outer, ahead))
     share = tf.math.divide_no_nan(inner(outer, step), square)
     scale = tf.math.divide_no_nan(1.0, length * tf.sqrt(tf.maximum(square, SMALL)))
     direction = [scale * (one - share * other) for one, other in zip(ahead, step)]
-    return value, -gradients.along(direction)
+    return -gradients.along(direction)

@@ -23,7 +23,7 @@ class TermGradients:
     Args:
       tape: Persistent; has recorded the losses, and records no longer.
       losses: [G], terms of this replica over their units.
-      variables: Of the RGB tower.
+      variables: Of the RGB tower; of all towers where gradients of gradients are taken.
       optimizer: Of the model; None where steps follow the plain gradient.
       outer: The outer objective on held-out clips, a scalar to be minimised, the same on every replica; None without.
     """
@@ -71,16 +71,38 @@ class TermGradients:
             scaled = value * _SCALE
         return value, tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
+    def curvature(self, weights: tf.Tensor, vectors: Vectors) -> Vectors:
+        """H times the vectors, H the Hessian of Σ w_i L_i, for weights [G]; the tape must be recording still.
+
+        Pearlmutter, Fast Exact Multiplication by the Hessian (1994): the gradient of <∇ Σ w_i L_i, vectors>.
+        """
+        product = inner(self._of(weights), [tf.stop_gradient(vector) for vector in vectors])
+        zero = tf.UnconnectedGradients.ZERO
+        return [
+            tf.convert_to_tensor(part)
+            for part in self._tape.gradient(product, self._variables, unconnected_gradients=zero)
+        ]
+
     def step_of(self, vectors: Vectors) -> Vectors:
         """What the optimiser makes of a gradient, up to a factor and momentum: P times it.
 
         P = 1 / (sqrt(v) + eps) with Adam's second moments v as they are; 1 for SGD.
         """
-        optimizer = getattr(self._optimizer, "inner_optimizer", self._optimizer)
+        optimizer = self._inner_optimizer
         if not isinstance(optimizer, tf.keras.optimizers.legacy.Adam):
             return vectors
         moments = [optimizer.get_slot(variable, "v") for variable in self._variables]
         return [part / (tf.sqrt(moment) + optimizer.epsilon) for part, moment in zip(vectors, moments)]
+
+    def rate(self) -> tf.Tensor:
+        """η, by which `step_of` a gradient is the step of the optimiser."""
+        optimizer = self._inner_optimizer
+        rate = optimizer.learning_rate
+        return tf.cast(rate(optimizer.iterations) if callable(rate) else rate, tf.float32)
+
+    @property
+    def _inner_optimizer(self) -> Optional[tf.keras.optimizers.Optimizer]:
+        return getattr(self._optimizer, "inner_optimizer", self._optimizer)
 
     def _of(self, weights: tf.Tensor) -> Vectors:
         zero = tf.UnconnectedGradients.ZERO

@@ -35,17 +35,22 @@ class Weigher:
     def at(self, held_out: Optional[HeldOutClips] = None) -> Weigh:
         """What weighs the terms of a step (`EloModel.compute_gradients`), by these held-out clips if λ are learned."""
 
-        def weigh(losses: tf.Tensor, tape: tf.GradientTape) -> tf.Tensor:
+        second_order = self.weighting.second_order
+        # Second-order effects pass through the other towers: what teaches a teacher.
+        towers = self._model.towers.values() if second_order else [self._model.towers["rgb"]]
+        variables = [variable for tower in towers for variable in tower.trainable_variables]
+
+        def ask(losses: tf.Tensor, tape: tf.GradientTape) -> tf.Tensor:
             gradients = TermGradients(
                 tape,
                 losses,
-                self._model.towers["rgb"].trainable_variables,
+                variables,
                 self._model.optimizer,
                 None if held_out is None else lambda: self._value(held_out),
             )
             return self.weighting.ask(mean_of_replicas(losses), gradients)
 
-        return weigh
+        return Weigh(ask, second_order)
 
     def _value(self, clips: HeldOutClips) -> tf.Tensor:
         # In inference mode: statistics of the training clips stay what they are, as they are when the tower is used.

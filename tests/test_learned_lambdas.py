@@ -152,3 +152,19 @@ def test_every_weighting_trains(records, tmp_path):
         names = "".join(trainings.saved(tmp_path / name))
         assert not state or "weighting" in names, name
         assert trainer._stretch.experimental_get_tracing_count() == 1, name
+
+
+@pytest.mark.slow
+def test_two_devices_learn_the_weights_that_one_learns(records, tmp_path):
+    """Towers with batch normalisation, whose statistics and tangents are of both devices' clips."""
+    from elo_tf.train import replicas
+
+    found = []
+    for name, strategy in (("one", None), ("two", replicas.make_strategy("mirrored"))):
+        config = WeightingConfig(**{**LEARN, "lambda_every": 1})
+        trainer = trainings.make(records, tmp_path / name, strategy, learning_rate=0.002, weighting=config)
+        for _ in range(3):
+            trainer.advance(1)
+        found.append(trainer.weighing.weighting.logits.mean.numpy())
+    assert np.abs(found[0]).max() > 1e-3
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3 * np.abs(found[0]).max())

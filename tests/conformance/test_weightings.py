@@ -20,6 +20,8 @@ class Regression:
 
     def __init__(self, name):
         self.w = tf.Variable([3.0, -1.0])
+        self.optimizer = tf.keras.optimizers.legacy.SGD(0.05)
+        self.optimizer.iterations  # Made here: a graph makes no variables.
         start = base.Start(tuple("abc"), [0.2, 0.5, 1.0], 4, WeightingConfig(lambda_rate=0.2))
         self.weighting = base.create(name, start)
         self.step = tf.function(self._step, autograph=False)
@@ -29,7 +31,7 @@ class Regression:
         with tf.GradientTape(persistent=True) as tape:
             losses = tf.reduce_mean(tf.reduce_sum((self.w - points) ** 2, axis=2), axis=0) / 2
             outer = self._outer if self.weighting.looks_at == base.HELD_OUT else None
-            gradients = TermGradients(tape, losses, [self.w], tf.keras.optimizers.legacy.SGD(0.05), outer)
+            gradients = TermGradients(tape, losses, [self.w], self.optimizer, outer)
             weights = self.weighting.ask(mean_of_replicas(losses), gradients)
         self.w.assign_sub(0.05 * gradients.total(weights)[0])
         return weights

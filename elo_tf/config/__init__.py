@@ -35,12 +35,13 @@ from elo_tf.config.verbs import (
     SearchSettings,
     TrainSettings,
 )
-from elo_tf.config.weighting import LambdaConfig, WeightingConfig
+from elo_tf.config.weighting import DescentConfig, LambdaConfig, WeightingConfig
 
 __all__ = [
     "BudgetConfig",
     "Checked",
     "DataConfig",
+    "DescentConfig",
     "EmbedConfig",
     "EmbedSettings",
     "EvaluateSettings",

@@ -75,11 +75,6 @@ class EvolutionConfig(Checked):
     tournament_size: int = setting(
         25, "tournament: losses drawn from the pool to find one parent; at most --pool", low=1
     )
-    descents: int = setting(
-        2,
-        "gradient: trainings that learn λ, with clips in other orders; each λ is then trained from fresh weights",
-        low=1,
-    )
     lambda_files: Tuple[str, ...] = setting(
         (), "fixed: list of loss files (evolved_loss.json) to evaluate, in order", path=True
     )

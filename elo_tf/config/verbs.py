@@ -23,7 +23,7 @@ from elo_tf.config.training import (
     TaskConfig,
     TrainConfig,
 )
-from elo_tf.config.weighting import LambdaConfig, WeightingConfig
+from elo_tf.config.weighting import DescentConfig, WeightingConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PrepareSettings(WorkersConfig, WorldConfig, IngestConfig, FoldersConfig):
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings(
-    WorkersConfig, LambdaConfig, EvolutionConfig, FitnessConfig, TrainConfig, TaskConfig, ModelConfig, DataConfig,
+    WorkersConfig, DescentConfig, EvolutionConfig, FitnessConfig, TrainConfig, TaskConfig, ModelConfig, DataConfig,
     RunConfig,
 ):  # fmt: skip
     """The evolution of a loss (`elo_tf.search`). `records` and `run_dir` have no default."""

@@ -41,6 +41,15 @@ class LambdaConfig(Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class DescentConfig(LambdaConfig):
+    """A search with --strategy=gradient."""
+
+    descents: int = setting(
+        2, "gradient: trainings that learn λ; what each has found is then trained from fresh weights", low=1
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class WeightingConfig(LambdaConfig):
     """How the terms of Eq. 1 are weighed in `elo_tf.train`."""
 

@@ -14,6 +14,7 @@ from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
+    DescentConfig,
     EvolutionConfig,
     FitnessConfig,
     InputError,
@@ -97,12 +98,12 @@ def run(settings: Settings) -> Result:
     names = tuple(term.name for term in terms)
     descents.check(settings, settings)
     presence.check_heard(terms, manifest.sounding("train"), settings.records)
-    vectors = fixed_vectors(settings, names, settings.loss_units)
+    vectors = fixed_vectors(settings, names, settings.loss_units, settings.descents)
     initial = initial_vector(settings, names, settings.loss_units)
     learns = settings.strategy == GRADIENT
     strategy = make_strategy(settings, len(names), settings.seed, vectors, None if learns else initial)
     make_rungs(settings, settings.steps, strategy.population)
-    recorded = [part(settings, kind) for kind in (*_RECORDED, *([LambdaConfig] if learns else []))]
+    recorded = [part(settings, kind) for kind in (*_RECORDED, *([DescentConfig] if learns else []))]
     header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
     devices.set_up()
     engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())
@@ -132,7 +133,8 @@ def dry_run(settings: Settings, budget: BudgetConfig) -> None:
     from elo_tf.costs.budget_report import Plan
     from elo_tf.costs.budget_report import dry_run as print_budget
 
-    size = size_of(settings, [term.name for term in _terms(settings)], settings.loss_units, settings.steps)
+    names = [term.name for term in _terms(settings)]
+    size = size_of(settings, names, settings.loss_units, settings.steps, settings.descents)
     parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, TrainConfig))
     print_budget(Plan(*parts, budget, settings.records, size))
 

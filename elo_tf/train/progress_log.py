@@ -1,5 +1,6 @@
 """What a training tells: on the screen, in TensorBoard, and at its end in results.json."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -16,8 +17,9 @@ from elo_tf.runtime.storage import write_text
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.train import pictures
 from elo_tf.train.lambda_path import EVERY, LambdaPath
+from elo_tf.train.progress import Progress
 from elo_tf.train.terms import Terms
-from elo_tf.train.trainer import Progress, Trainer
+from elo_tf.train.trainer import Trainer
 
 RESULTS = "results.json"
 
@@ -89,7 +91,7 @@ class Account:
             if train.log_every or train.share_every or train.pictures_every:
                 self._log = TrainingLog(self._directory / "tensorboard", self._terms.lambdas)
             if self._trainer.weighing:
-                self._path = LambdaPath(self._directory, self._trainer.model.objective.names, self._done)
+                self._path = self._open_path()
                 self._add_to_path(self._done)
         return self
 
@@ -125,6 +127,14 @@ class Account:
             self._record(progress)
             self._log.pictures(progress.step, drawn)
 
+    def _open_path(self) -> LambdaPath:
+        return LambdaPath(self._directory, self._trainer.model.objective.names, self._done)
+
+    def _conclude_path(self, path: LambdaPath) -> None:
+        terms, by = self._terms, self._trainer.weighing.weighting.known_as
+        codes = {task.name: task.code for task in terms.tasks}
+        path.conclude(codes, terms.tasks[0].config, terms.units, by)
+
     def _add_to_path(self, step: int) -> None:
         self._path.add(step, self._trainer.model.objective.lambdas.numpy(), self._trainer.weighing.outer_value())
 
@@ -148,6 +158,9 @@ class Account:
     def complete(self) -> None:
         """Writes what is lacking of results.json where the program was killed between the last checkpoint and it."""
         if self._directory is not None and not (self._directory / RESULTS).exists():
+            if self._trainer.weighing:
+                with contextlib.closing(self._open_path()) as path:
+                    self._conclude_path(path)
             self._write(self._facts())
 
     def conclude(self) -> None:
@@ -155,9 +168,7 @@ class Account:
         if self._directory is None:
             return
         if self._path:
-            terms, by = self._terms, self._trainer.weighing.weighting.known_as
-            codes = {task.name: task.code for task in terms.tasks}
-            self._path.conclude(codes, terms.tasks[0].config, terms.units, by)
+            self._conclude_path(self._path)
         totals = self._totals
         self._write({
             **self._facts(),

@@ -4,7 +4,6 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
                          └ on the device, by one call
 """
 
-import dataclasses
 import math
 import pathlib
 import time
@@ -24,6 +23,7 @@ from elo_tf.runtime.private_api import make_slots
 from elo_tf.tasks.presence import check_heard
 from elo_tf.train import lambda_path, replicas, weighing
 from elo_tf.train.checkpoints import Checkpoints
+from elo_tf.train.progress import Progress
 from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
 from elo_tf.train.update import Update
@@ -31,27 +31,6 @@ from elo_tf.train.update import Update
 
 class DivergedError(ArithmeticError):
     """A term, or a weight, stopped being finite."""
-
-
-@dataclasses.dataclass
-class Progress:
-    """What a stretch of steps came to.
-
-    Attributes:
-      step: Steps done since the beginning of the run.
-      losses: Unweighted terms of the last step, by name; means over the replicas.
-      seconds: Wall time of the stretch.
-      waiting: Part of it spent waiting for clips.
-      clips: Clips seen in it.
-      counted: How many of them counted for each term, by name.
-    """
-
-    step: int
-    losses: Dict[str, float]
-    seconds: float = 0.0
-    waiting: float = 0.0
-    clips: int = 0
-    counted: Dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Trainer:
@@ -149,18 +128,6 @@ class Trainer:
         )
         return iter(datasets)
 
-    def _open_held_out(self) -> Any:
-        """An iterator over the held-out clips from the present step on, the same for all replicas; None without."""
-        if self.weighing is None or self.weighing.held_out is None:
-            return None
-        first = -(-self.done // self.weighing.every)
-        held_out, seed = self.weighing.held_out, self.settings.run.seed
-        return iter(
-            self.strategy.distribute_datasets_from_function(
-                lambda context: held_out.batches(seed, first, replicas.share_of(context).cuts)
-            )
-        )
-
     def advance(self, count: int) -> Progress:
         """Makes so many steps.
 
@@ -168,7 +135,8 @@ class Trainer:
           DivergedError: a term stopped being finite; the message names it, and the step.
         """
         if self._batches is None:
-            self._batches, self._held_out = self._open(), self._open_held_out()
+            self._batches = self._open()
+            self._held_out = self.weighing and self.weighing.open(self.strategy, self.settings.run.seed, self.done)
         begun = time.perf_counter()
         with reading(self.settings.run.records):
             values, waited, bad, counted = self._stretch(self._batches, self._held_out, tf.constant(count))

@@ -3,14 +3,17 @@
 Whatever is refused here is refused before the first step, in one line.
 """
 
-from typing import Optional
+from typing import Iterator, Optional
+
+import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.data.held_out import HeldOut
+from elo_tf.data.held_out import HeldOut, HeldOutClips
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.outer import base as outer_objectives
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
+from elo_tf.train import replicas
 from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
 
@@ -25,6 +28,17 @@ class Weighing(Weigher):
     """
 
     held_out: Optional[HeldOut] = None
+
+    def open(self, strategy: tf.distribute.Strategy, seed: int, done: int) -> Optional[Iterator[HeldOutClips]]:
+        """Batches of held-out clips, all replicas taking the same, from step `done` on; None where there are none."""
+        if self.held_out is None:
+            return None
+        first = -(-done // self.every)
+        return iter(
+            strategy.distribute_datasets_from_function(
+                lambda context: self.held_out.batches(seed, first, replicas.share_of(context).cuts)
+            )
+        )
 
     def outer_value(self) -> Optional[float]:
         """The outer objective at the last update of learned λ; None where none are learned."""

@@ -21,7 +21,7 @@ class Regression:
     def __init__(self, name):
         self.w = tf.Variable([3.0, -1.0])
         self.optimizer = tf.keras.optimizers.legacy.SGD(0.05)
-        self.optimizer.iterations  # Made here: a graph makes no variables.
+        self.optimizer.iterations.assign(0)  # Made here: a graph makes no variables.
         start = base.Start(tuple("abc"), [0.2, 0.5, 1.0], 4, WeightingConfig(lambda_rate=0.2))
         self.weighting = base.create(name, start)
         self.step = tf.function(self._step, autograph=False)

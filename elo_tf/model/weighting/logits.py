@@ -39,7 +39,8 @@ class Logits(tf.Module):
         """One step against slopes [G], of the outer objective over λ. Slopes that are not finite count as none."""
         lambdas = self.lambdas()
         slopes = tf.where(tf.reduce_all(tf.math.is_finite(slopes)), slopes, 0.0) * lambdas * (1.0 - lambdas)
-        updates = tf.cast(self.updates.assign_add(1), tf.float32)
+        self.updates.assign_add(1)
+        updates = tf.cast(self.updates.read_value(), tf.float32)
         mean = self._smoothing * self.mean + (1.0 - self._smoothing) * slopes
         square = SECOND_MOMENT * self.square + (1.0 - SECOND_MOMENT) * slopes**2
         self.mean.assign(mean)

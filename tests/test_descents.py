@@ -42,6 +42,7 @@ def test_a_search_by_gradient_ends_in_a_loss(records, tmp_path, capsys):
     "flags, message",
     [
         (("--learn_lambdas=lookahead",), "--strategy=cma_es, which finds λ without gradients; use --strategy=gradient"),
+        ((*GRADIENT, "--learn_lambdas=beauty"), "--learn_lambdas='beauty' is unknown; choose from lookahead, unroll"),
         ((*GRADIENT, "--rungs=2"), "--strategy=gradient trains each loss in full; use --rungs=1, not 2"),
         ((*GRADIENT, "--initial_loss=missing.json"), "loss file missing.json does not exist"),
     ],

@@ -2,7 +2,8 @@
 
 from typing import Optional, Sequence, Tuple
 
-from elo_tf.config import EvolutionConfig, InputError, LambdaConfig
+from elo_tf.config import EvolutionConfig, InputError, LambdaConfig, WeightingConfig
+from elo_tf.model.weighting import base
 from elo_tf.search.journal import notes
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.settings import GRADIENT
@@ -19,6 +20,7 @@ def check(evolution: EvolutionConfig, learning: LambdaConfig) -> None:
                 "gradients; use --strategy=gradient"
             )
         return
+    base.find(WeightingConfig(learn_lambdas=learning.learn_lambdas))
     if evolution.rungs > 1:
         raise InputError(f"--strategy=gradient trains each loss in full; use --rungs=1, not {evolution.rungs}")
 

@@ -77,21 +77,14 @@ def _train_weighed(records: str, job: Job, name: str) -> Tuple[Any, Dict[str, An
     """The RGB tower after a training that weighs its terms; its `cost` and `lambdas`."""
     import tensorflow as tf
 
-    from elo_tf.data.held_out import HeldOut
-    from elo_tf.model.outer import base as outer_objectives
     from elo_tf.model.weighting import base
     from elo_tf.model.weighting.weigher import Weigher
 
     model, batches = training.build_model(records, job)
     objective, config = model.objective, job.weighting
     weighting = base.create(name, base.Start(objective.names, objective.lambdas.numpy().tolist(), job.seed, config))
-    outer, held_out = None, None
-    if weighting.looks_at == base.HELD_OUT:
-        outer = outer_objectives.create(config.lambda_objective)
-        labels = config.lambda_objective == "labels"
-        held_out = HeldOut.open(records, job.data, config.lambda_clips, config.lambda_targets, labelled=labels)
-    weigher = Weigher(model, weighting, outer)
-    clips_ahead = iter(held_out.batches(job.seed)) if held_out else None
+    weigher = Weigher(model, weighting, records, job.data)
+    clips_ahead = iter(weigher.held_out.batches(job.seed)) if weigher.held_out else None
 
     @tf.function(autograph=False)
     def weighed_step(clips, ahead):

@@ -8,26 +8,17 @@ from typing import Iterator, Optional
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.data.held_out import HeldOut, HeldOutClips
+from elo_tf.data.held_out import HeldOutClips
 from elo_tf.model.elo_model import EloModel
-from elo_tf.model.outer import base as outer_objectives
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
 from elo_tf.train import replicas
 from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
 
-LABELS = "labels"
-
 
 class Weighing(Weigher):
-    """A weigher, and the clips that it learns by.
-
-    Attributes:
-      held_out: Held-out clips; None where λ are not learned.
-    """
-
-    held_out: Optional[HeldOut] = None
+    """A weigher on the devices of a training."""
 
     def open(self, strategy: tf.distribute.Strategy, seed: int, done: int) -> Optional[Iterator[HeldOutClips]]:
         """Batches of held-out clips, all replicas taking the same, from step `done` on; None where there are none."""
@@ -65,18 +56,7 @@ def make(settings: Settings, terms: Terms, model: EloModel) -> Optional[Weighing
     start = base.Start(
         model.objective.names, [terms.lambdas[each] for each in model.objective.names], settings.run.seed, config
     )
-    weighting = base.create(name, start)
-    if kind.looks_at != base.HELD_OUT:
-        return Weighing(model, weighting)
-    weighing = Weighing(model, weighting, outer_objectives.create(config.lambda_objective))
-    weighing.held_out = HeldOut.open(
-        settings.run.records,
-        settings.data,
-        config.lambda_clips,
-        config.lambda_targets,
-        labelled=config.lambda_objective == LABELS,
-    )
-    return weighing
+    return Weighing(model, base.create(name, start), settings.run.records, settings.data)
 
 
 def _check(settings: Settings, terms: Terms, name: str, kind: type) -> None:

@@ -4,10 +4,11 @@ from typing import Optional
 
 import tensorflow as tf
 
-from elo_tf.data.held_out import HeldOutClips
+from elo_tf.config import DataConfig
+from elo_tf.data.held_out import LABELS, HeldOut, HeldOutClips
 from elo_tf.model.elo_model import EloModel, Weigh
-from elo_tf.model.outer.base import OuterObjective
-from elo_tf.model.weighting.base import VALUES, Weighting
+from elo_tf.model.outer import base as outer_objectives
+from elo_tf.model.weighting.base import HELD_OUT, VALUES, Weighting
 from elo_tf.model.weighting.term_gradients import TermGradients, mean_of_replicas
 
 
@@ -17,13 +18,26 @@ class Weigher:
     Args:
       model: Compiled; its variables are made.
       weighting: Of its terms. It becomes a part of the model, so that checkpoints hold it.
-      outer: Of held-out clips; None for a weighting that needs none.
+      records: Folder of the records, of whose held-out videos λ are learned.
+      data: How clips are cut.
+
+    Attributes:
+      weighting: As given.
+      held_out: Held-out clips; None where λ are not learned.
+
+    Raises:
+      InputError: λ are to be learned, and the records do not have what is needed.
     """
 
-    def __init__(self, model: EloModel, weighting: Weighting, outer: Optional[OuterObjective] = None):
+    def __init__(self, model: EloModel, weighting: Weighting, records: str, data: DataConfig):
         self.weighting = weighting
+        self.held_out: Optional[HeldOut] = None
         self._model = model
-        self._outer = outer
+        if weighting.looks_at == HELD_OUT:
+            config = weighting.start.config
+            self._outer = outer_objectives.create(config.lambda_objective)
+            labelled = config.lambda_objective == LABELS
+            self.held_out = HeldOut.open(records, data, config.lambda_clips, config.lambda_targets, labelled)
         model.weighting = weighting
         model.objective.lambdas.assign(weighting.first())
 

@@ -12,8 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError, LambdaConfig
-from elo_tf.data.held_out import HeldOut
-from elo_tf.model.outer import base as outer_objectives
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
 from elo_tf.search.trials.candidate import CandidateRunner
@@ -58,14 +56,7 @@ class Descent:
         settings, names = runner.settings, runner.names
         start = base.Start(names, initial or [0.5] * len(names), settings.run.seed, self._config)
         weighting = base.create(config.learn_lambdas or LOOK_AHEAD, start)
-        self._weigher = Weigher(runner.model, weighting, outer_objectives.create(config.lambda_objective))
-        self._held_out = HeldOut.open(
-            settings.run.records,
-            settings.data,
-            config.lambda_clips,
-            config.lambda_targets,
-            labelled=config.lambda_objective == "labels",
-        )
+        self._weigher = Weigher(runner.model, weighting, settings.run.records, settings.data)
         self._first = [(variable, variable.numpy()) for variable in weighting.variables]
         self._step = tf.function(self._weighed_step, autograph=False)
 
@@ -84,7 +75,7 @@ class Descent:
         for variable, value in self._first:
             variable.assign(value)
         seed = (self._runner.settings.run.seed + number * _NEXT) % 2**31
-        held_out = iter(self._held_out.batches(seed))
+        held_out = iter(self._weigher.held_out.batches(seed))
         path: List[Tuple[int, Tuple[float, ...], float]] = []
 
         def weighed_step(step: int, clips: Any) -> bool:

@@ -65,8 +65,7 @@ class TermGradients:
 
     def outer(self) -> Tuple[tf.Tensor, Vectors]:
         """The outer objective, and a multiple of its gradient."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._variables)
+        with tf.GradientTape() as tape:
             value = self._outer()
             scaled = value * _SCALE
         return value, tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -52,6 +52,8 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
 
 
 def _run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
+    import tensorflow as tf
+
     from elo_tf.model.weighting import base
 
     labelled, unlabelled = str(records / "labelled"), str(records / SEARCHED)
@@ -69,6 +71,7 @@ def _run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
     result = {**found, **training.measure(tower, labelled, job.data)}
     if base.weightings()[name].looks_at != base.HELD_OUT:
         return result
+    tf.keras.utils.set_random_seed(job.seed)  # As in a process of its own.
     fixed = dataclasses.replace(job, lambdas=tuple(found["lambdas"]), weighting=None)
     return {**found, "while_learning": result["linear"], **_run(records, fixed)}
 

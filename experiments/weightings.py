@@ -25,6 +25,7 @@ import functools
 import math
 import pathlib
 import tempfile
+import zlib
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -126,7 +127,7 @@ def make_job(row: Row, names: Sequence[str], seed: int, world: str, config: Weig
     if row.lambdas:
         lambdas = tuple(row.lambdas[name] for name in names)
     elif row.name == RANDOM:
-        lambdas = tuple(np.random.default_rng([seed, len(world)]).random(len(names)).tolist())
+        lambdas = tuple(np.random.default_rng([seed, zlib.crc32(world.encode())]).random(len(names)).tolist())
     return Job(
         world,
         row.name,

@@ -7,6 +7,7 @@ import tensorflow as tf
 from elo_tf.config import WeightingConfig
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.term_gradients import TermGradients, mean_of_replicas
+from elo_tf.runtime.private_api import make_slots
 from elo_tf.train import replicas
 
 NAMES = tuple(base.weightings())
@@ -21,7 +22,7 @@ class Regression:
     def __init__(self, name):
         self.w = tf.Variable([3.0, -1.0])
         self.optimizer = tf.keras.optimizers.legacy.SGD(0.05)
-        self.optimizer.iterations.assign(0)  # Made here: a graph makes no variables.
+        make_slots(self.optimizer, [self.w])  # Made here: a graph that makes variables is traced twice.
         start = base.Start(tuple("abc"), [0.2, 0.5, 1.0], 4, WeightingConfig(lambda_rate=0.2))
         self.weighting = base.create(name, start)
         self.step = tf.function(self._step, autograph=False)

@@ -12,6 +12,7 @@ from elo_tf.data.records import Manifest
 from elo_tf.evaluate.videos import budget, names, official
 from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
 from elo_tf.evaluate.videos.splits import in_records
+from elo_tf.evaluate.videos.stored import StoredVideo
 
 
 def _manifest(ids, frames=20, split="train"):
@@ -259,9 +260,9 @@ def test_columns_of_kinetics_may_be_parted_and_ordered_otherwise(kinetics):
 
 def _found(listed, files, kinetics=False):
     """Listed file name -> ids of the files that it means."""
-    lines = [{"id": file} for file in files]
-    found = names.find([("" if kinetics else "c", name) for name in listed], lines, kinetics)
-    return {name[1]: [line["id"] for line in lines] for name, lines in found.items()}
+    stored = [StoredVideo(file, 20, (file,)) for file in files]
+    found = names.find([("" if kinetics else "c", name) for name in listed], stored, kinetics)
+    return {name[1]: [video.id for video in videos] for name, videos in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -292,9 +293,10 @@ def test_listed_names_mean_files(listed, files, expected):
 
 
 def test_a_name_without_its_folder_goes_to_no_class_where_two_have_it():
-    listed, lines = [("c", "a.avi"), ("d", "a.avi")], [{"id": "flat/a.avi"}, {"id": "d/b.avi"}]
-    assert names.find(listed, lines, False) == {}
-    assert names.find([("c", "b.avi"), ("d", "x.avi")], lines, False) == {}  # d/b.avi is of the other class.
+    listed = [("c", "a.avi"), ("d", "a.avi")]
+    stored = [StoredVideo(file, 20, (file,)) for file in ("flat/a.avi", "d/b.avi")]
+    assert names.find(listed, stored, False) == {}
+    assert names.find([("c", "b.avi"), ("d", "x.avi")], stored, False) == {}  # d/b.avi is of the other class.
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -362,7 +362,7 @@ def test_other_videos_or_labels_under_the_same_path_are_refused(path, tmp_path):
         for name in ("records", "labelled"):
             (tmp_path / name).mkdir(exist_ok=True)
             videos = [line] if name == "labelled" else [{**line, "label": ""}]
-            Manifest({}, 16000, 1280, videos, True, str(tmp_path / name)).save()
+            Manifest({"size": 16, "fps": 12.5}, 16000, 1280, videos, True, str(tmp_path / name)).save()
         fitness = FitnessConfig(labelled=str(tmp_path / "labelled"))
         configs = RunConfig(records=str(tmp_path / "records")), TrainConfig(), fitness
         return make_header(0, configs, HEADER["names"], Manifest.load(str(tmp_path / "records")), None)

@@ -144,6 +144,7 @@ class Reader:
         config: DataConfig,
         classes: Optional[Mapping[str, int]] = None,
         loop: bool = False,
+        salvage: bool = False,
     ) -> "Reader":
         """Opens the records; decodes them all where they fit into `--resident_gb`.
 
@@ -154,6 +155,7 @@ class Reader:
           config: Settings.
           classes: id -> class of exactly the videos to read, whichever part of the records they lie in.
           loop: Whether videos too short for the segments in use begin again; else they are left out.
+          salvage: Whether damaged records beside those of the videos are passed over.
 
         Raises:
           InputError: there are no such records, or no video of the split is long enough.
@@ -182,9 +184,9 @@ class Reader:
         resident = resident_bytes(manifest, long_enough, config.resident_gb)
         if resident:
             check_memory(resident, records)
-            videos = ResidentVideos(manifest, long_enough, looped)
+            videos = ResidentVideos(manifest, long_enough, looped, salvage)
         else:
-            videos = StreamedVideos(manifest, long_enough, kept, config.max_sources_ahead, looped)
+            videos = StreamedVideos(manifest, long_enough, kept, config.max_sources_ahead, looped, salvage)
         sounding = sum(bool(line["sound"]) for line in long_enough)
         return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough), sounding)
 

@@ -25,12 +25,12 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import InputError
+from elo_tf.data.manifest_lines import SPLITS, are_lines, check_head
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, read_shard
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
 
 ID, INDEX, LABEL, FRAMES, HAS_SOUND = "video/id", "video/index", "video/label", "video/frames", "video/has_sound"
 RGB, FLOW, SOUND = "rgb", "flow", "sound"
-SPLITS = ("train", "holdout")
 MANIFEST = "manifest.json"
 SCHEMA = 1
 
@@ -243,7 +243,7 @@ class Manifest:
         """
         path = posixpath.join(str(folder), MANIFEST)
         try:
-            content = json.loads(_read_text(path))
+            content = json_text.parse(_read_text(path))
         except FileNotFoundError as error:
             raise InputError(
                 f"{folder} holds no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
@@ -259,8 +259,12 @@ class Manifest:
         missing = [field.name for field in fields if field.name not in content and field.name != "set_aside"]
         if missing:
             raise DamagedManifestError(f"{path} lacks {', '.join(missing)}; {_REBUILD}")
-        if not isinstance(content["settings"], dict) or not are_lines(content["videos"]):
-            raise DamagedManifestError(f"{path} is damaged (settings or videos are not what they are); {_REBUILD}")
+        try:
+            check_head(content)
+        except ValueError as error:
+            raise DamagedManifestError(f"{path} is damaged ({error}); {_REBUILD}") from None
+        if not are_lines(content["videos"]):
+            raise DamagedManifestError(f"{path} is damaged (videos are not what they are); {_REBUILD}")
         names = [field.name for field in fields if field.name in content]
         manifest = cls(**{name: content[name] for name in names}, folder=str(folder))
         shards = {line.get("shard", "") for line in manifest.usable}
@@ -282,14 +286,6 @@ class Manifest:
             "set_aside": self.set_aside,
         }
         storage.write_text(Path(self.folder) / MANIFEST, as_lines(head, self.videos))
-
-
-def are_lines(videos: Any) -> bool:
-    """Whether these are lines of a manifest."""
-    wanted = {True: ("id", "split", "shard", "label", "frames", "sound"), False: ("id", "why")}
-    return isinstance(videos, list) and all(
-        isinstance(line, dict) and all(name in line for name in wanted.get(line.get("ok"), ("ok",))) for line in videos
-    )
 
 
 def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:

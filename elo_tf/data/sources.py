@@ -15,14 +15,10 @@ import tensorflow as tf
 from elo_tf.config import InputError
 from elo_tf.data import records
 from elo_tf.data.records import Manifest
-from elo_tf.runtime.machine import cores
+from elo_tf.data.shard_reading import PARALLEL, parsed_records
 
 Video = Dict[str, Any]
 
-# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
-# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate. Each takes
-# memory, up to that of a decoded video, which many cores shall not multiply.
-PARALLEL = min(8, cores())
 # Label of a video that lies in a shard with those that are read, but is none of them.
 _NOT_CHOSEN = -2
 
@@ -87,14 +83,6 @@ def _every_frame(strings: tf.Tensor, modality: str, size: int, samples: int) -> 
     )
 
 
-def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
-    """Serialized videos of the shards, in an order that depends on the shards alone."""
-    files = tf.data.Dataset.from_tensor_slices(shards)
-    return files.interleave(
-        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=PARALLEL, deterministic=True
-    )
-
-
 def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
     """[count] int64 places of the frames from `start` on in a video that begins again after so many frames."""
     return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
@@ -115,10 +103,10 @@ class ResidentVideos:
     """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
 
     Frames of all videos lie end to end in one array a modality; a video is an offset and a length. If `looped`, a video
-    begins again where it ends.
+    begins again where it ends. `salvage` leaves out damaged records, none of which may be of these videos.
     """
 
-    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], looped: bool = False):
+    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], looped: bool = False, salvage: bool = False):
         self._looped = looped
         self.size = manifest.settings["size"]
         self.samples = manifest.samples_per_frame
@@ -140,22 +128,29 @@ class ResidentVideos:
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),
         }
-        for video in _read_shards(_shards(manifest, lines)).map(self._decode, PARALLEL).as_numpy_iterator():
+        chosen = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(self._video["index"], tf.range(self.count, dtype=tf.int64)), -1
+        )
+        parsed = parsed_records(_shards(manifest, lines), salvage)
+        # Others of the shards are not decoded.
+        mine = parsed.filter(lambda video: chosen.lookup(video["index"]) >= 0)
+        for video in mine.map(self._decode, PARALLEL).as_numpy_iterator():
             place = places.pop(int(video["index"]), None)
             if place is None:
-                continue
+                raise InputError(f"{manifest.folder}: a video is there twice; run python -m elo_tf.prepare --validate")
             stretch = slice(offsets[place], offsets[place] + lengths[place])
             for modality, array in flat.items():
                 if modality != "audio" or video["has_sound"]:
                     array[stretch] = video[modality]
         if places:
-            raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
+            raise InputError(
+                f"{manifest.folder}: {len(places)} videos are missing; run python -m elo_tf.prepare --validate"
+            )
         with tf.device("CPU"):
             # One array after the other, so that there are never two copies of all.
             self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
 
-    def _decode(self, serialized):
-        video = records.parse(serialized)
+    def _decode(self, video):
         strings = {"rgb": video["rgb"], "flow": video["flow"], "audio": video["sound"]}
         decoded = {name: _every_frame(value, name, self.size, self.samples) for name, value in strings.items()}
         return {"index": video["index"], "has_sound": video["has_sound"], **decoded}
@@ -198,12 +193,18 @@ class ResidentVideos:
 
 
 class StreamedVideos:
-    """Videos read from the shards as they are needed, for sets of any size. `looped` as above."""
+    """Videos read from the shards as they are needed, for sets of any size. `looped` and `salvage` as above."""
 
     def __init__(
-        self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int, looped: bool = False
+        self,
+        manifest: Manifest,
+        lines: List[Dict[str, Any]],
+        least_frames: int,
+        ahead: int,
+        looped: bool = False,
+        salvage: bool = False,
     ):
-        self._looped = looped
+        self._looped, self._salvage = looped, salvage
         self.size = manifest.settings["size"]
         self.samples = manifest.samples_per_frame
         self.count = len(lines)
@@ -217,17 +218,15 @@ class StreamedVideos:
             tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
         )
 
-    def _parse(self, serialized) -> Video:
-        video = records.parse(serialized)
-        return {**video, "label": self._labels.lookup(video["index"])}
-
-    def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
-        parsed = serialized.map(self._parse, PARALLEL)
+    def _usable(self, shards: Any) -> tf.data.Dataset:
+        parsed = parsed_records(shards, self._salvage).map(
+            lambda video: {**video, "label": self._labels.lookup(video["index"])}
+        )
         return parsed.filter(lambda video: (video["frames"] >= self._least_frames) & (video["label"] != _NOT_CHOSEN))
 
     def in_order(self) -> tf.data.Dataset:
         """Each video once."""
-        return self._usable(_read_shards(self._shards))
+        return self._usable(self._shards)
 
     def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
@@ -262,7 +261,7 @@ class StreamedVideos:
                 tf.stack([seed, epoch]),
                 tf.constant(len(shards) - 1, tf.int64),
             )
-            found = self._usable(_read_shards(tf.gather(names, order)))
+            found = self._usable(tf.gather(names, order))
             skipped = tf.where(epoch == begun, tf.constant(stretches, tf.int64), 0)
 
             def permute(number, stretch):

@@ -30,6 +30,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.data.tfrecord import ShardWriter, read_shard
+from elo_tf.runtime import json_text
 from elo_tf.runtime.storage import partial, write_bytes
 
 SUFFIXES = (".npz", ".tfrecord")
@@ -162,7 +163,7 @@ def from_records(payloads: Iterable[bytes]) -> Table:
     entries, settings = [], {}
     for payload in payloads:
         feature = tf.train.Example.FromString(payload).features.feature
-        own = json.loads(feature["settings"].bytes_list.value[0]) if "settings" in feature else None
+        own = json_text.parse(feature["settings"].bytes_list.value[0]) if "settings" in feature else None
         if own is None or (settings and own != settings):
             raise ValueError("a record without settings" if own is None else "records with different settings")
         settings = own
@@ -198,7 +199,7 @@ def _from_arrays(path: Path) -> Table:
         np.split(arrays["window_embeddings"], ends),
         np.split(arrays["window_offsets"], ends),
     )
-    return Table(json.loads(str(arrays["settings"])), [Entry(*row) for row in rows])
+    return Table(json_text.parse(str(arrays["settings"])), [Entry(*row) for row in rows])
 
 
 def check_settings(path: Path, found: Dict[str, Any], now: Dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from elo_tf.config import InputError
 from elo_tf.evaluate.scores import Scores
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
 
 FILE = "unfinished.jsonl"
 
@@ -116,13 +116,13 @@ class Ledger:
             self._file.clear()
         for number, line in enumerate(self._file.lines, 1):
             try:
-                entry = json.loads(line)
+                entry = json_text.parse(line)
                 if number == 1:
                     inputs = entry["inputs"]
                 else:
                     found = _from_json(entry)
                     self._found[found.run] = found
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
                 raise InputError(f"{self._path}, line {number} is damaged ({error}); remove the file") from None
         if self._found and inputs != self._inputs:
             raise InputError(

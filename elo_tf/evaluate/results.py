@@ -18,7 +18,7 @@ from elo_tf.evaluate.ledger import Measurement
 from elo_tf.evaluate.videos import budget as budgets
 from elo_tf.evaluate.videos.split import Split
 from elo_tf.plots.files import save
-from elo_tf.runtime import text
+from elo_tf.runtime import json_text, text
 from elo_tf.runtime.storage import write_text
 
 FOLDER = "evaluation"  # in the run directory, unless --output says otherwise
@@ -41,7 +41,7 @@ def earlier(folder: pathlib.Path, inputs: Dict[str, Any]) -> Optional[Dict[str, 
     path = folder / FILE
     if path.exists():
         try:
-            content = json.loads(text.read(path))
+            content = json_text.parse(text.read(path))
             same = content["schema"] == SCHEMA and content["inputs"] == json.loads(json.dumps(inputs))
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not a file of results; name another --output") from None
@@ -132,6 +132,7 @@ def _of_split(split: Split, clips: Dict[str, int]) -> Dict[str, Any]:
         "looped_test_videos": split.looped_test,
         "in_both_lists": split.overlap,
         "duplicates": split.duplicates,
+        "unreadable": split.unreadable,
         "first_missing": list(split.first_missing),
     }
 

@@ -20,10 +20,11 @@ from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest, are_lines, as_lines, source_of
+from elo_tf.data.manifest_lines import are_lines
+from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest, as_lines, source_of
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
 from elo_tf.decoding.decode import sound_grid
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
 
 # The settings that change records. The others (limits, size of shards) may differ from run to run.
 _LASTING = ("size", "fps", "flow", "flow_bound", "max_seconds", "jpeg_quality", "labels", "holdout_fraction")
@@ -226,7 +227,7 @@ def earlier_settings(folder: Path) -> Optional[Dict[str, Any]]:
 def _read_lines(sidecar: Path) -> Optional[Dict[str, Any]]:
     """Settings and lines of a shard; None if they are missing or damaged."""
     try:
-        content = json.loads(sidecar.read_text(encoding="ascii"))
+        content = json_text.parse(sidecar.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         return None
     whole = isinstance(content, dict) and isinstance(content.get("settings"), dict) and are_lines(content.get("videos"))
@@ -239,7 +240,7 @@ def _whole_lines(journal: Path) -> Iterable[Dict[str, Any]]:
         return
     for text in journal.read_text(encoding="ascii", errors="replace").split("\n"):
         try:
-            line = json.loads(text)
+            line = json_text.parse(text)
         except ValueError:
             continue
         if are_lines([line]) and {"again", "file"} <= line.keys():

@@ -7,6 +7,7 @@ from typing import Any, Dict
 
 from elo_tf.config import InputError, TaskConfig, WeightingConfig
 from elo_tf.data.records import Manifest, short_hash
+from elo_tf.runtime import json_text, text
 from elo_tf.runtime.provenance import check_same, packages
 from elo_tf.runtime.storage import write_text
 from elo_tf.train.settings import Settings
@@ -63,9 +64,8 @@ def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
             raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
         return
     try:
-        before = json.loads(path.read_text())
-        if not isinstance(before, dict):
-            raise ValueError("no JSON object")
+        before = json_text.parse(text.read(path))
+        json_text.check(before, {})
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); use another --run_dir") from None
     check_same(str(path), before, json.loads(json.dumps(facts)), set(MAY_DIFFER))

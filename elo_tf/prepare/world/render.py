@@ -25,7 +25,7 @@ import numpy as np
 
 from elo_tf.config import InputError, WorldConfig
 from elo_tf.prepare.world import motions, scenes, sounds
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
 from elo_tf.runtime.progress import progress_bar
 from elo_tf.runtime.workers.local import follow_parent, hidden_main, starting
 
@@ -200,7 +200,7 @@ def _claim(config: WorldConfig, directory: pathlib.Path) -> None:
     path = directory / _SETTINGS_FILE
     if path.exists():
         try:
-            theirs = dict(json.loads(path.read_text()))
+            theirs = dict(json_text.parse(path.read_text()))
         except (TypeError, ValueError) as error:
             raise InputError(f"{path} is no settings file of a rendered world ({error}); delete the folder") from error
         for name, value in ours.items():

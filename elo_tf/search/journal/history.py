@@ -10,10 +10,18 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from elo_tf.runtime import json_text
+from elo_tf.runtime.json_text import NUMBER
 from elo_tf.search.journal.generation import Finalists, Generation, Result
 from elo_tf.search.journal.rungs import Rungs
 
 VERSION = 2
+
+# Settings that are looked at when a journal is read.
+_READ = {"steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
+         "min_deviation": NUMBER}  # fmt: skip
+_TOLD = {"steps": int, "seed": int, "value": (*NUMBER, None), "reason": (str, None), "deviation": (*NUMBER, None),
+         "restarts": int, "diagnostics": dict, "seconds": NUMBER}  # fmt: skip
 
 # A run of a candidate: its number, its training steps, and the seed of the order of its clips.
 Run = Tuple[int, int, int]
@@ -103,12 +111,15 @@ class History:
         if kind == "header":
             if record["version"] != VERSION:
                 raise ValueError(f"version {record['version']} is not the version {VERSION} that is understood here")
-            if not record["names"]:
-                raise ValueError("no λ is named")
-            _rungs(record)
+            _check_header(record)
         elif kind == "note":
+            json_text.check(record, {"name": str})
             if record["name"] in self.notes or "value" not in record:
                 raise ValueError(f"note {record['name']!r} is there already, or has no value")
+            value = record["value"]
+            numbers = value.values() if isinstance(value, dict) else [value]
+            if not all(json_text.is_kind(number, NUMBER) for number in numbers):
+                raise ValueError(f"note {record['name']!r} is neither a number nor numbers by name")
         elif kind == "asked":
             self._check_asked(record)
         elif kind == "finalists":
@@ -144,6 +155,7 @@ class History:
             raise ValueError(f"seeds {seeds} are not fresh")
 
     def _check_told(self, record: Mapping[str, Any]) -> None:
+        json_text.check(record, _TOLD)
         candidate, result = record["candidate"], _result(record)
         if not isinstance(candidate, int) or not 0 <= candidate < self._candidates:
             raise ValueError(f"candidate {candidate} was not asked for")
@@ -153,8 +165,8 @@ class History:
             raise ValueError(f"candidate {candidate} needs either a value or a reason")
         if (result.value is None) != (result.deviation is None) and (result.value is None or result.restarts > 1):
             raise ValueError(f"candidate {candidate} needs a deviation with a value of several restarts alone")
-        for number in (result.value or 0.0, result.deviation or 0.0, result.seconds, *result.diagnostics.values()):
-            if not math.isfinite(number):
+        for number in result.diagnostics.values():
+            if not isinstance(number, (int, float)) or not math.isfinite(number):
                 raise ValueError(f"candidate {candidate} has a number that is not finite")
         if result.seed == self.header["seed"]:
             generation = self._generation_of(candidate)
@@ -188,6 +200,17 @@ class History:
             else:
                 self._finalists = candidates, lambdas, tuple(record["seeds"]), len(self._asked)
             self._candidates = max(self._candidates, max(candidates) + 1)
+
+
+def _check_header(record: Mapping[str, Any]) -> None:
+    json_text.check(record, {"seed": int, "settings": dict, "names": list})
+    if not record["names"]:
+        raise ValueError("no λ is named")
+    if not all(isinstance(name, str) for name in record["names"]):
+        raise ValueError("the name of a λ is no text")
+    settings = record["settings"]
+    json_text.check(settings, {name: kind for name, kind in _READ.items() if name in settings or name == "steps"})
+    _rungs(record)
 
 
 def _rungs(header: Mapping[str, Any]) -> Rungs:

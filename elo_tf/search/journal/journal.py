@@ -23,7 +23,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from elo_tf.config import InputError
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
 from elo_tf.runtime.provenance import check_same
 from elo_tf.search.journal.generation import Finalists, Generation, Result
 from elo_tf.search.journal.history import VERSION, History
@@ -238,9 +238,9 @@ class Journal:
             storage.synchronise(self._descriptor)
         for number, line in enumerate(content[:finished].splitlines(), 1):
             try:
-                record = json.loads(line, parse_constant=_refuse_constant)
+                record = json_text.parse(line, parse_constant=_refuse_constant)
                 self._history.check(record)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
                 why = f"{type(error).__name__}: {error}"
                 raise InputError(
                     f"{self.path}, line {number} is damaged ({why}); restore the file or use another run directory"

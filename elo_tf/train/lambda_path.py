@@ -12,12 +12,12 @@ from typing import Dict, Mapping, Optional, Sequence
 
 import numpy as np
 
-from elo_tf.config import TaskConfig
+from elo_tf.config import InputError, TaskConfig
 from elo_tf.data.clips import MODALITIES
 from elo_tf.model.objective import save_loss
 from elo_tf.plots.files import save
 from elo_tf.plots.lambda_map import by_modality, lambda_map
-from elo_tf.runtime.storage import GrowingLines
+from elo_tf.runtime.append_only import AppendOnlyFile
 
 EVERY = 10  # steps between entries
 FILE, LOSS, FIGURE = "lambdas.jsonl", "learned_loss.json", "figures/lambdas.png"
@@ -30,16 +30,22 @@ class LambdaPath:
       directory: Of the run.
       names: Of the terms.
       done: Steps that the run has done: later entries, which a killed program leaves, are cut off.
+
+    Raises:
+      InputError: the file is damaged, or another training holds it.
     """
 
     def __init__(self, directory: pathlib.Path, names: Sequence[str], done: int):
         self._directory = directory
         self._names = tuple(names)
-        self._file = GrowingLines(directory / FILE, f"{directory / FILE} is in use by another training")
-        self.entries = [entry for entry in map(json.loads, self._file.lines) if entry["step"] <= done]
-        if len(self.entries) < len(self._file.lines):
-            self._file.clear()
-            self._file.append(*self.entries)
+        self._file = AppendOnlyFile(directory / FILE, f"{directory / FILE} is in use by another training")
+        lines = self._file.lines()
+        try:
+            self.entries = [entry for entry in map(json.loads, lines) if entry["step"] <= done]
+        except (ValueError, KeyError, TypeError) as error:
+            self._file.close()
+            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, its path begins anew") from None
+        self._file.cut(sum(len(line) + 1 for line in lines[: len(self.entries)]))
 
     def add(self, step: int, lambdas: np.ndarray, outer: Optional[float]) -> None:
         """Notes the weights [G] after so many steps, and the outer objective at their last update, if there is one."""
@@ -47,7 +53,7 @@ class LambdaPath:
             return
         entry = {"step": step, "lambdas": lambdas.astype(float).tolist()}
         self.entries.append(entry if outer is None else {**entry, "outer": outer})
-        self._file.append(self.entries[-1])
+        self._file.append(f"{json.dumps(self.entries[-1])}\n".encode())
 
     def close(self) -> None:
         """Gives the file up."""

@@ -85,17 +85,8 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
       `kmeans` and `linear` accuracy, `losses` (last value by name), `seconds` and, if trained, `seconds_a_step` and
       `course`, the `linear` accuracy after each of `measure_at` steps; for a run that diverged `reason` and `seconds`.
     """
-    import tensorflow as tf
-
-    from elo_tf.networks.backbone import VARIANTS
-
     begun = time.perf_counter()
-    # A variant that only experiments compare with.
-    VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    tf.keras.utils.set_random_seed(job.seed)
+    prepare_process(job.seed)
     try:
         tower, result = _trained(records, job)
         result.update(measure(tower, str(records / "labelled"), job.data))
@@ -104,13 +95,27 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
     return {**result, "seconds": time.perf_counter() - begun}
 
 
+def prepare_process(seed: int) -> None:
+    """Makes what a new process does repeatable, on one thread."""
+    import tensorflow as tf
+
+    from elo_tf.networks.backbone import VARIANTS
+
+    # A variant that only experiments compare with.
+    VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(seed)
+
+
 def _trained(records: pathlib.Path, job: Job) -> Tuple[Any, Dict[str, Any]]:
     """The RGB tower after training, and what is known of the training."""
     if job.supervised:
         return train_by_labels(str(records / "labelled"), job)
     if job.terms:
         return train_by_terms(str(records / "unlabelled"), job)
-    return _new_tower(job), {"losses": {}}
+    return new_tower(job), {"losses": {}}
 
 
 def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
@@ -141,10 +146,10 @@ def build_model(records: str, job: Job) -> Tuple[Any, Any]:
 
 
 def train(model, batches, steps: int, watch: Optional[Callable[[int], Optional[float]]] = None) -> Dict[str, Any]:
-    """Trains all that the model has; see `_train`."""
+    """Trains all that the model has; see `make_steps`."""
     import tensorflow as tf
 
-    return _train(tf.function(model.train_step, autograph=False), batches, steps, watch)
+    return make_steps(tf.function(model.train_step, autograph=False), batches, steps, watch)
 
 
 def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
@@ -155,7 +160,7 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.model.optimizer import make_optimizer
 
     reader = Reader.open(records, "train", frozenset({("now", "rgb")}), job.data)
-    tower, head = _new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
+    tower, head = new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
     optimizer = make_optimizer(job.train)
 
     @tf.function
@@ -168,7 +173,7 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
         optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
         return {"labels": tf.reduce_mean(losses)}
 
-    return tower, _train(train_step, reader.training(job.seed), job.train.steps, _watch(tower, records, job))
+    return tower, make_steps(train_step, reader.training(job.seed), job.train.steps, _watch(tower, records, job))
 
 
 def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[float]]]:
@@ -180,7 +185,8 @@ def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[f
     return lambda step: _accuracies(embed, readers)["linear"] if step in job.measure_at else None
 
 
-def _new_tower(job: Job):
+def new_tower(job: Job):
+    """The RGB tower of a job with its first weights."""
     from elo_tf.model.optimizer import penalty
     from elo_tf.networks.backbone import Backbone
 
@@ -196,7 +202,7 @@ def _draw_weights(tower, job: Job):
     return tower
 
 
-def _train(step: Callable, batches, steps: int, watch: Optional[Callable] = None) -> Dict[str, Any]:
+def make_steps(step: Callable, batches, steps: int, watch: Optional[Callable] = None) -> Dict[str, Any]:
     """Makes the steps, and measures in between what `watch` gives.
 
     Raises:

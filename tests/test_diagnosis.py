@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from elo_tf.ops.zipf import zipf_prior
 from elo_tf.search.fitness.base import Fitness
-from elo_tf.search.fitness.zipf import zipf_prior
 from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs

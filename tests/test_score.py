@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
+from elo_tf.ops import zipf
 from elo_tf.ops.kmeans import kmeans
-from elo_tf.search.fitness import zipf
 from elo_tf.search.fitness.predictability import Predictability, Target, assign_folds
 from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES, Labelled, Scorer
 from elo_tf.search.reporting.quantity import QUANTITIES

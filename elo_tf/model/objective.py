@@ -83,6 +83,10 @@ class Objective(tf.Module):
         weights = self.lambdas.read_value()
         return tf.reduce_sum(tf.where(weights > 0, weights * values / self.units.read_value(), 0.0))
 
+    def over_units(self, losses: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[G] terms over their units, whose gradients the lambdas weigh."""
+        return tf.stack([losses[name] for name in self.names]) / self.units.read_value()
+
     def gate(self, tensor: tf.Tensor, index: int) -> tf.Tensor:
         """The tensor itself; its gradient is exactly 0, whatever comes back, where term `index` has weight 0.
 

@@ -14,9 +14,11 @@ from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
+    DescentConfig,
     EvolutionConfig,
     FitnessConfig,
     InputError,
+    LambdaConfig,
     ModelConfig,
     RunConfig,
     TaskConfig,
@@ -35,12 +37,13 @@ from elo_tf.runtime import devices
 from elo_tf.runtime.storage import absolute, write_text
 from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.runtime.workers.select import parse
+from elo_tf.search import descents
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.loop import Search
 from elo_tf.search.reporting import report
 from elo_tf.search.reporting.findings import Standing, findings, winner
-from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
+from elo_tf.search.settings import GRADIENT, fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
 from elo_tf.search.trials import candidate
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.worker import About, CandidateWorker
@@ -94,12 +97,14 @@ def run(settings: Settings) -> Result:
     for modality, view in {pair for term in terms for pair in term.views}:
         views.check(view, modality, settings.frames)
     names = tuple(term.name for term in terms)
+    descents.check(settings, settings)
     presence.check_heard(terms, manifest.sounding("train"), settings.records)
-    vectors = fixed_vectors(settings, names, settings.loss_units)
+    vectors = fixed_vectors(settings, names, settings.loss_units, settings.descents)
     initial = initial_vector(settings, names, settings.loss_units)
-    strategy = make_strategy(settings, len(names), settings.seed, vectors, initial)
+    learns = settings.strategy == GRADIENT
+    strategy = make_strategy(settings, len(names), settings.seed, vectors, None if learns else initial)
     make_rungs(settings, settings.steps, strategy.population)
-    recorded = [part(settings, kind) for kind in _RECORDED]
+    recorded = [part(settings, kind) for kind in (*_RECORDED, *([DescentConfig] if learns else []))]
     header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
     devices.set_up()
     engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())
@@ -109,12 +114,14 @@ def run(settings: Settings) -> Result:
     # From here on there are files: settings that can be refused without a look at the videos have been.
     directory = _run_directory(settings)
     with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
-        search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
-        write_text(directory / "flags.txt", to_lines(settings))
-        if search.is_left():
-            with Crew(
-                engine, CandidateWorker, (_of_workers(settings),), settings.retries, settings.trial_minutes
-            ) as crew:
+        crew = Crew(engine, CandidateWorker, (_of_workers(settings),), settings.retries, settings.trial_minutes)
+        with crew:  # It starts workers only when there is something to do.
+            write_text(directory / "flags.txt", to_lines(settings))
+            if learns:
+                vectors = descents.learned(journal, crew, settings.descents, settings.loss_units, initial)
+                strategy = make_strategy(settings, len(names), settings.seed, vectors)
+            search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
+            if search.is_left():
                 print(f"Preparing: reading {settings.records}, building towers and tasks ...", flush=True)
                 _announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
                 search.run(crew)
@@ -127,7 +134,8 @@ def dry_run(settings: Settings, budget: BudgetConfig) -> None:
     from elo_tf.costs.budget_report import Plan
     from elo_tf.costs.budget_report import dry_run as print_budget
 
-    size = size_of(settings, [term.name for term in _terms(settings)], settings.loss_units, settings.steps)
+    names = [term.name for term in _terms(settings)]
+    size = size_of(settings, names, settings.loss_units, settings.steps, settings.descents)
     parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, TrainConfig))
     manifest = Manifest.load(settings.records) if settings.records else None
     print_budget(Plan(*parts, budget, manifest, size))
@@ -180,7 +188,7 @@ def _of_workers(settings: Settings) -> candidate.Settings:
     """Settings of the workers: those on other machines do not start in this folder."""
     there = {name: absolute(getattr(settings, name)) for name in ("records", "run_dir", "labelled")}
     moved = dataclasses.replace(settings, **there)
-    kinds = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig)
+    kinds = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, LambdaConfig)
     return candidate.Settings(*(part(moved, kind) for kind in kinds))
 
 

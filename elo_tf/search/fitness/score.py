@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
+from elo_tf.ops import zipf
 from elo_tf.ops.kmeans import KMeans, check_clusters, kmeans
-from elo_tf.search.fitness import agreement, health, weak, zipf
+from elo_tf.search.fitness import agreement, health, weak
 from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.fitness.predictability import FOLDS, LEAST_VIDEOS, Predictability, best
 

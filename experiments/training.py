@@ -110,7 +110,7 @@ def _trained(records: pathlib.Path, job: Job) -> Tuple[Any, Dict[str, Any]]:
         return train_by_labels(str(records / "labelled"), job)
     if job.terms:
         return train_by_terms(str(records / "unlabelled"), job)
-    return _new_tower(job), {"losses": {}}
+    return new_tower(job), {"losses": {}}
 
 
 def train_by_terms(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
@@ -155,7 +155,7 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
     from elo_tf.model.optimizer import make_optimizer
 
     reader = Reader.open(records, "train", frozenset({("now", "rgb")}), job.data)
-    tower, head = _new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
+    tower, head = new_tower(job), tf.keras.layers.Dense(len(reader.manifest.labels))
     optimizer = make_optimizer(job.train)
 
     @tf.function
@@ -180,7 +180,8 @@ def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[f
     return lambda step: _accuracies(embed, readers)["linear"] if step in job.measure_at else None
 
 
-def _new_tower(job: Job):
+def new_tower(job: Job):
+    """The RGB tower with its first weights."""
     from elo_tf.model.optimizer import penalty
     from elo_tf.networks.backbone import Backbone
 

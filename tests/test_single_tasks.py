@@ -151,13 +151,13 @@ def test_all_runs_of_a_seed_start_from_the_same_tower():
 
     train = TrainConfig()
     job = training.Job("main:0", "untrained", (), False, 5, 16, 2, train)
-    alone = training._new_tower(job)
+    alone = training.new_tower(job)
     model = EloModel(training.select(["rgb/*", "rgb-flow/*"]), SIZES)
     joined = training._draw_weights(model.towers["rgb"], job)
     assert len(alone.variables) == len(joined.variables) > 10
     for ours, theirs in zip(alone.variables, joined.variables):
         np.testing.assert_array_equal(ours, theirs)
-    other = training._new_tower(dataclasses.replace(job, seed=6))
+    other = training.new_tower(dataclasses.replace(job, seed=6))
     assert any(np.any(ours != theirs) for ours, theirs in zip(alone.get_weights(), other.get_weights()))
 
 

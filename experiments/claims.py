@@ -1,42 +1,11 @@
-"""The claims of the paper that these experiments test, each with its numbers and a rule that reads ours off results.
-
-    results/*.json -> Results -> Claim.read -> Outcome (ours, verdict, reason) -> `paper_page`
-
-A rule answers whether a claim holds here beyond two standard errors (`contrasts`), not whether a number is met; where
-the claim has a size, the ratio to the paper's stands beside it. Nothing is guessed: a rule without its results says so.
-"""
+"""The claims of the paper that these experiments test, each with its numbers and the rule that reads off ours."""
 
 import dataclasses
-import json
-import pathlib
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, List, Optional
 
-import numpy as np
-
-from elo_tf.config import InputError
-from experiments import contrasts, fig9_analysis, label_budgets, table1, table2, unlabelled_videos
-from experiments.contrasts import FAILS, HOLDS, UNTOLD, Estimate, Values
-
-NOT_RUN = "not run"
-_EVOLVED = tuple(row for row, _ in table1.EVOLVED.values() if row != "ELo-weak")
-_SEARCHERS = ("cma_es", "tournament", "grid", "random")  # As the paper orders them, the best first.
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What our results say of a claim.
-
-    Attributes:
-      ours: Our numbers, as text.
-      verdict: `contrasts.HOLDS`, `FAILS`, `UNTOLD`, or `NOT_RUN`.
-      reason: Why, in a few words.
-      size: Ours in the unit of `Claim.size`; None where there is none.
-    """
-
-    ours: str
-    verdict: str
-    reason: str
-    size: Optional[float] = None
+from experiments import claim_rules as rules
+from experiments import table1, table2, unlabelled_videos
+from experiments.claim_rules import Outcome, Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,260 +24,32 @@ class Claim:
     place: str
     paper: str
     size: Optional[float]
-    read: Callable[["Results"], Outcome]
-
-
-class Results:
-    """The results of a folder, read when they are asked for.
-
-    Args:
-      folder: Of the JSON files.
-    """
-
-    def __init__(self, folder: pathlib.Path):
-        self._folder = folder
-
-    def content(self, name: str) -> Optional[Dict[str, Any]]:
-        """Of NAME.json; None where there is none.
-
-        Raises:
-          InputError: it cannot be read.
-        """
-        path = self._folder / f"{name}.json"
-        if not path.exists():
-            return None
-        try:
-            content = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"{path} is damaged ({error}); make it again") from None
-        if not isinstance(content, dict) or "command" not in content:
-            raise InputError(f"{path} is no file of results of this version; make it again")
-        return content
-
-    def all(self, pattern: str) -> Dict[str, Dict[str, Any]]:
-        """Name -> content of all files that match."""
-        found = {path.stem: self.content(path.stem) for path in sorted(self._folder.glob(f"{pattern}.json"))}
-        return {name: content for name, content in found.items() if content}
-
-    def values(self, name: str, column: str, of_runs: Sequence[str] = ()) -> Dict[str, Dict[Any, float]]:
-        """Row -> run -> accuracy in a column, of the file of a table; empty where there is none.
-
-        Args:
-          name: Of the file.
-          column: Key of a run.
-          of_runs: Further keys of a run, such as `labels`, that become part of the row's name.
-        """
-        found: Dict[str, Dict[Any, float]] = {}
-        for row in (self.content(name) or {}).get("rows", ()):
-            for run in row["runs"]:
-                if column in run:
-                    key = "|".join([row["row"], *(str(run[each]) for each in of_runs)])
-                    found.setdefault(key, {})[run["world"], run["seed"]] = run[column]
-        return found
-
-
-def ahead(table: str, column: str, row: str, other: str, times: float = 1.0) -> Callable[[Results], Outcome]:
-    """A rule: a row is ahead of another, or of a multiple of it; its size is the difference in points, or the ratio."""
-
-    def read(results: Results) -> Outcome:
-        values = results.values(table, column)
-        return compare(values, row, other, times, f"python -m experiments.{table}")
-
-    return read
-
-
-def compare(values: Values, row: str, other: str, times: float, command: str) -> Outcome:
-    """Whether a row is above so many times another, by the runs that both have."""
-    gain = contrasts.contrast({row: 1, other: -times}, values)
-    if not gain.runs:
-        lacking = [name for name in (row, other) if not values.get(name)]
-        return Outcome("", NOT_RUN, f"no runs of {' and '.join(lacking) or 'both'}; {command}")
-    both = [contrasts.estimate(list(contrasts.by_run({name: 1, **{each: 0 for each in (row, other) if each != name}},
-                                                     values).values())) for name in (row, other)]  # fmt: skip
-    ours = f"{row} {both[0].percent}, {other} {both[1].percent}"
-    ratio = contrasts.ratio(row, other, values)
-    size = ratio if times != 1 else 100 * gain.mean
-    named = f"{row} - {times:g} x {other}" if times != 1 else "difference"
-    return Outcome(ours, gain.verdict, because(gain, named), size)
-
-
-def because(gain: Estimate, named: str = "difference") -> str:
-    """A verdict in words."""
-    if gain.runs < contrasts.FEWEST_RUNS:
-        return f"{named} {gain.points} points in {gain.runs} runs; fewer than {contrasts.FEWEST_RUNS} tell nothing"
-    return f"{named} {gain.points} points, {gain.runs} runs"
-
-
-def best_of(results: Results, column: str, rows: Sequence[str]) -> Tuple[str, Dict[str, Dict[Any, float]]]:
-    """The row of table 1 that is best, and all its values."""
-    values = results.values("table1", column)
-    return contrasts.best(rows, values), values
-
-
-def evolved_over_random(results: Results) -> Outcome:
-    """Evolved without labels by the project's default, over random losses, k-means."""
-    row = table1.EVOLVED["default"][0]
-    values = results.values("table1", "kmeans")
-    plain = compare(values, row, table1.RANDOM, 1.0, "python -m experiments.table1")
-    return dataclasses.replace(plain, size=contrasts.ratio(row, table1.RANDOM, values) if plain.ours else None)
-
-
-def share_of_supervised(column: str) -> Callable[[Results], Outcome]:
-    """A rule: evolved losses go at least the paper's part of the way from untrained to labels of other classes."""
-    place = {"kmeans": 0, "linear": 1}[column]
-    paper = table1.PAPER
-    own = table1.EVOLVED["default"][1]
-    low, high = paper[table1.UNTRAINED][place], paper[table1.LABELS][place]
-    target = (own[place] - low) / (high - low)
-
-    def read(results: Results) -> Outcome:
-        row, values = table1.EVOLVED["default"][0], results.values("table1", column)
-        # row - low >= target (high - low)
-        weights = {row: 1.0, table1.UNTRAINED: target - 1, table1.LABELS: -target}
-        gain = contrasts.contrast(weights, values)
-        if not gain.runs:
-            return Outcome("", NOT_RUN, "lacks runs of evolved, untrained or labels; python -m experiments.table1")
-        share = contrasts.share(row, table1.UNTRAINED, table1.LABELS, values)
-        return Outcome(f"{share:.2f}", gain.verdict, because(gain, f"beyond {target:.2f} of the way"), share)
-
-    return read
-
-
-def over_best_single(results: Results) -> Outcome:
-    """Evolved by the default over the best single task, one layer."""
-    best, values = best_of(results, "linear", tuple(table1.SINGLE))
-    if not best:
-        return Outcome("", NOT_RUN, "no runs of single tasks; python -m experiments.table1")
-    return compare(values, table1.EVOLVED["default"][0], best, 1.0, "python -m experiments.table1")
-
-
-def every_single_over_untrained(results: Results) -> Outcome:
-    """Every single task over no training, one layer."""
-    values = results.values("table1", "linear")
-    gains = {row: contrasts.contrast({row: 1, table1.UNTRAINED: -1}, values) for row in table1.SINGLE}
-    known = {row: gain for row, gain in gains.items() if gain.runs}
-    if len(known) < len(gains):
-        return Outcome(
-            "", NOT_RUN, f"{len(known)} of {len(gains)} single tasks have runs; python -m experiments.table1"
-        )
-    verdicts = [gain.verdict for gain in known.values()]
-    verdict = FAILS if FAILS in verdicts else UNTOLD if UNTOLD in verdicts else HOLDS
-    others = [row for row, gain in known.items() if gain.verdict != HOLDS]
-    ours = ", ".join(f"{row} {gain.points}" for row, gain in known.items())
-    return Outcome(ours, verdict, f"not shown for {', '.join(others)}" if others else "all beyond two standard errors")
-
-
-def labels_needed(results: Results) -> Outcome:
-    """The share of labels with which ELo reaches what the untrained network reaches with all."""
-    by_row = results.values("label_budgets", "finetune", ["labels"])
-    curves: Dict[str, Dict[float, Dict[Any, float]]] = {}
-    for name, runs in by_row.items():
-        row, labels = name.rsplit("|", 1)
-        curves.setdefault(row, {})[int(labels)] = runs
-    if not {label_budgets.UNTRAINED, label_budgets.EVOLVED} <= set(curves):
-        return Outcome("", NOT_RUN, "no runs of untrained and ELo; python -m experiments.label_budgets")
-    means = {row: {labels: np.mean(list(own.values())) for labels, own in each.items()} for row, each in curves.items()}
-    share = label_budgets.share_of_labels(means, label_budgets.EVOLVED)
-    budgets = sorted(curves[label_budgets.EVOLVED])
-    # By the rung of the ladder that is nearest below half of the labels, within runs.
-    half = max((labels for labels in budgets if labels <= budgets[-1] / 2), default=budgets[0])
-    rows = {"ELo": curves[label_budgets.EVOLVED][half], "all": curves[label_budgets.UNTRAINED][budgets[-1]]}
-    gain = contrasts.contrast({"ELo": 1, "all": -1}, rows)
-    ours = "never" if share is None else f"{share:.0%} of the labels"
-    return Outcome(ours, gain.verdict, because(gain, f"ELo with {half} labels over untrained with all:"), share)
-
-
-def more_videos(fixed: str) -> Callable[[Results], Outcome]:
-    """A rule: the most unlabelled videos over the fewest, and no step down beyond two standard errors."""
-
-    def read(results: Results) -> Outcome:
-        by_row = results.values("unlabelled_videos", "accuracy", ["videos"])
-        found = {int(name.rsplit("|", 1)[1]): own for name, own in by_row.items() if name.rsplit("|", 1)[0] == fixed}
-        if len(found) < 2:
-            return Outcome("", NOT_RUN, "python -m experiments.unlabelled_videos")
-        gain = unlabelled_videos.whole_gain(found)
-        means = [f"{videos}: {100 * np.mean(list(found[videos].values())):.1f}" for videos in sorted(found)]
-        monotone = unlabelled_videos.is_monotone(unlabelled_videos.steps_up(found))
-        verdict = gain.verdict if monotone else FAILS
-        reason = because(gain, "most over fewest:") + ("" if monotone else "; a step goes down")
-        return Outcome(", ".join(means), verdict, reason)
-
-    return read
-
-
-def searchers(results: Results) -> Outcome:
-    """CMA-ES over the other searchers at equal steps, 1-layer accuracy of the winners, by search seed."""
-    by_searcher: Dict[str, Dict[Tuple[str, int], float]] = {}
-    for name, content in results.all("table4_*").items():
-        for row in content["rows"]:
-            if row["searcher"] in _SEARCHERS:
-                for seed, value in zip(row["seeds"], row["winners"]["true/linear"]):
-                    by_searcher.setdefault(row["searcher"], {})[f"{name} {row['fitness']}", seed] = value
-    gains = {
-        other: contrasts.contrast({"cma_es": 1, other: -1}, by_searcher) for other in _SEARCHERS[1:]
-    }  # fmt: skip
-    if not all(gain.runs for gain in gains.values()):
-        return Outcome("", NOT_RUN, "python -m experiments.table4")
-    verdicts = [gain.verdict for gain in gains.values()]
-    verdict = FAILS if FAILS in verdicts else HOLDS if set(verdicts) == {HOLDS} else UNTOLD
-    ours = ", ".join(f"over {other} {gain.points}" for other, gain in gains.items())
-    return Outcome(ours, verdict, f"{min(gain.runs for gain in gains.values())} searches each")
-
-
-def zipf_orders_losses(results: Results) -> Outcome:
-    """Spearman's rho between the Zipf score as printed and k-means accuracy over random losses, world by world."""
-    found = {}
-    for content in results.all("fig9_*").values():
-        world = fig9_analysis.World.from_json(content)
-        found[world.name] = fig9_analysis.spearman(world.first, "zipf", "true/kmeans")[0]
-    return correlation(found)
-
-
-def correlation(found: Mapping[str, float]) -> Outcome:
-    """Whether correlations of several worlds are above 0 beyond two standard errors of their mean."""
-    if not found:
-        return Outcome("", NOT_RUN, "python -m experiments.fig9")
-    mean = contrasts.estimate(list(found.values()))
-    ours = ", ".join(f"{name} {value:+.2f}" for name, value in found.items())
-    return Outcome(ours, mean.verdict, f"mean {mean.mean:+.2f} of {mean.runs} worlds", mean.mean)
-
-
-def terms_agree(results: Results) -> Outcome:
-    """Whether searches agree on which terms rise and fall, more than chance."""
-    content = results.content("evolution")
-    if not content:
-        return Outcome("", NOT_RUN, "python -m experiments.evolution_figures")
-    same = [name for name, way in zip(content["terms"], content["directions"]) if not way.startswith("differs")]
-    chance = content["expected by chance"]
-    ours = f"{len(same)} of {len(content['terms'])} terms go one way in {len(content['searches'])} searches"
-    if len(content["searches"]) < contrasts.FEWEST_RUNS:
-        return Outcome(ours, UNTOLD, f"{chance:.1f} would by chance; too few searches")
-    verdict = HOLDS if len(same) > chance + contrasts.ERRORS * np.sqrt(chance) else UNTOLD
-    return Outcome(ours, verdict, f"{chance:.1f} would by chance")
+    read: Callable[[Results], Outcome]
 
 
 CLAIMS: List[Claim] = [
     Claim("Every single task teaches more than no training", "Table 1, 1-layer", "24.3 to 36.8 over 17.8", None,
-          every_single_over_untrained),
+          rules.every_single_over_untrained),
     Claim("The evolved loss beats random losses", "Table 1, k-means", "43.4 over 26.4, ratio 1.64", 1.64,
-          evolved_over_random),
+          rules.evolved_over_random),
     Claim("The evolved loss beats the best single task", "Table 1, 1-layer", "64.5 over 36.8, +27.7 points", 27.7,
-          over_best_single),
+          rules.over_best_single),
     Claim("It goes half of the way from no training to labels of another set", "Table 1, k-means", ".52", 0.52,
-          share_of_supervised("kmeans")),
-    Claim("It goes most of that way with one layer", "Table 1, 1-layer", ".87", 0.87, share_of_supervised("linear")),
+          rules.share_of_supervised("kmeans")),
+    Claim("It goes most of that way with one layer", "Table 1, 1-layer", ".87", 0.87,
+          rules.share_of_supervised("linear")),
     Claim("The evolved loss beats equal weights", "Sec. 1, 4.1 (no number)", "", None,
-          ahead("table1", "linear", table1.EVOLVED["default"][0], table1.EQUAL)),
+          rules.ahead("table1", "linear", table1.EVOLVED["default"][0], table1.EQUAL)),
     Claim("Without labels the Zipf score finds what labels find (ELo-weak)", "Table 1, 1-layer", "64.5 and 64.3", None,
-          ahead("table1", "linear", table1.EVOLVED["zipf"][0], table1.EVOLVED["weak"][0])),
+          rules.not_behind("table1", "linear", table1.EVOLVED["zipf"][0], table1.EVOLVED["weak"][0])),
     Claim("Distillation is worth 13.7 points", "Table 2, fine-tuned", "67.4 over 53.7", 13.7,
-          ahead("table2", "finetune", table2.WITH, table2.WITHOUT)),
-    Claim("Half of the labels suffice", "Table 3, Fig. 5", "about 50 %", 0.5, labels_needed),
+          rules.ahead("table2", "finetune", table2.WITH, table2.WITHOUT)),
+    Claim("Half of the labels suffice", "Table 3, Fig. 5", "about 50 %", 0.5, rules.labels_needed),
     Claim("More unlabelled videos help, iterations fixed", "Fig. 6, left", "rises", None,
-          more_videos(unlabelled_videos.ITERATIONS)),
+          rules.more_videos(unlabelled_videos.ITERATIONS)),
     Claim("More unlabelled videos help, epochs fixed", "Fig. 6, right", "rises", None,
-          more_videos(unlabelled_videos.EPOCHS)),
-    Claim("CMA-ES beats the other searchers", "Table 4", "67.4 over 61.4, 57.3, 52.4", None, searchers),
-    Claim("The Zipf score orders losses as labels do", "Fig. 9", "rho .91", 0.91, zipf_orders_losses),
-    Claim("Evolution finds which terms matter", "Fig. 7, 8", "align rises, shuffle falls", None, terms_agree),
+          rules.more_videos(unlabelled_videos.EPOCHS)),
+    Claim("CMA-ES beats the other searchers", "Table 4", "67.4 over 61.4, 57.3, 52.4", None, rules.searchers),
+    Claim("The Zipf score orders losses as labels do", "Fig. 9", "rho .91", 0.91, rules.zipf_orders_losses),
+    Claim("Evolution finds which terms matter", "Fig. 7, 8", "align rises, shuffle falls", None, rules.terms_agree),
 ]  # fmt: skip

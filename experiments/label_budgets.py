@@ -23,7 +23,7 @@ import numpy as np
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, tables
+from experiments import jobs, result_files, table_text, tables
 from experiments.contrasts import Estimate, Run, estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import ALL, FineTuning
@@ -170,7 +170,7 @@ def publish(rows: Sequence[Row], budgets: Sequence[int], record: jobs.Record, co
     text = table(found)
     if found and not config.smoke:
         stem = pathlib.Path(config.results, "label_budgets")
-        about = tables.about("label_budgets", rows, record, config)
+        about = table_text.about("label_budgets", rows, record, config)
         result_files.write(stem, "Table 3 and Fig. 5: label budgets", about, text, {"rows": numbers(found)})
         lines = {name: curve(own) for name, own in found.items()}
         axis = f"labelled videos, of {tables.CLASSES} classes"

@@ -3,7 +3,8 @@
     python -m experiments.paper_page                      reads experiments/results, writes experiments/paper.md
     python -m experiments.paper_page --smoke              prints the page; writes nothing
 
-The rules are those of `claims`; the tables below them are those of the results. What has not run is said to be so.
+Claims are listed in `claims`, their rules are in `claim_rules`; the tables below them are those of the results. What
+has not run is said to be so.
 
 Hardware: seconds on one core.
 """
@@ -14,7 +15,8 @@ from typing import List
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line, storage
-from experiments.claims import CLAIMS, NOT_RUN, Claim, Outcome, Results
+from experiments.claim_rules import NOT_RUN, Outcome, Results
+from experiments.claims import CLAIMS, Claim
 
 # Files of results -> what they show; a pattern may have several.
 TABLES = {
@@ -27,6 +29,15 @@ TABLES = {
     "fig9_*": "Fig. 9",
     "real_videos_*": "real videos",
 }
+
+INTRODUCTION = """# What of the paper holds here
+
+Made by `python -m experiments.paper_page` from the results in `experiments/results`. The paper's numbers are of
+ResNet-50 on HMDB51 and Kinetics, ours of small towers on rendered worlds, or of few real clips: not accuracies are to
+be compared, but what beats what, and by which factor. A claim *holds* if it does beyond two standard errors over runs
+(three or more), *does not hold* if the contrary does, and else *cannot be told*. Where more is not better, as for the
+share of labels needed, a ratio below 1 is the better one.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +63,7 @@ def page(results: Results, folder: pathlib.Path) -> str:
     outcomes = [claim.read(results) for claim in CLAIMS]
     head = ["claim", "where", "paper", "here", "ratio of sizes", "verdict", "why"]
     lines = [
-        "# What of the paper holds here", "",
-        "Made by `python -m experiments.paper_page` from the results in `experiments/results`. The paper's numbers are of",
-        "ResNet-50 on HMDB51 and Kinetics, ours of small towers on rendered worlds, or of few real clips: accuracies are not",
-        "to be compared, but what beats what, and by which factor. A claim *holds* if it does beyond two standard errors",
-        "over runs (three or more), *does not hold* if the contrary does, and else *cannot be told*.", "",
+        INTRODUCTION,
         f"| {' | '.join(head)} |", "|" + " --- |" * len(head),
         *(line(claim, outcome) for claim, outcome in zip(CLAIMS, outcomes)), "",
         tally(outcomes), "",

@@ -29,7 +29,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line, storage
-from experiments import contrasts, jobs, real_clips, result_files, search_flags, tables
+from experiments import contrasts, jobs, real_clips, result_files, search_flags, table_text, tables
 from experiments.real_clips import Clips
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Job
@@ -158,9 +158,9 @@ def publish(
     from elo_tf.plots.files import save
     from experiments import table_plots
 
-    found = tables.values(rows, record, COLUMNS)
+    found = table_text.values(rows, record, COLUMNS)
     text = table(found, plain, clips.test_videos)
-    reasons = [reason for row in rows for reason in tables.diverged(row, record)]
+    reasons = [reason for row in rows for reason in table_text.diverged(row, record)]
     text += "".join(f"\ndiverged: {reason}\n" for reason in reasons)
     if not config.smoke:
         stem = pathlib.Path(config.results, f"real_videos_{config.set}_{config.part}")
@@ -172,7 +172,7 @@ def publish(
             "chance": f"{1 / clips.classes:.3f} ({clips.classes} classes)",
             "test videos": clips.test_videos,
         }
-        numbers: List[Dict[str, Any]] = tables.numbers(rows, record, COLUMNS)
+        numbers: List[Dict[str, Any]] = table_text.numbers(rows, record, COLUMNS)
         title = f"Real videos: {config.set}, {config.part}"
         result_files.write(stem, title, about, text, {"plain": plain, "rows": numbers})
         save(table_plots.bars(rows, found, COLUMNS), stem.with_suffix(".png"))

@@ -20,7 +20,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, tables
+from experiments import jobs, result_files, table_text, tables
 from experiments.contrasts import Run
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Job
@@ -95,7 +95,7 @@ def choose(rows: Sequence[Row], patterns: Sequence[str]) -> List[Row]:
 
 
 def _row(name: str, towers: Dict[Run, Tuple[Job, ...]], paper: Sequence[float] = (), note: str = "") -> Row:
-    return Row(name, towers, dict(zip(tables.COLUMNS, paper)), note)
+    return Row(name, towers, dict(zip(table_text.COLUMNS, paper)), note)
 
 
 def random_losses(config: TablesConfig, run: Run, count: int) -> Tuple[Job, ...]:
@@ -112,12 +112,14 @@ def publish(rows: Sequence[Row], record: jobs.Record, config: TablesConfig) -> s
     from elo_tf.plots.files import save
     from experiments import table_plots
 
-    text = tables.table(rows, record)
+    text = table_text.table(rows, record)
     if not config.smoke:
         stem = pathlib.Path(config.results, "table1")
-        about = tables.about("table1", rows, record, config)
-        result_files.write(stem, "Table 1: what trained the tower", about, text, {"rows": tables.numbers(rows, record)})
-        save(table_plots.bars(rows, tables.values(rows, record)), stem.with_suffix(".png"))
+        about = table_text.about("table1", rows, record, config)
+        result_files.write(
+            stem, "Table 1: what trained the tower", about, text, {"rows": table_text.numbers(rows, record)}
+        )
+        save(table_plots.bars(rows, table_text.values(rows, record)), stem.with_suffix(".png"))
     return text
 
 

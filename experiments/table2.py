@@ -24,7 +24,7 @@ from typing import Dict, List, Tuple
 
 from elo_tf.config import InputError, from_flags
 from elo_tf.runtime import command_line
-from experiments import contrasts, jobs, result_files, tables
+from experiments import contrasts, jobs, result_files, table_text, tables
 from experiments.contrasts import Estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Job
@@ -97,9 +97,9 @@ def answers(found: Dict[str, contrasts.Values]) -> Dict[str, Dict[str, Estimate]
 
 def differences(found: Dict[str, contrasts.Values]) -> str:
     """A Markdown table of the answers, in percentage points ± standard error, over the runs that all rows have."""
-    shown = [column for column in tables.COLUMNS if column in found]
+    shown = [column for column in table_text.COLUMNS if column in found]
     lines = [
-        f"| difference | {' | '.join(tables.COLUMNS[column] for column in shown)} |",
+        f"| difference | {' | '.join(table_text.COLUMNS[column] for column in shown)} |",
         "|" + " --- |" * (len(shown) + 1),
     ]
     for question, own in answers(found).items():
@@ -112,12 +112,12 @@ def publish(rows: List[Row], record: jobs.Record, config: TablesConfig) -> str:
     from elo_tf.plots.files import save
     from experiments import table_plots
 
-    found = tables.values(rows, record)
-    text = f"{tables.table(rows, record)}\n{differences(found)}"
+    found = table_text.values(rows, record)
+    text = f"{table_text.table(rows, record)}\n{differences(found)}"
     if not config.smoke:
         stem = pathlib.Path(config.results, "table2")
-        about = tables.about("table2", rows, record, config)
-        result_files.write(stem, "Table 2: distillation", about, text, {"rows": tables.numbers(rows, record)})
+        about = table_text.about("table2", rows, record, config)
+        result_files.write(stem, "Table 2: distillation", about, text, {"rows": table_text.numbers(rows, record)})
         save(table_plots.bars(rows, found), stem.with_suffix(".png"))
     return text
 

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from experiments.contrasts import Estimate, Run, estimate
-from experiments.tables import COLUMNS, Row
+from experiments.table_text import COLUMNS
+from experiments.tables import Row
 
 COLOURS = (GREY, ORANGE, "#009e73", BLUE, "#cc79a7", "#56b4e9")
 _ERRORS = 2.0  # Standard errors that a bar of error shows.
@@ -22,7 +23,7 @@ def bars(
 
     Args:
       rows: In the order of the table.
-      found: Column -> row -> run -> accuracy in [0,1] (`tables.values`).
+      found: Column -> row -> run -> accuracy in [0,1] (`table_text.values`).
       titles: Column -> what it is called, in the order of the panels.
     """
     columns = [column for column in titles if column in found]

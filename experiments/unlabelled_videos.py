@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Tuple
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, tables, training, worlds
+from experiments import jobs, result_files, table_text, tables, training, worlds
 from experiments.contrasts import FAILS, Estimate, Run, contrast, estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Places
@@ -33,7 +33,7 @@ class VideosConfig(Checked):
     """The flags of this figure."""
 
     sizes: int = setting(5, "numbers of unlabelled videos, each half of the next", low=2)
-    column: str = setting("linear", "accuracy that is drawn", choices=tuple(tables.COLUMNS))
+    column: str = setting("linear", "accuracy that is drawn", choices=tuple(table_text.COLUMNS))
 
 
 def amounts(most: int, sizes: int) -> List[int]:
@@ -77,7 +77,7 @@ def prepare(config: TablesConfig, numbers: List[int], folder: pathlib.Path) -> P
 
 def collect(rows: Dict[Tuple[str, int], Row], record: jobs.Record, column: str) -> Dict[str, Found]:
     """What is recorded: iterations or epochs -> number of videos -> run -> accuracy."""
-    own = tables.values(list(rows.values()), record).get(column, {})
+    own = table_text.values(list(rows.values()), record).get(column, {})
     found: Dict[str, Found] = {}
     for (fixed, videos), row in rows.items():
         if row.name in own:
@@ -124,13 +124,13 @@ def publish(rows: Dict[Tuple[str, int], Row], record: jobs.Record, config: Table
     text = table(found)
     if found and not config.smoke:
         stem = pathlib.Path(config.results, "unlabelled_videos")
-        about = {**tables.about("unlabelled_videos", list(rows.values()), record, config), "column": own.column}
+        about = {**table_text.about("unlabelled_videos", list(rows.values()), record, config), "column": own.column}
         result_files.write(stem, "Fig. 6: more unlabelled videos", about, text, {"rows": numbers(found)})
         lines = {
             fixed: {videos: estimate(list(each.values())) for videos, each in sorted(by_videos.items())}
             for fixed, by_videos in found.items()
         }
-        title = f"{tables.COLUMNS[own.column]} accuracy"
+        title = f"{table_text.COLUMNS[own.column]} accuracy"
         save(table_plots.curves(title, "unlabelled videos", lines), stem.with_suffix(".png"))
     return text
 

@@ -20,10 +20,8 @@ import tempfile
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from elo_tf.config import Checked, InputError, from_flags, setting
-from elo_tf.plots.palette import INK, MAP
 from elo_tf.runtime import command_line
 from elo_tf.search.journal.generation import Result
 from elo_tf.search.journal.journal import Journal
@@ -137,50 +135,6 @@ def _mean(values: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def over_rounds(courses: Mapping[str, Course]) -> Figure:
-    """A panel a term, a line a search: mean weight of each round (Fig. 7; as a map Fig. 3)."""
-    names = next(iter(courses.values())).names
-    columns = min(5, len(names))
-    height = -(-len(names) // columns)
-    figure = Figure(figsize=(2.0 * columns, 1.5 * height + 0.6), layout="constrained")
-    panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for place, axes in enumerate(panels):
-        axes.set_visible(place < len(names))
-        if place >= len(names):
-            continue
-        for name, each in courses.items():
-            axes.plot(each.means[:, place], linewidth=1.1, alpha=0.8, label=name)
-        axes.set_title(names[place], fontsize=7, color=INK)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=7)
-    panels[0].set_ylim(0, 1)
-    figure.supxlabel("round", fontsize=8)
-    figure.supylabel("mean λ of the candidates", fontsize=8)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=7
-    )
-    return figure
-
-
-def final_losses(courses: Mapping[str, Course]) -> Figure:
-    """A row a term, a column a search: weights of the loss that it names (Fig. 8)."""
-    names = next(iter(courses.values())).names
-    grid = np.array([each.final for each in courses.values()]).T  # [G, searches]
-    figure = Figure(figsize=(0.55 * len(courses) + 3.0, 0.24 * len(names) + 1.4), layout="constrained")
-    axes = figure.add_subplot()
-    image = axes.imshow(grid, vmin=0, vmax=1, cmap=MAP, aspect="auto")
-    for (row, column), value in np.ndenumerate(grid):
-        if np.isfinite(value):
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6,
-                      color="white" if value < 0.6 else "black")  # fmt: skip
-    axes.set_yticks(range(len(names)), names, fontsize=7)
-    axes.set_xticks(range(len(courses)), list(courses), rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="λ")
-    return figure
-
-
 def numbers(courses: Mapping[str, Course]) -> Dict[str, Any]:
     """The same as JSON."""
     first = next(iter(courses.values()))
@@ -212,6 +166,7 @@ def write_small(folder: pathlib.Path) -> List[str]:
 
 def main() -> None:
     from elo_tf.plots.files import save
+    from experiments import evolution_plots
 
     config = from_flags(EvolutionFiguresConfig)
     with tempfile.TemporaryDirectory() as temporary:
@@ -221,8 +176,8 @@ def main() -> None:
         text = table(courses)
         head = {**search_flags.head("evolution_figures"), "searches": ", ".join(courses)}
         result_files.write(stem, "Figs. 3, 7 and 8: the evolution of the losses", head, text, numbers(courses))
-        save(over_rounds(courses), stem.with_name("evolution_rounds.png"))
-        save(final_losses(courses), stem.with_name("evolution_losses.png"))
+        save(evolution_plots.over_rounds(courses), stem.with_name("evolution_rounds.png"))
+        save(evolution_plots.final_losses(courses), stem.with_name("evolution_losses.png"))
     print(text)
 
 

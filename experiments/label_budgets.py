@@ -170,7 +170,7 @@ def publish(rows: Sequence[Row], budgets: Sequence[int], record: jobs.Record, co
     text = table(found)
     if found and not config.smoke:
         stem = pathlib.Path(config.results, "label_budgets")
-        about = table_text.about("label_budgets", rows, record, config)
+        about = table_text.about("label_budgets", rows, record, config, tuple(map(str, budgets[:-1])))
         result_files.write(stem, "Table 3 and Fig. 5: label budgets", about, text, {"rows": numbers(found)})
         lines = {name: curve(own) for name, own in found.items()}
         axis = f"labelled videos, of {tables.CLASSES} classes"

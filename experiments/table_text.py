@@ -80,10 +80,13 @@ def numbers(rows: Sequence[Row], record: jobs.Record, columns: Sequence[str] = t
     return listed
 
 
-def about(experiment: str, rows: Sequence[Row], record: jobs.Record, config: TablesConfig) -> Dict[str, Any]:
-    """The head of the results."""
+def about(
+    experiment: str, rows: Sequence[Row], record: jobs.Record, config: TablesConfig, budgets: Sequence[str] = ()
+) -> Dict[str, Any]:
+    """The head of the results; the cost is that of towers and of their fine-tuning by all labels and by `budgets`."""
     towers = {job for row in rows for own in row.towers.values() for job in own}
-    done = [record[job] for job in (*towers, *map(FineTuning, towers)) if job in record]
+    tuned = [FineTuning(job, each) for job in towers for each in {FineTuning(job).budgets, tuple(budgets)}]
+    done = [record[job] for job in (*towers, *tuned) if job in record]
     videos = sorted({each["test_videos"] for each in done if "test_videos" in each})
     return {
         **search_flags.head(experiment, "run"),

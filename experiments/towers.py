@@ -9,6 +9,7 @@ FOLDER/towers/KEY is a run directory as `elo_tf.train` leaves it, as far as `elo
 
 import contextlib
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -145,7 +146,8 @@ def _evaluate(
     # Another name for whatever changes the results, since a folder holds those of one evaluation.
     named = dataclasses.asdict(dataclasses.replace(settings, checkpoint="", splits="", records=job.world))
     output = run_dir / "evaluations" / short_hash(named)
-    return evaluate.run(dataclasses.replace(settings, output=str(output))).measurements
+    with contextlib.redirect_stdout(io.StringIO()):  # Its table; the experiment prints one of all runs.
+        return evaluate.run(dataclasses.replace(settings, output=str(output))).measurements
 
 
 def train(places: Places, job: Job) -> pathlib.Path:

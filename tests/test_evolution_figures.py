@@ -8,7 +8,7 @@ import pytest
 from elo_tf.config import InputError
 from elo_tf.search.journal.generation import Result
 from elo_tf.search.journal.journal import Journal
-from experiments import evolution_figures
+from experiments import evolution_figures, evolution_plots
 from experiments.evolution_figures import FALLS, MIXED, RISES
 from tests.smokes import rows_of, smoke
 
@@ -72,10 +72,10 @@ def test_searches_that_are_not_alike_are_refused(tmp_path):
 
 
 def test_figures_show_the_numbers(courses):
-    panels = evolution_figures.over_rounds(courses).axes
+    panels = evolution_plots.over_rounds(courses).axes
     assert [axes.get_title() for axes in panels] == ["a", "b", "c"]
     np.testing.assert_allclose(panels[1].lines[0].get_ydata(), [0.5, 0.2])
-    shown = evolution_figures.final_losses(courses).axes[0].images[0].get_array()
+    shown = evolution_plots.final_losses(courses).axes[0].images[0].get_array()
     np.testing.assert_allclose(shown, np.array([[0.6, 0.3, 0.6], [0.6, 0.8, 0.1]]).T)
     assert json.loads(json.dumps(evolution_figures.numbers(courses)))["searches"][1]["name"] == "two"
 

@@ -70,7 +70,7 @@ def test_all_rows_see_the_same_clips_without_mirrors():
     rows = real_videos.make_rows(config)
     jobs = [job for row in rows for own in row.towers.values() for job in own]
     assert {(job.data.flip, job.how.flip, job.data.frames, job.data.crop_size) for job in jobs} == {
-        (False, False, 8, 56)
+        (False, False, 8, 40)
     }
     assert [len(own) for row in rows if row.name == real_videos.RANDOM for own in row.towers.values()] == [2, 1]
     assert [row.name for row in rows] == [

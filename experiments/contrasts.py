@@ -3,6 +3,9 @@
 A run is a (world, seed). All rows of a run share the world, its labelled videos and the first weights of the tower, so
 that a difference is taken within runs before it is averaged: what makes a world hard does not count as noise. A ratio
 and a share are contrasts too (Fieller): a / b >= 1.64 where a - 1.64 b >= 0 on average.
+
+Runs of one world share its videos. With two or three worlds an error says how far other seeds would move a mean, and
+little of how far other worlds would.
 """
 
 import dataclasses

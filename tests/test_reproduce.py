@@ -3,13 +3,13 @@
 import json
 import os
 import pathlib
-from typing import List, Tuple
+from typing import Any, List, Tuple, Type
 
 import numpy as np
 import pytest
+from absl import flags
 
-from elo_tf import evaluate, prepare, search, train
-from elo_tf.config import from_arguments
+from elo_tf import config, evaluate, prepare, search, train
 from tests import test_documented_commands as documented
 from tests import videos
 
@@ -52,6 +52,14 @@ def small(module: str, words: List[str]) -> List[str]:
     return [*words, *own]
 
 
+def parse(kind: Type, words: List[str]) -> Any:
+    """The settings of a verb; its flag files may also price it."""
+    values = flags.FlagValues()
+    config.define_flags(kind, config.BudgetConfig, values=values)
+    assert values(["", *words]) == [""], "all words are flags"
+    return config.from_flags(kind, values)
+
+
 def write_videos(folder: pathlib.Path) -> None:
     """The folders of the page: noise with sound, two classes, lists in which each video of three trains or tests."""
     random = np.random.default_rng(0)
@@ -92,10 +100,10 @@ def test_the_page_has_all_steps_and_names_what_earlier_ones_make():
         word.partition("=")[2] for _, words in found for word in words if word.startswith(("--records=", "--run_dir="))
     }
     for module, words in found:
-        flags = dict(word[2:].partition("=")[::2] for word in words)
-        for run in flags.get("checkpoint", "").split(",") if module == "elo_tf.evaluate" else ():
+        given = dict(word[2:].partition("=")[::2] for word in words)
+        for run in given.get("checkpoint", "").split(",") if module == "elo_tf.evaluate" else ():
             assert run in made, run
-        loss = flags.get("loss", "")
+        loss = given.get("loss", "")
         assert not loss.endswith(".json") or loss.split("/")[0] in made, loss
 
 
@@ -107,8 +115,7 @@ def test_every_command_runs_on_a_miniature(tmp_path, monkeypatch):
     for module, words in commands():
         if module not in VERBS or "--dry_run" in words:
             continue  # What needs no data; `test_documented_commands` parses it.
-        settings = from_arguments(VERBS[module].Settings, small(module, words))
-        VERBS[module].run(settings)
+        VERBS[module].run(parse(VERBS[module].Settings, small(module, words)))
     for table, protocols in (("TABLE1", 3), ("TABLE2", 1), ("TABLE3", 1)):
         content = json.loads((tmp_path / table / "results.json").read_text())
         assert len({each["protocol"] for each in content["measurements"]}) == protocols

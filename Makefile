@@ -6,7 +6,7 @@
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-# Another world, another search, another random loss: make demo WORLD_SEED=1, in runs/demo-1/.
+# Another world, another search, other random losses: make demo WORLD_SEED=1, in runs/demo-1/.
 WORLD_SEED ?= 0
 DEMO := runs/demo$(if $(filter-out 0,$(WORLD_SEED)),-$(WORLD_SEED))
 
@@ -34,11 +34,11 @@ demo: $(READY)
 		--videos=$(DEMO)/videos --records=$(DEMO)/records
 	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --seed=$(WORLD_SEED) \
 		--records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/search
-	@echo "Training towers by three losses, two at a time; a few minutes ..."
+	@echo "Training towers by four losses, two at a time; a few minutes ..."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target WORLD_SEED=$(WORLD_SEED) \
-		demo-evolved demo-random demo-equal
+		$(addprefix demo-,$(DEMO_RUNS))
 	$(BIN)/python -m elo_tf.evaluate --flagfile=experiments/flagfiles/demo_evaluate.flags \
-		--checkpoint=$(DEMO)/evolved,$(DEMO)/random,$(DEMO)/equal --records=$(DEMO)/records/labelled \
+		--checkpoint=$(subst $(SPACE),$(COMMA),$(DEMO_RUNS:%=$(DEMO)/%)) --records=$(DEMO)/records/labelled \
 		--output=$(DEMO)/evaluation
 	test -d $(DEMO)/models/elo_rgb/1 || $(BIN)/python -m export.saved_model \
 		--checkpoint=$(DEMO)/evolved --output=$(DEMO)/models/elo_rgb --evaluation=$(DEMO)/evaluation/results.json
@@ -48,13 +48,18 @@ demo: $(READY)
 		--query=$$(ls $(DEMO)/videos/labelled/orbit/*.mp4 | head -n 1) --picture=$(DEMO)/neighbours.png
 	$(BIN)/python -m experiments.demo --evaluation=$(DEMO)/evaluation --picture=$(DEMO)/demo.png
 
-# The loss that was found, and what it is compared with.
-demo-evolved: LOSS = $(DEMO)/search/evolved_loss.json
-demo-random: LOSS = random:$(WORLD_SEED)
-demo-equal: LOSS = equal
+# The loss that was found, and what it is compared with: losses of the same terms, in the same units.
+DEMO_RUNS := evolved random-1 random-2 equal
+FOUND := $(DEMO)/search/evolved_loss.json
+demo-evolved: LOSS = --loss=$(FOUND)
+demo-random-%: LOSS = --loss=random:$(WORLD_SEED)$(lastword $(subst -, ,$@)) --like=$(FOUND)
+demo-equal: LOSS = --loss=equal --like=$(FOUND)
 demo-%:
 	$(BIN)/python -m elo_tf.train --flagfile=experiments/flagfiles/demo_train.flags --seed=$(WORLD_SEED) --threads=1 \
-		--loss=$(LOSS) --records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/$*
+		$(LOSS) --records=$(DEMO)/records/unlabelled --run_dir=$(@:demo-%=$(DEMO)/%)
+
+COMMA := ,
+SPACE := $(subst ,, )
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not slow" $(TESTS)

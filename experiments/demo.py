@@ -2,16 +2,17 @@
 
     python -m experiments.demo --evaluation=runs/demo/evaluation --picture=runs/demo/demo.png
 
-Reads the results of `elo_tf.evaluate` for the towers that were trained by the evolved loss, by a random one, and by all
-terms at weight 1, beside the untrained tower. Errors are standard errors of a proportion of the test videos. One is
-ahead of another if the difference is more than two standard errors of the difference, taken as of independent towers.
+Reads the results of `elo_tf.evaluate` for the towers that were trained by the evolved loss, by random ones, and by all
+terms at weight 1, beside the untrained tower. Random losses have one row, their mean, as in the paper's Table 1; a line
+below the table says how far they lie apart. Errors are standard errors of a proportion of the test videos. One is ahead
+of another if the difference is more than two standard errors of the difference, taken as of independent towers.
 """
 
 import json
 import math
 import pathlib
 import typing
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Sequence
 
 from elo_tf.config import InputError, define_path
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
@@ -23,10 +24,11 @@ if typing.TYPE_CHECKING:
 _EVALUATION = define_path("evaluation", "", "folder of results of python -m elo_tf.evaluate")
 _PICTURE = define_path("picture", "", "file of the picture, .png")
 
-# Name of the run directory, or of the baseline -> what it is called, and its colour.
+# Name of the run directory, or of the baseline -> what it is called, and its colour. A row of several runs has those
+# whose names begin so: random-1, random-2, ...
 ROWS = {
     "evolved": ("evolved loss", BLUE),
-    "random": ("random loss", ORANGE),
+    "random": ("random losses", ORANGE),
     "equal": ("all terms at 1", "#cc79a7"),
     "scratch": ("untrained", GREY),
 }
@@ -42,6 +44,16 @@ class Share(NamedTuple):
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} ± {100 * self.error:.1f}"
 
+    @classmethod
+    def of(cls, value: float, videos: int) -> "Share":
+        """A share of so many videos."""
+        return cls(value, math.sqrt(value * (1 - value) / videos))
+
+    @classmethod
+    def mean(cls, shares: Sequence["Share"]) -> "Share":
+        """Of several towers on the same videos, whose errors therefore do not average out."""
+        return cls(*(sum(part) / len(shares) for part in zip(*shares)))
+
     def ahead_of(self, other: "Share") -> bool:
         """Whether it is larger by more than two standard errors of the difference."""
         return self.value - other.value > 2 * math.hypot(self.error, other.error)
@@ -51,7 +63,14 @@ class Share(NamedTuple):
 Results = Dict[str, Dict[str, Share]]
 
 
-def read(folder: pathlib.Path) -> Results:
+class Evaluation(NamedTuple):
+    """What was measured: means over the runs of each row, and the 1-layer accuracies of the runs with random losses."""
+
+    results: Results
+    random: List[float]
+
+
+def read(folder: pathlib.Path) -> Evaluation:
     """The results of an evaluation.
 
     Raises:
@@ -60,20 +79,20 @@ def read(folder: pathlib.Path) -> Results:
     path = folder / "results.json"
     try:
         measured = json.loads(path.read_text())["measurements"]
-        found: Results = {name: {} for name in ROWS}
+        runs: Dict[str, Dict[str, List[Share]]] = {name: {column: [] for column in COLUMNS} for name in ROWS}
         for each in measured:
-            if each["entrant"] in ROWS and each["protocol"] in COLUMNS:
-                accuracy, videos = each["accuracy"], each["test_videos"]
-                share = Share(accuracy, math.sqrt(accuracy * (1 - accuracy) / videos))
-                found[each["entrant"]][each["protocol"]] = share
+            row = each["entrant"].split("-")[0]
+            if row in ROWS and each["protocol"] in COLUMNS:
+                runs[row][each["protocol"]].append(Share.of(each["accuracy"], each["test_videos"]))
     except FileNotFoundError:
         raise InputError(f"--evaluation={folder} has no results.json; evaluate first") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no file of results ({error}); evaluate again") from None
-    lacking = [f"{protocol} of {name}" for name in ROWS for protocol in COLUMNS if protocol not in found[name]]
+    lacking = [f"{protocol} of {name}" for name in ROWS for protocol in COLUMNS if not runs[name][protocol]]
     if lacking:
         raise InputError(f"{path} lacks {', '.join(lacking)}; evaluate them too")
-    return found
+    results = {name: {column: Share.mean(found) for column, found in columns.items()} for name, columns in runs.items()}
+    return Evaluation(results, [share.value for share in runs["random"]["linear"]])
 
 
 def table(results: Results) -> str:
@@ -82,6 +101,14 @@ def table(results: Results) -> str:
     lines += [[ROWS[name][0], *(str(results[name][column]) for column in COLUMNS)] for name in ROWS]
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def spread(random: Sequence[float]) -> str:
+    """What the row of random losses stands for."""
+    if len(random) == 1:
+        return "one random loss"
+    each = ", ".join(f"{100 * accuracy:.1f}" for accuracy in random)
+    return f"random losses: the mean of {len(random)}, whose 1-layer accuracies are {each}"
 
 
 def sentence(results: Results) -> str:
@@ -136,9 +163,9 @@ def main() -> None:
     for flag in (_EVALUATION, _PICTURE):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing; see --help")
-    results = read(pathlib.Path(_EVALUATION.value))
+    results, random = read(pathlib.Path(_EVALUATION.value))
     save(picture(results), pathlib.Path(_PICTURE.value))
-    print(f"{table(results)}\nin percent of the test videos, ± standard error\n{sentence(results)}")
+    print(f"{table(results)}\nin percent of the test videos, ± standard error; {spread(random)}\n{sentence(results)}")
     print(f"as a picture: {_PICTURE.value}")
 
 

@@ -19,7 +19,7 @@ def evaluation(folder, linear):
         for protocol in demo.COLUMNS
     ]
     (folder / "results.json").write_text(json.dumps({"measurements": measured}))
-    return demo.read(folder)
+    return demo.read(folder).results
 
 
 def test_the_error_is_that_of_a_proportion_of_the_test_videos(tmp_path):
@@ -28,11 +28,25 @@ def test_the_error_is_that_of_a_proportion_of_the_test_videos(tmp_path):
     assert "evolved loss    50.0 ± 1.9  50.0 ± 1.9  50.0 ± 1.9" in demo.table(results).splitlines()[1]
 
 
+def test_random_losses_have_one_row_their_mean(tmp_path):
+    accuracies = {"evolved": 0.5, "random-1": 0.2, "random-2": 0.6, "equal": 0.4, "scratch": 0.1}
+    measured = [
+        {"entrant": name, "protocol": protocol, "accuracy": accuracy, "test_videos": VIDEOS}
+        for name, accuracy in accuracies.items()
+        for protocol in demo.COLUMNS
+    ]
+    (tmp_path / "results.json").write_text(json.dumps({"measurements": measured}))
+    results, random = demo.read(tmp_path)
+    error = (math.sqrt(0.16 / VIDEOS) + math.sqrt(0.24 / VIDEOS)) / 2
+    assert results["random"]["linear"] == pytest.approx((0.4, error))
+    assert demo.spread(random) == "random losses: the mean of 2, whose 1-layer accuracies are 20.0, 60.0"
+
+
 def test_the_sentence_tells_ahead_even_and_behind(tmp_path):
     sentence = demo.sentence(evaluation(tmp_path, (0.5, 0.49, 0.6, 0.1)))
-    assert "ahead of untrained, even with random loss, behind all terms at 1" in sentence
+    assert "ahead of untrained, even with random losses, behind all terms at 1" in sentence
     sentence = demo.sentence(evaluation(tmp_path, (0.5, 0.3, 0.3, 0.1)))
-    assert "ahead of random loss, all terms at 1 and untrained (" in sentence
+    assert "ahead of random losses, all terms at 1 and untrained (" in sentence
 
 
 def test_the_picture_has_a_panel_a_column_and_a_bar_a_row(tmp_path):

@@ -66,6 +66,16 @@ def test_random_losses_follow_from_their_seed():
         draw(3, modalities=("rgb", "flow"))
 
 
+def test_a_random_loss_can_have_the_terms_and_units_of_another_loss(tmp_path):
+    units = {name: 2.0 + place for place, name in enumerate(NAMES)}
+    save_loss(tmp_path / "loss.json", NAMES, [0.5, 0.25, 0.0, 1.0], {}, units)
+    found = choose("random:3", TaskConfig(), 0.0, ("rgb/shuffle",), like=str(tmp_path / "loss.json"))
+    assert found.units == units
+    assert list(found.lambdas.values()) == np.random.default_rng(3).random(len(NAMES)).tolist()
+    equal = choose("equal", TaskConfig(), 0.0, like=str(tmp_path / "loss.json"))
+    assert equal.lambdas == dict.fromkeys(NAMES, 1.0) and equal.units == units
+
+
 def test_equal_weights_are_one_for_each_term():
     chosen = choose("equal", TaskConfig(), 0.0, ("rgb/*", "rgb-audio/embed"))
     assert set(chosen.lambdas.values()) == {1.0} and len(chosen.lambdas) > 5 and chosen.units is None

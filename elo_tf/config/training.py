@@ -141,6 +141,12 @@ class FinalTrainConfig(TrainConfig):
         "equal gives each of --tasks a weight of 1",
         path=True,
     )
+    like: str = setting(
+        "",
+        "loss file of a search to compare with: a random or equal loss has its terms, formed and in units as there, in "
+        "place of --tasks and --modalities",
+        path=True,
+    )
     epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
     drop_below: float = setting(0.01, "terms with a smaller lambda are left out of the graph", low=0, high=1)
     distribute: str = setting(

@@ -17,7 +17,7 @@ FILE = "run.json"
 # Settings that may change when a training is continued: where things lie, what it runs on, what is recorded of it.
 # Not `resident_gb`: records that are streamed come in another order than those in memory.
 MAY_DIFFER = (
-    "records", "run_dir", "loss", "tasks", "modalities", "threads", "distribute", "tpu", "cluster_minutes",
+    "records", "run_dir", "loss", "like", "tasks", "modalities", "threads", "distribute", "tpu", "cluster_minutes",
     "grace_seconds", "steps_a_call", "save_every", "keep", "log_every", "share_every", "pictures_every",
 )  # fmt: skip
 

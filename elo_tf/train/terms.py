@@ -46,6 +46,7 @@ def choose(
     drop_below: float,
     genome: Sequence[str] = ("paper",),
     modalities: Sequence[str] = tuple(MODALITIES),
+    like: str = "",
 ) -> Terms:
     """The terms of a loss.
 
@@ -56,6 +57,7 @@ def choose(
       drop_below: A term that weighs less is left out: no head, no view, no tower is built for it alone.
       genome: Names or patterns of the terms of a random or equal loss.
       modalities: Those that such a loss may look at.
+      like: Loss file whose terms and units such a loss has, in place of `genome` and `modalities`.
 
     Raises:
       InputError: there is no such file, it is of other terms than this program has, or what is left does not teach RGB.
@@ -63,8 +65,12 @@ def choose(
     if is_searched(loss):
         found = read_loss(pathlib.Path(loss))
         _check_schema(loss, found, config)
+    elif like:
+        other = read_loss(pathlib.Path(like))
+        _check_schema(like, other, config)
+        found = dataclasses.replace(_make(loss, list(other.lambdas)), units=other.units)
     else:
-        found = _make(loss, config, genome, modalities)
+        found = _make(loss, [task.name for task in tasks.select(check_modalities(modalities), genome, config)])
     kept = {name: weight for name, weight in found.lambdas.items() if weight > 0 and weight >= drop_below}
     if not kept:
         raise InputError(f"--drop_below={drop_below:g} leaves no term of --loss={loss}; lower it")
@@ -78,12 +84,11 @@ def choose(
     return Terms(built, lambdas, units, dropped, found.content)
 
 
-def _make(loss: str, config: TaskConfig, genome: Sequence[str], modalities: Sequence[str]) -> LossFile:
+def _make(loss: str, names: Sequence[str]) -> LossFile:
     """A loss that nobody searched for, to compare with: random weights, as in Table 1, or equal ones."""
     seed = loss[len(RANDOM) :]
     if loss != EQUAL and not seed.isdecimal():
         raise InputError(f"--loss={loss}: the seed of a random loss is a whole number, such as random:0")
-    names = [task.name for task in tasks.select(check_modalities(modalities), genome, config)]
     weights = np.ones(len(names)) if loss == EQUAL else np.random.default_rng(int(seed)).random(len(names))
     lambdas = dict(zip(names, weights.tolist()))
     return LossFile(lambdas, None, {"schema_hash": schema_hash(names), "strategy": loss, "lambdas": lambdas})

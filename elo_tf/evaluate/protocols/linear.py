@@ -3,21 +3,20 @@
     training clips [V·W,D] ─> standardise ─> softmax(W x + b), L2 penalty on W, minimised to the end
     test clips     [V',W',D] ──────────────> softmax ─> mean over the W' clips of a video ─> most likely class
 
-The function is that of scikit-learn's `LogisticRegression`: with C the inverse strength of the penalty, averaged over n
-clips,
+The fit is scikit-learn's `LogisticRegression`: with C the inverse strength of the penalty, averaged over n clips,
 
     mean cross-entropy + ‖W‖² / (2 C n)
 
-(for two classes that package fits a single vector; with C it gives what this gives with C / 2). C is the one of
-`STRENGTHS` with the least cross-entropy on every fourth training video of each class, which the layer then has not
-seen; the layer is fitted again on all.
+C is the one of `STRENGTHS` with the least cross-entropy on every fourth training video of each class, which the layer
+then has not seen; the layer is fitted again on all.
 """
 
+import warnings
 from typing import Dict, NamedTuple, Tuple
 
 import numpy as np
-import tensorflow as tf
-from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 
 from elo_tf.evaluate.protocols.base import Case, Features, Prediction, Protocol, register, standardise
 
@@ -32,7 +31,10 @@ ITERATIONS = 1000
 
 
 class Layer(NamedTuple):
-    """A fully connected layer: kernel [D,K] and bias [K], float64, and whether its fit has converged."""
+    """A fully connected layer: kernel [D,K] and bias [K], float64, and whether its fit has converged.
+
+    A class that had no clip has a bias of minus infinity: it is never the most likely one.
+    """
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -57,7 +59,7 @@ class LinearProtocol(Protocol):
         return Prediction(labels[np.newaxis], details)
 
 
-def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float, start: Layer = None) -> Layer:
+def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float) -> Layer:
     """Multinomial logistic regression.
 
     Args:
@@ -65,55 +67,23 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float,
       labels: [n] in [0,K).
       classes: K.
       strength: C, the inverse strength of the L2 penalty on the kernel; the bias has none.
-      start: A layer to begin with; zeros where it is not given.
-
-    Returns:
-      The layer at which no entry of the gradient of the mean loss is much above `TOLERANCE`, if `converged`.
     """
-    count, width = features.shape
-    inputs = tf.constant(features, tf.float64)
-    targets = tf.constant(labels, tf.int32)
-    decay = tf.constant(1.0 / (strength * count), tf.float64)
-
-    def function(point: np.ndarray) -> Tuple[float, np.ndarray]:
-        kernel, bias = (tf.constant(part) for part in _unpack(point, width, classes))
-        value, kernel_gradient, bias_gradient = _loss(inputs, targets, kernel, bias, decay)
-        return float(value), np.concatenate([kernel_gradient.numpy().ravel(), bias_gradient.numpy()])
-
-    if start is None:
-        first = np.zeros((width + 1) * classes)
-    else:
-        first = np.concatenate([start.kernel.ravel(), start.bias])
-    options = {"gtol": TOLERANCE, "ftol": 0.0, "maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS}
-    found = minimize(function, first, jac=True, method="L-BFGS-B", options=options)
-    # Near the bottom the value may stop changing before the last digits of the slope do.
-    slope = np.abs(found.jac).max()
-    return Layer(*_unpack(found.x, width, classes), bool(slope <= 10 * TOLERANCE))
-
-
-# One graph for all sizes.
-@tf.function(
-    autograph=False,
-    input_signature=[
-        tf.TensorSpec([None, None], tf.float64),
-        tf.TensorSpec([None], tf.int32),
-        tf.TensorSpec([None, None], tf.float64),
-        tf.TensorSpec([None], tf.float64),
-        tf.TensorSpec([], tf.float64),
-    ],
-)
-def _loss(inputs, targets, kernel, bias, decay):
-    """The value of the function, and its gradients by kernel and bias."""
-    with tf.GradientTape() as tape:
-        tape.watch((kernel, bias))
-        logits = tf.matmul(inputs, kernel) + bias
-        entropy = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
-        total = entropy + decay * tf.nn.l2_loss(kernel)
-    return (total, *tape.gradient(total, (kernel, bias)))
-
-
-def _unpack(point: np.ndarray, width: int, classes: int) -> Tuple[np.ndarray, np.ndarray]:
-    return point[: width * classes].reshape(width, classes), point[width * classes :]
+    kernel, bias = np.zeros([features.shape[1], classes]), np.full(classes, -np.inf)
+    present = np.unique(labels)
+    if len(present) == 1:  # Nothing to tell apart.
+        bias[present] = 0.0
+        return Layer(kernel, bias, True)
+    # For two classes scikit-learn fits the difference of their kernels, whose penalty is half of that of the two.
+    inverse = 2 * strength if len(present) == 2 else strength
+    found = LogisticRegression(C=inverse, tol=TOLERANCE, max_iter=ITERATIONS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells.
+        found.fit(features.astype(np.float64), labels)
+    coefficients, intercepts = found.coef_, found.intercept_
+    if len(present) == 2:
+        coefficients, intercepts = (np.concatenate([-part, part]) / 2 for part in (coefficients, intercepts))
+    kernel[:, present], bias[present] = coefficients.T, intercepts
+    return Layer(kernel, bias, bool(found.n_iter_.max() < ITERATIONS))
 
 
 def probabilities(layer: Layer, features: np.ndarray) -> np.ndarray:
@@ -124,11 +94,11 @@ def probabilities(layer: Layer, features: np.ndarray) -> np.ndarray:
     return likely / likely.sum(axis=-1, keepdims=True)
 
 
-def _fit_clips(train: Features, classes: int, strength: float, start: Layer = None) -> Layer:
+def _fit_clips(train: Features, classes: int, strength: float) -> Layer:
     """Fits on every clip of the videos, each with the label of its video."""
     windows = train.clips.shape[1]
     flat = train.clips.reshape(-1, train.clips.shape[-1])
-    return fit(flat, np.repeat(train.labels, windows), classes, strength, start)
+    return fit(flat, np.repeat(train.labels, windows), classes, strength)
 
 
 def choose_strength(train: Features, classes: int, seed: int) -> Tuple[float, Dict[str, float]]:
@@ -141,9 +111,9 @@ def choose_strength(train: Features, classes: int, seed: int) -> Tuple[float, Di
         return _DEFAULT_STRENGTH, {}
     known = Features(train.clips[~held_back], train.labels[~held_back])
     own = train.labels[held_back][:, np.newaxis, np.newaxis]
-    layer, entropies = None, {}
+    entropies = {}
     for strength in STRENGTHS:
-        layer = _fit_clips(known, classes, strength, layer)
+        layer = _fit_clips(known, classes, strength)
         likely = np.take_along_axis(probabilities(layer, train.clips[held_back]), own, axis=2)
         entropies[strength] = float(-np.log(np.maximum(likely, np.finfo(float).tiny)).mean())
     return min(STRENGTHS, key=entropies.get), {str(strength): value for strength, value in entropies.items()}

@@ -7,6 +7,7 @@ clusters of another modality's plain descriptors?
 from typing import Iterator, Tuple
 
 import numpy as np
+from sklearn.metrics import adjusted_mutual_info_score
 
 _ABSENT = -1
 
@@ -31,16 +32,15 @@ def normalised_mutual_information(assignment: np.ndarray, reference: np.ndarray)
     return np.array([mutual / entropy if entropy else 0.0 for mutual, entropy in pairs])
 
 
-def adjusted_mutual_information(assignment: np.ndarray, reference: np.ndarray, permutations: int = 10) -> np.ndarray:
+def adjusted_mutual_information(assignment: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Mutual information beyond chance, (MI - E[MI]) / (mean entropy - E[MI]), for each of R clusterings.
 
     Clusterings that have nothing in common still have mutual information, the more the fewer videos there are to a
     cluster: normalised, 0.2 with 20 clusters of 300 videos, in which what little a tower learned is lost. This one is
-    0 on average where there is nothing in common. What chance gives is measured, on permuted references.
+    0 on average where there is nothing in common.
 
     Args:
       assignment, reference: As of `normalised_mutual_information`.
-      permutations: Of the reference, for each clustering.
 
     Returns:
       [R] float64, at most 1, about 0 for unrelated clusterings; 0 where either clustering is constant.
@@ -48,13 +48,14 @@ def adjusted_mutual_information(assignment: np.ndarray, reference: np.ndarray, p
     Raises:
       ValueError: the shapes do not fit each other.
     """
-    generator = np.random.default_rng(0)
-    adjusted = []
-    for own, other in _pairs(assignment, reference):
-        mutual, entropy = _mutual_information(own, other)
-        chance = np.mean([_mutual_information(own, generator.permutation(other))[0] for _ in range(permutations)])
-        adjusted.append((mutual - chance) / (entropy - chance) if entropy > chance else 0.0)
-    return np.array(adjusted)
+    return np.array([
+        adjusted_mutual_info_score(other, own) if _vary(own, other) else 0.0
+        for own, other in _pairs(assignment, reference)
+    ])  # fmt: skip
+
+
+def _vary(*clusterings: np.ndarray) -> bool:
+    return all(clustering.size and (clustering != clustering[0]).any() for clustering in clusterings)
 
 
 def _pairs(assignment: np.ndarray, reference: np.ndarray) -> Iterator[Tuple[np.ndarray, np.ndarray]]:

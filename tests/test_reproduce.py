@@ -20,7 +20,7 @@ CLIPS = ("--frames=4", "--crop_size=16", "--batch_size=4", "--mel_bins=4", "--pr
 SMALL = {
     "elo_tf.prepare": ("--size=24", "--workers=local:1"),
     "elo_tf.search": (
-        *CLIPS, "--workers=local:1", "--generations=1", "--population=2", "--steps=2", "--warmup_steps=1",
+        *CLIPS, "--workers=local:1", "--generations=1", "--population=3", "--steps=2", "--warmup_steps=1",
         "--clusters=2", "--scoring_clips=12", "--restarts=2", "--rescore=0", "--labelled_clips=12", "--nohealth_gate",
         "--tasks=rgb/shuffle,rgb-flow/embed,flow/distill/stage4",
     ),

@@ -54,6 +54,7 @@ class RealConfig(Checked):
     modalities: Tuple[str, ...] = setting(
         ("rgb", "flow"), "towers of random and equal losses; audio where there is sound"
     )
+    like: str = setting("", "loss file of a search whose terms random and equal losses have", path=True)
     single: Tuple[str, ...] = setting(("rgb/shuffle", "rgb-flow/embed"), "terms that also train alone")
     random: int = setting(3, "random losses, dealt out to the seeds", low=1)
     seeds: int = setting(3, "runs of each row", low=1)
@@ -89,6 +90,7 @@ class RealConfig(Checked):
         """What makes the jobs of the rows (`tables`)."""
         return TablesConfig(
             worlds=self.world, labels_world=self.world, losses=self.losses, tasks=self.tasks,
+            like=self.like,
             modalities=self.modalities, seeds=self.seeds, clips=self.budget, finetune_epochs=self.finetune_epochs,
             finetune=self.finetune, folder=self.folder, results=self.results, processes=self.processes,
             smoke=self.smoke,

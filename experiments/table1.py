@@ -1,6 +1,6 @@
 """Table 1: evolved losses against single tasks, random losses, equal weights, labels of other classes and no training.
 
-    python -m experiments.table1 --losses=weak=FILE,zipf=FILE,default=FILE --folder=DIR
+    python -m experiments.table1 --losses=weak=FILE,zipf=FILE,default=FILE --like=FILE --folder=DIR
     python -m experiments.table1 --smoke              a few videos and steps; no results
 
 Every tower sees as many clips of as many videos and is measured on labelled videos of its world that nothing was
@@ -8,7 +8,8 @@ chosen on, by the protocols of `elo_tf.evaluate`: k-means, one layer on frozen f
 a (world, seed) start from the same weights. The labels of another class list stand in for those of Kinetics. FILE is
 the evolved_loss.json of a search: `weak` by --fitness=weak, `zipf` by --fitness=zipf, `default` by the default; a name
 may be given several times, and its files take turns over the seeds. --random losses are drawn a world and dealt out to
-its seeds. Towers are kept in DIR for the other tables (`towers`).
+its seeds; with --like they have the terms and units of a search, as all terms at 1 have. Towers are kept in DIR for
+the other tables (`towers`), which take them where they are given the same flags.
 
 Hardware: 2 cores, a run a core; 1 to 4 minutes a run. Figures: results/table1.md, once it has run.
 """

@@ -36,6 +36,9 @@ class TablesConfig(Checked):
     )
     tasks: Tuple[str, ...] = setting(("fast",), "terms of random and equal losses: presets, names or patterns")
     modalities: Tuple[str, ...] = setting(("rgb", "flow", "audio"), "towers of random and equal losses")
+    like: str = setting(
+        "", "loss file of a search; random and equal losses have its terms and units in place of --tasks", path=True
+    )
     seeds: int = setting(3, "runs of each row in each world", low=1)
     clips: int = setting(20000, "budget of a training, clips; the same for all rows", low=64)
     videos: int = setting(1200, "unlabelled videos of a world, and labelled ones that train the supervised row", low=12)
@@ -140,10 +143,11 @@ def by_terms(
     from elo_tf.train import terms
 
     task = TaskConfig()
-    if terms.is_searched(loss):
-        task = _task_of(loss)
+    like = "" if tasks or terms.is_searched(loss) else config.like
+    if like or terms.is_searched(loss):
+        task = _task_of(like or loss)
     modalities = tuple(MODALITIES) if tasks else config.modalities
-    chosen = terms.choose(loss, task, FinalTrainConfig().drop_below, tuple(tasks) or config.tasks, modalities)
+    chosen = terms.choose(loss, task, FinalTrainConfig().drop_below, tuple(tasks) or config.tasks, modalities, like)
     names = [name for name in chosen.lambdas if not any(fnmatch.fnmatch(name, each) for each in without)]
     if not names:
         raise InputError(f"{loss} has no terms but {', '.join(without)}; leave this row out")

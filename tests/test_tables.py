@@ -63,6 +63,17 @@ class TestLosses:
         assert tables.by_terms(CONFIG, RUN, str(path)).units == (1.0, 2.0, 3.0)
         assert tables.by_terms(CONFIG, RUN, str(path), without=["*/distill/*"]).units == (1.0, 3.0)
 
+    def test_random_and_equal_losses_may_have_the_terms_and_units_of_a_search(self, tmp_path):
+        path = tmp_path / "loss.json"
+        units = dict(zip(NAMES, (1.0, 2.0, 3.0)))
+        save_loss(path, NAMES, (0.0, 0.1, 1.0), {"task": {"embed_margin": 1.0}}, units)
+        config = dataclasses.replace(CONFIG, like=str(path))
+        for loss in ("equal", "random:0"):
+            job = tables.by_terms(config, RUN, loss)
+            assert (job.terms, job.units, job.task.embed_margin) == (NAMES, (1.0, 2.0, 3.0), 1.0)
+        # A single term is what it is called.
+        assert tables.by_terms(config, RUN, tasks=["rgb/shuffle"]).units == ()
+
     def test_files_of_a_name_take_turns_over_the_seeds(self, tmp_path, loss):
         second = tmp_path / "second.json"
         save_loss(second, NAMES, (1.0, 1.0, 1.0), {})

@@ -45,6 +45,8 @@ def small(module: str, words: List[str]) -> List[str]:
     """The words of a command with what makes it small."""
     words = ["--label_budgets=4,all" if word == BUDGETS else word for word in words]
     own = list(SMALL[module])
+    if module == "elo_tf.prepare" and not any(word.startswith("--holdout_fraction=") for word in words):
+        own.append("--holdout_fraction=0.5")  # The default score needs ten videos that are held out.
     if "--nodistillation" in words:
         own[-1] = GENOME
     if module == "elo_tf.train" and not any(word.startswith("--tasks=") for word in words):
@@ -69,7 +71,7 @@ def write_videos(folder: pathlib.Path) -> None:
             frames = random.integers(0, 255, [20, 6, 6, 3], np.uint8).repeat(4, axis=1).repeat(4, axis=2)
             videos.write(folder / name, frames, sound=random.integers(-9000, 9000, 20 * 1280).astype(np.int16))
 
-    for place in range(24):
+    for place in range(40):
         write(f"UNLABELLED/{place}.mp4")
     os.symlink(folder / "UNLABELLED", folder / "UNLABELLED_PART")
     shown = [f"{name}/{place}.mp4" for name in ("run", "walk") for place in range(6)]

@@ -7,7 +7,7 @@ import pytest
 
 from elo_tf.config import InputError
 from elo_tf.model.objective import save_loss
-from experiments import jobs, label_budgets, table1, table_text, tables, towers, unlabelled_videos
+from experiments import jobs, label_budgets, search_flags, table1, table_text, tables, towers, unlabelled_videos
 from experiments.table1 import Table1Config
 from experiments.tables import Row, TablesConfig
 from experiments.towers import FineTuning
@@ -161,6 +161,14 @@ class TestText:
         rows, found, config = record
         about = table_text.about("table1", rows, found, config)
         assert about["test videos"] == "720" and about["cost"] == "2.00 core-hours, 6 towers"
+
+    def test_the_command_names_no_path_of_the_machine(self, monkeypatch):
+        given = ["--folder=/a", "--losses=weak=/b/c.json,zipf=~/d.json", "--like=/e", "--seeds=2", "--worlds=main:0"]
+        monkeypatch.setattr("sys.argv", ["x", *given])
+        command = search_flags.head("table1")["command"]
+        assert command == (
+            "python -m experiments.table1 --folder=DIR --losses=weak=PATH,zipf=PATH --like=PATH --seeds=2 --worlds=main:0"
+        )
 
     def test_its_figure_has_a_panel_a_column_and_shows_each_run(self, record):
         from experiments import table_plots

@@ -82,7 +82,7 @@ class MeasuredConfig(Checked):
 
 
 def head(experiment: str, unit: str = "candidate") -> Dict[str, str]:
-    """The head of results: the command without its folders and absolute paths, and the machine; `unit` is what has a thread."""
+    """The head of results: the command without folders and absolute paths, and the machine; `unit` has a thread."""
     import tensorflow as tf
 
     places = [f"--{name}=" for name in ("folder", "results")]

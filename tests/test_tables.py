@@ -163,11 +163,11 @@ class TestText:
         assert about["test videos"] == "720" and about["cost"] == "2.00 core-hours, 6 towers"
 
     def test_the_command_names_no_path_of_the_machine(self, monkeypatch):
-        given = ["--folder=/a", "--losses=weak=/b/c.json,zipf=~/d.json", "--like=/e", "--seeds=2", "--worlds=main:0"]
+        given = ["--folder=/a", "--losses=weak=/b/c.json,zipf=~/d.json", "--like=/e", "--seeds=2"]
         monkeypatch.setattr("sys.argv", ["x", *given])
         command = search_flags.head("table1")["command"]
         assert command == (
-            "python -m experiments.table1 --folder=DIR --losses=weak=PATH,zipf=PATH --like=PATH --seeds=2 --worlds=main:0"
+            "python -m experiments.table1 --folder=DIR --losses=weak=PATH,zipf=PATH --like=PATH --seeds=2"
         )
 
     def test_its_figure_has_a_panel_a_column_and_shows_each_run(self, record):

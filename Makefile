@@ -1,6 +1,7 @@
 # make demo   the whole path on a rendered world, from nothing to an exported tower and what it finds, in runs/demo/
 # make test   the tests but for those that take longest, which make test-all has too
 # make lint   the linter and the import contracts
+# make fuzz   spoilt files, odd flags and odd answers, for MINUTES=20; findings in runs/fuzz/findings/
 # Each makes the environment in .venv first, if it is missing or requirements.txt has changed.
 
 VENV := .venv
@@ -15,7 +16,7 @@ PYTHON ?= $(shell for python in python3.11 python3.10 python3.9 python3 python; 
 	$$python -c 'import sys, venv; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint fuzz clean
 .DELETE_ON_ERROR:
 
 $(READY): requirements.txt setup.cfg
@@ -34,7 +35,7 @@ demo: $(READY)
 		--videos=$(DEMO)/videos --records=$(DEMO)/records
 	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --seed=$(WORLD_SEED) \
 		--records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/search
-	@echo "Training towers by four losses, two at a time; a few minutes ..."
+	@echo "Training towers by five losses, two at a time; a few minutes ..."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target WORLD_SEED=$(WORLD_SEED) \
 		$(addprefix demo-,$(DEMO_RUNS))
 	$(BIN)/python -m elo_tf.evaluate --flagfile=experiments/flagfiles/demo_evaluate.flags \
@@ -49,7 +50,7 @@ demo: $(READY)
 	$(BIN)/python -m experiments.demo --evaluation=$(DEMO)/evaluation --picture=$(DEMO)/demo.png
 
 # The loss that was found, and what it is compared with: losses of the same terms, in the same units.
-DEMO_RUNS := evolved random-1 random-2 equal
+DEMO_RUNS := evolved random-1 random-2 random-3 equal
 FOUND := $(DEMO)/search/evolved_loss.json
 demo-evolved: LOSS = --loss=$(FOUND)
 demo-random-%: LOSS = --loss=random:$(WORLD_SEED)$(lastword $(subst -, ,$@)) --like=$(FOUND)
@@ -71,6 +72,11 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+
+MINUTES ?= 20
+FUZZ_SEED ?= 0
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz --minutes=$(MINUTES) --seed=$(FUZZ_SEED) --folder=runs/fuzz
 
 clean:
 	rm -rf $(VENV) runs

@@ -49,8 +49,9 @@ def measure(records: str, seed: int) -> Dict[str, float]:
 
     tf.keras.utils.set_random_seed(seed)
     terms = training.select([EMBED, DEEP_CLUSTER, AGGREGATION])
-    model = EloModel(terms, clip_sizes(Manifest.load(records), training.DATA), training.BACKBONE)
-    batches = list(Reader.open(records, "train", model.needs, training.DATA).training(seed).take(BATCHES))
+    manifest = Manifest.load(records)
+    model = EloModel(terms, clip_sizes(manifest, training.DATA), training.BACKBONE)
+    batches = list(Reader.of(manifest, "train", model.needs, training.DATA).training(seed).take(BATCHES))
     model.compute_losses(batches[0])
     tasks = {task.name: task for task in model.tasks}
     rows: Dict[str, List[float]] = {}

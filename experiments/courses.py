@@ -9,8 +9,9 @@ from typing import Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import findings
 from experiments import rank_statistics
 from experiments.truths import TRUTHS, truth_of
@@ -51,7 +52,7 @@ def course(journal: Journal) -> Course:
     return Course(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]).reshape(-1, len(QUANTITIES)))
 
 
-def _in_order(generation: Generation) -> List[Result]:
+def _in_order(generation: Generation) -> List[TrialResult]:
     rungs = len(generation.rungs.steps)
     return [runs[rung] for rung in range(rungs) for runs in generation.runs if len(runs) > rung]
 
@@ -104,7 +105,7 @@ def order(journal: Journal) -> float:
     A search visits good losses more often as it goes on, so that this is no unbiased view of the fitness (`fig9` is).
     """
     ranked = findings.ranking(journal.generations())
-    pairs = [(-each.result.value, truth_of(each.result.diagnostics)) for each in ranked]
+    pairs = [(-each.value, truth_of(each.results[0].diagnostics)) for each in ranked]
     known = [(value, truth[-1]) for value, truth in pairs if truth]
     return rank_statistics.spearman(*np.array(known).T) if known else math.nan
 

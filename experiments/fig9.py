@@ -125,7 +125,7 @@ def run_world(name: str, config: Fig9Config, shared: MeasuredConfig, task: TaskC
         untrained = untrained or journal.notes[UNTRAINED]
     families = fitness_variants.families(settings.fitness)
     names = {family: [each.name for each in variants] for family, variants in families.items()}
-    videos = sum(video["split"] == "holdout" for video in Manifest.load(settings.fitness.labelled).usable)
+    videos = len(Manifest.load(settings.fitness.labelled).of_split("holdout"))
     return World(name, config.part, videos, untrained, names, tuple(candidates)), seconds
 
 

@@ -19,9 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig
+from elo_tf.ops import zipf
 from elo_tf.ops.kmeans import KMeans, kmeans
 from elo_tf.runtime import storage
-from elo_tf.search.fitness import agreement, predictability, zipf
+from elo_tf.search.fitness import agreement, predictability
 from experiments import alignments
 from experiments.measured_search import DESCRIBED, REFERENCE
 

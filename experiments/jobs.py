@@ -17,7 +17,7 @@ from multiprocessing import connection
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 from elo_tf.config import InputError
-from elo_tf.runtime import storage
+from elo_tf.runtime.append_only import AppendOnlyFile
 from elo_tf.runtime.progress import progress_bar
 from elo_tf.runtime.workers.local import follow_parent, starting
 
@@ -36,8 +36,8 @@ class Record:
     def __init__(self, path: pathlib.Path):
         self._results: Dict[str, Result] = {}
         busy = f"{path} is in use by another command; wait for its end or use another folder"
-        self._file = storage.GrowingLines(path, busy)
-        for number, line in enumerate(self._file.lines, 1):
+        self._file = AppendOnlyFile(path, busy)
+        for number, line in enumerate(self._file.lines(), 1):
             try:
                 entry = json.loads(line)
                 self._results[_key(entry["job"])] = entry["result"]
@@ -54,7 +54,7 @@ class Record:
         """Notes a finished job; it is on disk when this returns."""
         facts = dataclasses.asdict(job)
         self._results[_key(facts)] = result
-        self._file.append({"job": facts, "result": result})
+        self._file.append(f"{json.dumps({'job': facts, 'result': result})}\n".encode())
 
     def of_all_seeds(self, job: Any) -> Dict[int, Result]:
         """Seed -> result of all finished jobs that differ from this one in their `seed` only, by seed."""

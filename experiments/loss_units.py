@@ -55,8 +55,9 @@ def measure(records: str, seed: int, patterns: Sequence[str] = ("*",)) -> Dict[s
     from elo_tf.model.gradients import GradientNorms
 
     tf.keras.utils.set_random_seed(seed)
-    model = EloModel(training.select(patterns), clip_sizes(Manifest.load(records), training.DATA), training.BACKBONE)
-    batches = list(Reader.open(records, "train", model.needs, training.DATA).training(seed).take(BATCHES))
+    manifest = Manifest.load(records)
+    model = EloModel(training.select(patterns), clip_sizes(manifest, training.DATA), training.BACKBONE)
+    batches = list(Reader.of(manifest, "train", model.needs, training.DATA).training(seed).take(BATCHES))
     losses = tf.function(lambda clips: model.compute_losses(clips, training=True), autograph=False)
     model.compute_losses(batches[0])
     values = [losses(clips) for clips in batches]

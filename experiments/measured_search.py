@@ -73,7 +73,7 @@ class MeasuredWorker(CandidateWorker):
     def run(self, trial: Trial) -> Outcome:
         """Runs a trial, and measures its RGB tower."""
         outcome = super().run(trial)
-        if outcome.diverged:
+        if outcome.fitness.failed:
             return outcome
         if self._embeddings:
             name = f"{trial.candidate:05d}-{trial.steps}-{trial.order_seed}.npy"

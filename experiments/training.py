@@ -85,23 +85,28 @@ def run(records: pathlib.Path, job: Job) -> Dict[str, Any]:
       `kmeans` and `linear` accuracy, `losses` (last value by name), `seconds` and, if trained, `seconds_a_step` and
       `course`, the `linear` accuracy after each of `measure_at` steps; for a run that diverged `reason` and `seconds`.
     """
-    import tensorflow as tf
-
-    from elo_tf.networks.backbone import VARIANTS
-
     begun = time.perf_counter()
-    # A variant that only experiments compare with.
-    VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    tf.keras.utils.set_random_seed(job.seed)
+    prepare_process(job.seed)
     try:
         tower, result = _trained(records, job)
         result.update(measure(tower, str(records / "labelled"), job.data))
     except DivergedError as error:
         result = {"reason": str(error)}
     return {**result, "seconds": time.perf_counter() - begun}
+
+
+def prepare_process(seed: int) -> None:
+    """Makes what a new process does repeatable, on one thread."""
+    import tensorflow as tf
+
+    from elo_tf.networks.backbone import VARIANTS
+
+    # A variant that only experiments compare with.
+    VARIANTS.setdefault("tiny_he", dataclasses.replace(VARIANTS["tiny"], differences=False))
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    tf.keras.utils.set_random_seed(seed)
 
 
 def _trained(records: pathlib.Path, job: Job) -> Tuple[Any, Dict[str, Any]]:
@@ -128,23 +133,23 @@ def build_model(records: str, job: Job) -> Tuple[Any, Any]:
     from elo_tf.model.optimizer import make_optimizer, penalty
     from elo_tf.runtime.private_api import make_slots
 
-    sizes = clip_sizes(Manifest.load(records), job.data)
-    model = EloModel(select(job.terms, job.task), sizes, job.backbone, penalty(job.train))
+    manifest = Manifest.load(records)
+    model = EloModel(select(job.terms, job.task), clip_sizes(manifest, job.data), job.backbone, penalty(job.train))
     if job.lambdas:
         model.objective.assign(job.lambdas)
     _draw_weights(model.towers["rgb"], job)
     model.compile(optimizer=make_optimizer(job.train))
-    batches = Reader.open(records, "train", model.needs, job.data).training(job.seed)
+    batches = Reader.of(manifest, "train", model.needs, job.data).training(job.seed)
     model.compute_losses(next(iter(batches)), training=False)  # Makes the other variables.
     make_slots(model.optimizer, model.trainable_variables)
     return model, batches
 
 
 def train(model, batches, steps: int, watch: Optional[Callable[[int], Optional[float]]] = None) -> Dict[str, Any]:
-    """Trains all that the model has; see `_train`."""
+    """Trains all that the model has; see `make_steps`."""
     import tensorflow as tf
 
-    return _train(tf.function(model.train_step, autograph=False), batches, steps, watch)
+    return make_steps(tf.function(model.train_step, autograph=False), batches, steps, watch)
 
 
 def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
@@ -168,7 +173,7 @@ def train_by_labels(records: str, job: Job) -> Tuple[Any, Dict[str, Any]]:
         optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
         return {"labels": tf.reduce_mean(losses)}
 
-    return tower, _train(train_step, reader.training(job.seed), job.train.steps, _watch(tower, records, job))
+    return tower, make_steps(train_step, reader.training(job.seed), job.train.steps, _watch(tower, records, job))
 
 
 def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[float]]]:
@@ -181,7 +186,7 @@ def _watch(tower, records: str, job: Job) -> Optional[Callable[[int], Optional[f
 
 
 def new_tower(job: Job):
-    """The RGB tower with its first weights."""
+    """The RGB tower of a job with its first weights."""
     from elo_tf.model.optimizer import penalty
     from elo_tf.networks.backbone import Backbone
 
@@ -197,7 +202,7 @@ def _draw_weights(tower, job: Job):
     return tower
 
 
-def _train(step: Callable, batches, steps: int, watch: Optional[Callable] = None) -> Dict[str, Any]:
+def make_steps(step: Callable, batches, steps: int, watch: Optional[Callable] = None) -> Dict[str, Any]:
     """Makes the steps, and measures in between what `watch` gives.
 
     Raises:
@@ -233,8 +238,10 @@ def measure(tower, records: str, data: DataConfig = DATA) -> Dict[str, float]:
 def _labelled(records: str, data: DataConfig) -> Tuple[Any, Any]:
     """Readers of the training and of the held-out part."""
     from elo_tf.data.reader import Reader
+    from elo_tf.data.records import Manifest
 
-    return tuple(Reader.open(records, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
+    manifest = Manifest.load(records)
+    return tuple(Reader.of(manifest, split, frozenset({("now", "rgb")}), data) for split in ("train", "holdout"))
 
 
 def _embedding(tower) -> Callable:

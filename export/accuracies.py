@@ -5,14 +5,13 @@
 A tower is known by its weights, not by a path: an evaluation may lie anywhere, and compare several checkpoints.
 """
 
-import json
 import pathlib
 from typing import Any, Dict, List
 
 from elo_tf.config import InputError
 from elo_tf.evaluate import entrants, results, table
 from elo_tf.networks.backbone import Backbone
-from elo_tf.runtime import text
+from elo_tf.runtime import json_text, text
 
 _HEAD = ["protocol", "split", "labels", "accuracy, %", "runs", "seeds", "training videos", "test videos"]
 
@@ -28,11 +27,11 @@ def read(path: pathlib.Path, network: Backbone) -> str:
       InputError: it is missing or something else, or this tower is not among those that were evaluated.
     """
     try:
-        content = json.loads(text.read(path))
+        content = json_text.parse(text.read(path))
         found = _find(content, entrants.weights_digest(network))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); name a results.json of elo_tf.evaluate") from None
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         raise InputError(f"{path} is not a file of results; name a results.json of elo_tf.evaluate") from None
     if not found:
         raise InputError(f"{path} has no results of this checkpoint; evaluate it, or name another file")

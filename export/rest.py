@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional
 import numpy as np
 import urllib3
 
+from elo_tf.runtime import json_text
 from export.request_error import Code, RequestError
 from export.transport import Endpoint, Signature, Tensor, Transport, VersionStatus
 
@@ -103,7 +104,7 @@ class RestTransport(Transport):
                 raise RequestError(Code.OTHER, "it does not speak HTTP; is this the port of gRPC?") from error
             raise RequestError(Code.UNAVAILABLE, f"the connection broke: {type(cause).__name__}") from error
         try:
-            content = json.loads(answer.data)
+            content = json_text.parse(answer.data)
         except ValueError:
             content = None
         if answer.status != 200:

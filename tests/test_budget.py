@@ -166,11 +166,11 @@ def test_storage_of_records_is_measured(tmp_path):
     records = videos.noise_records(tmp_path)
     manifest = Manifest.load(str(records))
     sizes = measured(manifest)
-    frames = sum(video["frames"] for video in manifest.usable)
+    frames = sum(video.frames for video in manifest.usable)
     on_disk = sum(Path(path).stat().st_size for split in ("train", "holdout") for path in manifest.shards(split))
     # Besides frames, flow and sound there is what frames the records, some bytes an image.
     assert 0.9 * on_disk < sizes.frame * frames <= on_disk
-    made = make_budget(dataclasses.replace(SMALL, records=str(records)))
+    made = make_budget(dataclasses.replace(SMALL, manifest=manifest))
     assert made.counted and made.videos == len(manifest.usable) and made.frames == frames
 
 

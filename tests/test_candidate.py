@@ -130,9 +130,9 @@ def test_a_last_step_that_breaks_the_weights_is_a_divergence(runner, monkeypatch
 
     monkeypatch.setattr(runner, "_train", then_break)
     outcome = runner.run([0.5, 0.5, 0.5])
-    assert outcome.diverged and outcome.fitness.reason.startswith("not finite: the features of")
+    assert outcome.fitness.failed and outcome.fitness.reason.startswith("not finite: the features of")
     monkeypatch.undo()
-    assert not runner.run([0.5, 0.5, 0.5]).diverged
+    assert not runner.run([0.5, 0.5, 0.5]).fitness.failed
 
 
 def test_terms_without_a_gradient_are_refused_when_units_are_measured(runner, monkeypatch):
@@ -182,7 +182,7 @@ def test_cluster_samples_are_of_the_tower_and_its_scoring_clips(runner):
     for clips in runner.scoring._batches:
         for index, frames in zip(clips["video"].numpy(), np.round(255 * clips["now"]["rgb"].numpy())):
             scored.setdefault(int(index), []).append(frames)
-    ids = {line["id"]: identity(line["id"])[0] for line in runner.scoring.reader.manifest.usable}
+    ids = {video.id: identity(video.id)[0] for video in runner.scoring.reader.manifest.usable}
     seen = [(name, strip) for own in zip(shown.names, shown.strips) for name, strip in zip(*own) if name]
     assert len(seen) >= 5 and shown.strips.shape == (2, 5, 4, 16, 16, 3)
     for name, strip in seen:
@@ -225,7 +225,7 @@ def test_reference_ignores_videos_without_sound(settings, tmp_path):
     records = str(videos.noise_records(tmp_path, silent=range(0, 16, 2)))
     runner = CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records)))
     reader = Reader.open(records, "holdout", frozenset({("now", "rgb")}), settings.data)
-    ids = {identity(line["id"])[0]: line["id"] for line in reader.manifest.usable}
+    ids = {identity(video.id)[0]: video.id for video in reader.manifest.usable}
     clips = np.concatenate([batch["video"].numpy() for batch in reader.scoring(settings.fitness.scoring_clips)])
     silent = np.array([int(ids[number].split(".")[0]) % 2 == 0 for number in clips])
     assert silent.any() and not silent.all()
@@ -244,18 +244,21 @@ def test_without_sound_there_is_no_agreement(settings, tmp_path):
         CandidateRunner(dataclasses.replace(settings, run=RunConfig(records=records)))
 
 
+def scorer(settings, fitness):
+    return TowerScorer(Manifest.load(settings.run.records), settings.run.seed, settings.data, fitness)
+
+
 def test_clips_that_can_tell_nothing_are_no_reference(settings, tmp_path):
     # Three clips for two clusters: two of them have nothing to agree about.
     few = dataclasses.replace(settings.fitness, fitness="zipf", scoring_clips=3)
-    assert TowerScorer(settings.run, settings.data, few).reference is None
-    assert TowerScorer(settings.run, settings.data, dataclasses.replace(few, scoring_clips=4)).reference is not None
+    assert scorer(settings, few).reference is None
+    assert scorer(settings, dataclasses.replace(few, scoring_clips=4)).reference is not None
     # Nothing moves in any of these.
     for number in range(12):
         videos.plain(tmp_path / "videos" / f"{number}.mp4", frames=12, grey=20 * number)
     convert(tmp_path / "videos", tmp_path / "records", IngestConfig(size=32, holdout_fraction=0.5), LocalEngine(1))
-    still = RunConfig(records=str(tmp_path / "records"))
-    by_flow = dataclasses.replace(settings.fitness, agree_with="flow")
-    assert TowerScorer(still, settings.data, by_flow).reference is None
+    still = dataclasses.replace(settings, run=RunConfig(records=str(tmp_path / "records")))
+    assert scorer(still, dataclasses.replace(settings.fitness, agree_with="flow")).reference is None
 
 
 def test_videos_without_a_label_are_not_judged(settings, tmp_path):
@@ -267,7 +270,7 @@ def test_videos_without_a_label_are_not_judged(settings, tmp_path):
     convert(tmp_path / "videos", tmp_path / "more", config, LocalEngine(1))
     names = [str(tmp_path / name) for name in ("records", "more")]
     fitness = [dataclasses.replace(settings.fitness, labelled=name, labelled_clips=8) for name in names]
-    first, second = (TowerScorer(settings.run, settings.data, each).labelled for each in fitness)
+    first, second = (scorer(settings, each).labelled for each in fitness)
     assert len(Manifest.load(names[1]).usable) == len(Manifest.load(names[0]).usable) + len(before)
     assert second.videos.count == first.videos.count
 

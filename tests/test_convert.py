@@ -68,7 +68,7 @@ def is_sound(records, good=13, bad=1):
     ids = stored(records)
     assert list(check_records(manifest)) == [] and manifest.complete
     assert len(manifest.usable) == good and len(manifest.refused) == bad
-    assert sorted(ids["train"] + ids["holdout"]) == sorted(os.fsencode(v["id"]) for v in manifest.usable)
+    assert sorted(ids["train"] + ids["holdout"]) == sorted(os.fsencode(video.id) for video in manifest.usable)
     assert not list(Path(records).glob(".*partial*"))
     return manifest
 
@@ -81,10 +81,10 @@ def test_folder_to_records(folders, workers):
     manifest = is_sound(records)
     assert done.converted == 13 and done.seconds == pytest.approx((sum(range(4, 16)) + 4) / 12.5)
     assert seen == [(number, 14) for number in range(1, 15)]
-    lines = {video["id"]: video for video in manifest.videos}
-    assert lines["a/empty.mp4"]["why"] == "empty file" and manifest.set_aside == {".txt": 1}
-    assert lines["b/3.mp4"]["frames"] == 7 and lines["b/3.mp4"]["sound"] and lines["b/3.mp4"]["label"] == "b"
-    assert lines["top.mp4"]["label"] == "" and manifest.labels == ["a", "b"]
+    found = {video.id: video for video in manifest.videos}
+    assert found["a/empty.mp4"].why == "empty file" and manifest.set_aside == {".txt": 1}
+    assert found["b/3.mp4"].frames == 7 and found["b/3.mp4"].sound and found["b/3.mp4"].label == "b"
+    assert found["top.mp4"].label == "" and manifest.labels == ["a", "b"]
     for split, ids in stored(records).items():
         assert {split_of(os.fsdecode(video), 0.25) for video in ids} <= {split}
     assert len(list(records.glob("*.tfrecord"))) > 3  # of bounded size
@@ -199,8 +199,8 @@ def test_video_that_kills_workers_is_refused_and_the_rest_is_kept(folders, monke
     monkeypatch.setattr(module, "Converter", FatalConverter)
     convert(source, records, CONFIG, LocalEngine(2))
     manifest = is_sound(records, good=12, bad=2)
-    [line] = [line for line in manifest.refused if line["id"] == "a/4.mp4"]
-    assert line["why"] == "the converter died on it twice (exit status -9)"
+    [video] = [video for video in manifest.refused if video.id == "a/4.mp4"]
+    assert video.why == "the converter died on it twice (exit status -9)"
     monkeypatch.undo()
     # It is tried again, since the file need not be the cause.
     assert convert(source, records, CONFIG, LocalEngine(2)).converted == 1
@@ -280,10 +280,10 @@ def test_two_at_once_are_refused(folders):
 def test_other_settings_are_named(folders):
     source, records = folders
     convert(source, records, CONFIG, LocalEngine(1))
-    with pytest.raises(InputError, match="made with --size=16, now 32: give the same settings"):
+    with pytest.raises(InputError, match=r"other settings \(--size: was 16, now 32\); give the same settings"):
         convert(source, records, IngestConfig(size=32, labels="folders"), LocalEngine(1))
     (records / "manifest.json").unlink()
-    with pytest.raises(InputError, match="made with --size=16, now 32"):
+    with pytest.raises(InputError, match="made with other settings .--size: was 16, now 32"):
         convert(source, records, IngestConfig(size=32, labels="folders"), LocalEngine(1))
     other_limits = IngestConfig(size=16, labels="folders", shard_mb=1, decode_seconds=9, max_bad_fraction=0.9)
     assert convert(source, records, other_limits, LocalEngine(1)).converted == 0
@@ -334,8 +334,8 @@ def state(records):
     manifest = Manifest.load(str(records))
     assert list(check_records(manifest)) == [] and manifest.complete
     ids = stored(records)
-    assert sorted(ids["train"] + ids["holdout"]) == sorted(os.fsencode(video["id"]) for video in manifest.usable)
-    return {video["id"]: video["frames"] for video in manifest.usable}
+    assert sorted(ids["train"] + ids["holdout"]) == sorted(os.fsencode(video.id) for video in manifest.usable)
+    return {video.id: video.frames for video in manifest.usable}
 
 
 ONE_SHARD = IngestConfig(size=16, holdout_fraction=0)
@@ -361,7 +361,7 @@ def test_a_copy_of_other_times_is_not_converted_again(tmp_path):
     for number, name in enumerate(("a.mp4", "b.mp4")):
         os.utime(source / name, (number, number))
     assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
-    assert Manifest.load(str(records)).usable[1]["file"][1] == 10**9
+    assert Manifest.load(str(records)).usable[1].file[1] == 10**9
     # The same size, other content: a byte of the last frame.
     content = bytearray((source / "a.mp4").read_bytes())
     content[content.index(b"mdat") + 900] ^= 1
@@ -450,7 +450,7 @@ def test_folders_of_frames_are_videos_at_the_given_rate(tmp_path):
     config = dataclasses.replace(ONE_SHARD, labels="folders", frames_fps=25, jpeg_quality=100)
     convert(source, records, config, LocalEngine(1))
     assert state(records) == {"a/v1": 25, "b/v2.mp4": 4}
-    assert Manifest.load(str(records)).usable[0]["label"] == "a"
+    assert Manifest.load(str(records)).usable[0].label == "a"
     assert convert(source, records, config, LocalEngine(1)).converted == 0
     clip = read_frames(source / "a" / "v1", config)
     np.testing.assert_array_equal(clip.frames[:, 0, 0, 0], np.arange(4, 204, 8))
@@ -476,7 +476,7 @@ def test_what_a_library_raises_costs_one_video(tmp_path, monkeypatch):
     loose = dataclasses.replace(ONE_SHARD, max_bad_fraction=0.9)
     convert(source, records, loose, LocalEngine(1))
     assert list(state(records)) == ["c.mp4"]
-    first, second = (line["why"] for line in Manifest.load(str(records)).refused)
+    first, second = (video.why for video in Manifest.load(str(records)).refused)
     assert first.startswith("the converter failed on it with error in ") and "cvtColor" in first and "\n" not in first
     assert re.fullmatch(r"the converter failed on it with MemoryError in \w+\.py:\d+", second)
     with pytest.raises(InputError, match="2 of 3 videos are unusable"):
@@ -529,9 +529,9 @@ def test_a_long_video_is_cut_into_parts(tmp_path):
     assert done.converted == 2
     # The rest of 1.2 s is a part, too.
     assert state(records) == {"a/long.mp4#0": 30, "a/long.mp4#2.4": 30, "a/long.mp4#4.8": 15, "a/short.mp4": 20}
-    lines = {line["id"]: line for line in Manifest.load(str(records)).usable}
-    assert {line["label"] for line in lines.values()} == {"a"}
-    assert lines["a/long.mp4#2.4"]["source"] == "a/long.mp4" and lines["a/long.mp4#2.4"]["start"] == 2.4
+    entries = {entry.id: entry for entry in Manifest.load(str(records)).usable}
+    assert {entry.label for entry in entries.values()} == {"a"}
+    assert entries["a/long.mp4#2.4"].source == "a/long.mp4" and entries["a/long.mp4#2.4"].start == 2.4
     clip = decode(source / "a" / "long.mp4", dataclasses.replace(config, max_seconds=2.4), start=4.8)
     np.testing.assert_allclose(clip.frames.mean((1, 2, 3)), greys[60:, 0, 0, 0], atol=2)
     assert abs(np.argmax(np.abs(clip.sound.astype(int))) - 0.2 * 16000) < 300
@@ -541,7 +541,7 @@ def test_a_long_video_is_cut_into_parts(tmp_path):
     assert state(records) == {"a/long.mp4#0": 30, "a/long.mp4#2.4": 20, "a/short.mp4": 20}
     (source / "a" / "long.mp4").unlink()
     assert convert(source, records, config, LocalEngine(1)).vanished == ("a/long.mp4",)
-    with pytest.raises(InputError, match="--segment_seconds=2.4, now 0.0"):
+    with pytest.raises(InputError, match="--segment_seconds: was 2.4, now 0.0"):
         convert(source, records, dataclasses.replace(config, segment_seconds=0.0), LocalEngine(1))
 
 
@@ -555,9 +555,9 @@ def test_parts_are_exact_without_an_index_and_without_a_length(tmp_path, name):
         clip = decode(path, config, start)
         np.testing.assert_allclose(clip.frames.mean((1, 2, 3)), greys[first : first + 30, 0, 0, 0], atol=4)
     converter = module.Converter(tmp_path, tmp_path, config, find_layout([name], config, None))
-    assert "warning" not in converter.add(name)
-    [(_, _, lines)] = converter.finished(last=True)
-    found = [(line["id"], line["frames"]) for line in lines]
+    assert converter.add(name).warning == ""
+    [(_, _, entries)] = converter.finished(last=True)
+    found = [(entry.id, entry.frames) for entry in entries]
     assert found == [(f"{name}#0", 30), (f"{name}#2.4", 30), (f"{name}#4.8", 15)]
 
 
@@ -568,8 +568,8 @@ def test_parts_of_a_video_are_in_one_split(tmp_path):
     config = dataclasses.replace(CONFIG, segment_seconds=2, holdout_fraction=0.5)
     convert(source, records, config, LocalEngine(2))
     splits = {}
-    for line in Manifest.load(str(records)).usable:
-        splits.setdefault(line["source"], set()).add(line["split"])
+    for entry in Manifest.load(str(records)).usable:
+        splits.setdefault(entry.source, set()).add(entry.split)
     assert [len(each) for each in splits.values()] == [1] * 6 and len(set.union(*splits.values())) == 2
 
 
@@ -578,8 +578,6 @@ def test_parts_within_a_gap_are_lost_by_name(tmp_path):
     videos.with_gap(source / "gap.mkv", seconds=86400)
     config = dataclasses.replace(CONFIG, segment_seconds=2, holdout_fraction=0)
     convert(source, records, config, LocalEngine(1))
-    [line] = Manifest.load(str(records)).usable
-    assert (line["id"], line["frames"]) == ("gap.mkv#0", 13) and line["warning"].startswith(
-        "cut at 0.96 s, after which"
-    )
-    assert "the part from 2 s is lost: no frame comes for 8.64e+04 s" in line["warning"]
+    [entry] = Manifest.load(str(records)).usable
+    assert (entry.id, entry.frames) == ("gap.mkv#0", 13) and entry.warning.startswith("cut at 0.96 s, after which")
+    assert "the part from 2 s is lost: no frame comes for 8.64e+04 s" in entry.warning

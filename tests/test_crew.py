@@ -8,7 +8,7 @@ import pytest
 
 from elo_tf.config import InputError
 from elo_tf.runtime.workers.local import LocalEngine
-from elo_tf.search.fitness.score import Fitness
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.trial import Outcome, Trial
 
@@ -63,7 +63,7 @@ class Handler:
             time.sleep(DYING)
             raise MemoryError("no room for 3 GiB")
         if kind == 0.3 and trial.attempt < times:
-            return Outcome(Fitness(None, "not finite: rgb/shuffle at step 3", None, 2, {}), True, {}, {})
+            return Outcome(Fitness(None, "not finite: rgb/shuffle at step 3", None, 2, {}, failed=True), {}, {})
         if kind == 0.7 and tries <= times:
             time.sleep(600)
         if kind == 0.4:
@@ -74,9 +74,7 @@ class Handler:
             time.sleep(1.0)  # Until the crew knows of them.
         time.sleep(0.01)
         value = trial.candidate / 7 + trial.steps + trial.order_seed
-        return Outcome(
-            Fitness(value, None, 0.5, 2, {"zipf": value}), False, {"a": float("inf"), "b": 1.0}, {"data": 1.0}
-        )
+        return Outcome(Fitness(value, None, 0.5, 2, {"zipf": value}), {"a": float("inf"), "b": 1.0}, {"data": 1.0})
 
 
 @pytest.fixture
@@ -109,10 +107,11 @@ def test_same_results_for_any_number_of_workers(tmp_path):
 
 def test_a_result_holds_what_the_outcome_said(crew):
     result = results(crew, PLAIN, seed=4)[0]
-    assert (result.value, result.deviation, result.restarts, result.steps, result.seed) == (9.0, 0.5, 2, 5, 4)
+    assert (result.value, result.fitness.deviation, result.fitness.restarts) == (9.0, 0.5, 2)
+    assert (result.steps, result.seed) == (5, 4)
     # What is not finite is left out: a journal has numbers only.
     assert result.diagnostics == {"zipf": 9.0, "loss/b": 1.0, "seconds/data": 1.0}
-    assert (result.attempts, result.failed, result.reason) == (1, False, None) and result.seconds > 0
+    assert (result.attempts, result.fitness.failed, result.reason) == (1, False, None) and result.seconds > 0
 
 
 @pytest.mark.parametrize(
@@ -123,14 +122,14 @@ def test_a_lost_trial_is_tried_again_and_the_others_do_not_notice(crew, kind, re
     assert [found[number].value for number in (0, 2, 4)] == [number / 7 + 5 for number in (0, 2, 4)]
     # Tried again it is what it would have been.
     assert found[1].value == 1 / 7 + 5 and found[1].attempts == 2
-    assert (found[3].value, found[3].reason, found[3].failed, found[3].attempts) == (None, reason, True, 2)
+    assert (found[3].value, found[3].reason, found[3].fitness.failed, found[3].attempts) == (None, reason, True, 2)
 
 
 def test_a_diverged_trial_sees_its_clips_in_another_order(crew):
     found = results(crew, (0.3, 1), (0.3, 2))
     assert found[0].value == 5 + Trial(0, PLAIN, 5, 0, attempt=1).order_seed != 5
-    assert found[0].seed == 0 and found[0].attempts == 2 and not found[0].failed
-    assert found[1].reason == "not finite: rgb/shuffle at step 3" and found[1].failed and found[1].attempts == 2
+    assert found[0].seed == 0 and found[0].attempts == 2 and not found[0].fitness.failed
+    assert found[1].reason == "not finite: rgb/shuffle at step 3" and found[1].fitness.failed and found[1].attempts == 2
 
 
 def test_a_full_disk_ends_it(crew):
@@ -236,7 +235,7 @@ def test_a_trial_that_hangs_fails_by_that_reason_and_the_others_go_on(tmp_path):
     with Crew(LocalEngine(1), Handler, (str(tmp_path),), retries=1, trial_minutes=0.05) as crew:
         found = results(crew, PLAIN, (0.7, 9), (0.7, 1), PLAIN)
     hung = found[1]
-    assert (hung.value, hung.failed, hung.attempts) == (None, True, 2) and 6 <= hung.seconds < 30
+    assert (hung.value, hung.fitness.failed, hung.attempts) == (None, True, 2) and 6 <= hung.seconds < 30
     assert hung.reason == "worker lost (no answer for 0.05 minutes, --trial_minutes)"
     assert found[2].attempts == 2  # Its new worker did not hang.
     assert [found[number].value for number in (0, 2, 3)] == [number / 7 + 5 for number in (0, 2, 3)]

@@ -164,7 +164,7 @@ def test_sound_goes_with_its_frames_and_its_absence_is_marked(records):
 def test_labels_are_places_in_the_sorted_list(records):
     reader = Reader.open(records, "train", NEEDS, PLAIN)
     assert reader.manifest.labels == ["a", "b"]
-    by_video = {line["id"]: "ab".index(line["label"]) for line in reader.manifest.usable}
+    by_video = {video.id: "ab".index(video.label) for video in reader.manifest.usable}
     seen = {int(label) for clips in take(reader, 3) for label in clips["label"]}
     assert seen == set(by_video.values()) == {0, 1}
 

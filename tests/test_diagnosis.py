@@ -3,8 +3,10 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from elo_tf.search.fitness.zipf import zipf_prior
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.ops.zipf import zipf_prior
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.generation import Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 from elo_tf.search.reporting import diagnosis
 
@@ -13,7 +15,9 @@ def generations(*rounds):
     """Each candidate: (value or None, diagnostics), or None without result."""
     told = [
         tuple(
-            (Result(9, 0, each[0], None if each[0] else "dead", each[0] and 0.1, 4, each[1], 1.0),) if each else ()
+            (TrialResult(9, 0, Fitness(each[0], None if each[0] else "dead", each[0] and 0.1, 4, each[1]), 1.0),)
+            if each
+            else ()
             for each in own
         )
         for own in rounds
@@ -54,7 +58,8 @@ def test_health_shows_every_candidate_that_was_measured():
 def test_health_tells_shorter_trainings_from_full_ones():
     results = [
         tuple(
-            Result(steps, 0, value, None if value else "dead", None, 1, {"effective_rank": rank}, 1.0) for steps in own
+            TrialResult(steps, 0, Fitness(value, None if value else "dead", None, 1, {"effective_rank": rank}), 1.0)
+            for steps in own
         )
         for own, value, rank in (((3,), 0.5, 1.0), ((3, 9), 0.4, 7.0), ((3, 9), None, 5.0), ((3,), None, 2.0))
     ]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import elo_tf
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -204,7 +205,7 @@ def test_the_program_of_the_search_page_prints_every_candidate(tmp_path, monkeyp
     header = {"seed": 0, "settings": {"steps": 9}, "names": ["rgb/shuffle"]}
     with Journal.open(str(directory / "journal.jsonl"), header) as journal:
         first, _ = journal.ask(np.array([[0.25], [0.5]]))
-        journal.tell(first, Result(9, 0, 0.75, None, 0.1, 5, {"gain": 0.25}, 1.0))
+        journal.tell(first, TrialResult(9, 0, Fitness(0.75, None, 0.1, 5, {"gain": 0.25}), 1.0))
     (program,) = re.findall(
         r"^```python\n(.*?)^```", (ROOT / "docs" / "search.md").read_text(), re.DOTALL | re.MULTILINE
     )

@@ -140,8 +140,11 @@ def test_bad_input_is_one_line(made):
         (dict(videos="{0}/videos/short.mp4", output="{0}/o.npz", short_videos="refuse"), "short.mp4: shorter than a"),
         (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is no file"),
         (dict(output="{0}/out.npz", query="{0}/videos/red.mp4"), "--neighbours=5 is more than"),
-        (dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"), "was made with model="),
-        (dict(output="{0}/out.npz", query="{0}/videos/red.mp4", frames=5), "frames=4, now 5"),
+        (
+            dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"),
+            "other settings (model: was",
+        ),
+        (dict(output="{0}/out.npz", query="{0}/videos/red.mp4", frames=5), "frames: was 4, now 5"),
     ],
 )
 def test_what_cannot_be_embedded_or_looked_up_is_refused(made, given, message):

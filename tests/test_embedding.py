@@ -57,7 +57,7 @@ def module(directory):
 
 
 def embed(place, output, module, config=CONFIG, **more):
-    return pipeline.embed_videos(place, output, *module, config, **more)
+    return pipeline.embed_videos(pipeline.find(place), output, *module, config, **more)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,9 @@ def test_a_full_disk_leaves_no_half_output(place, module, tmp_path, monkeypatch)
     assert sorted(os.listdir(tmp_path)) == ["out.npz.partial"]
 
 
-@pytest.mark.parametrize("changes, named", [({"stride": 2}, "stride=3, now 2"), ({"fps": 25.0}, "fps=12.5, now 25.0")])
+@pytest.mark.parametrize(
+    "changes, named", [({"stride": 2}, "stride: was 3, now 2"), ({"fps": 25.0}, "fps: was 12.5, now 25.0")]
+)
 @pytest.mark.parametrize("partly", [False, True])
 def test_other_settings_are_refused(place, directory, module, done, tmp_path, changes, named, partly):
     output = tmp_path / "out.npz"
@@ -238,7 +240,7 @@ def test_other_settings_are_refused(place, directory, module, done, tmp_path, ch
 def test_another_folder_is_other_settings(done, module, tmp_path):
     output = tmp_path / "out.npz"
     output.write_bytes(done[1].read_bytes())
-    with pytest.raises(InputError, match="videos="):
+    with pytest.raises(InputError, match="videos: was "):
         embed(fill(tmp_path / "videos"), output, module)
 
 
@@ -534,7 +536,8 @@ def test_damaged_files_are_refused(done, tmp_path):
     np.savez(tmp_path / "pickled.npz", ids=np.array([{}], object))
     with np.load(done[1], allow_pickle=False) as file:  # A little file may grow to any size as it is read.
         np.savez_compressed(tmp_path / "grows.npz", **file)
-    others = [(tmp_path / f"{name}.npz").read_bytes() for name in ("other", "pickled", "grows")]
+        np.savez(tmp_path / "list.npz", **{**file, "settings": np.array("[]")})
+    others = [(tmp_path / f"{name}.npz").read_bytes() for name in ("other", "pickled", "grows", "list")]
     for wrong in (b"", b"no archive", content[: len(content) // 2], *others):
         path.write_bytes(wrong)
         with pytest.raises(InputError, match="is damaged or not a file of embeddings") as error:

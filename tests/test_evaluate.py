@@ -107,7 +107,7 @@ def test_the_command(place):
     again, _ = evaluate(*arguments)
     assert "has been done before" in again and out.splitlines()[-10:] == again.splitlines()[-10:]
     assert not (folder / ledger.FILE).exists()
-    assert "has the results of another evaluation" in refused(*arguments, "--seeds=2")
+    assert "results.json was made with other settings (seeds: was" in refused(*arguments, "--seeds=2")
     assert (folder / results.FILE).stat().st_mtime_ns == written
 
 
@@ -128,7 +128,7 @@ def test_a_killed_evaluation_goes_on_and_ends_as_an_unbroken_one(place, tmp_path
     assert process.returncode == -signal.SIGKILL
     lines = unfinished.read_bytes().splitlines(keepends=True)
     unfinished.write_bytes(b"".join([*lines[:4], lines[4][:30]]))  # A torn line.
-    assert "is of another evaluation" in refused(*flags, "--seeds=0", f"--output={output}")
+    assert "was made with other settings (seeds: was" in refused(*flags, "--seeds=0", f"--output={output}")
     out, _ = evaluate(*flags, f"--output={output}")
     assert "3 measurements were made before" in out and not unfinished.exists()
     first, second = (json.loads((tmp_path / name / results.FILE).read_text()) for name in ("whole", "killed"))
@@ -239,12 +239,13 @@ def test_unknown_baselines_and_damaged_records_are_refused(place, tmp_path):
 
 
 @pytest.mark.parametrize("resident_gb", [4.0, 0.0])
-def test_clips_go_to_their_videos(place, resident_gb):
+def test_clips_go_to_their_videos(place, resident_gb, monkeypatch):
     """Each clip's colour tells its class, wherever the reader takes it from."""
     tower = Tower.load(place / "run")
     config = dataclasses.replace(FAST, resident_gb=resident_gb, batch_size=4)
     material = Material.open(str(place / "records"), tower.about, config)
     split = of_folders(material.manifest)
+    monkeypatch.setattr(Manifest, "load", None)  # It has been read.
     chosen = (split.train + split.test)[::-2]  # Of both parts, in no order that the records have.
     found = material.apply(lambda video: video.numpy().mean(axis=(1, 2, 3)), chosen, 7)
     assert found.shape == (len(chosen), 7, 3)
@@ -256,7 +257,7 @@ def test_clips_go_to_their_videos(place, resident_gb):
 @pytest.fixture
 def lists(place, tmp_path):
     """Lists in the form of UCF101: each split exchanges the parts of the one before."""
-    parts = [[line["id"] for line in Manifest.load(str(place / "records")).usable if line["split"] == part]
+    parts = [[video.id for video in Manifest.load(str(place / "records")).of_split(part)]
              for part in ("train", "holdout")]  # fmt: skip
     numbers = {name: place for place, name in enumerate(labelled.CLASSES, 1)}
     (tmp_path / "classInd.txt").write_text("".join(f"{place} {name}\n" for name, place in numbers.items()))
@@ -370,7 +371,7 @@ def test_several_checkpoints_have_a_row_each(place, tmp_path):
 
 def _ids(material, clips):
     """Ids of the videos of a batch."""
-    ids = {identity(line["id"])[0]: line["id"] for line in material.manifest.usable}
+    ids = {identity(video.id)[0]: video.id for video in material.manifest.usable}
     return [ids[index] for index in clips["video"].numpy().tolist()]
 
 

@@ -9,17 +9,24 @@ from hypothesis import strategies as st
 
 from elo_tf.config import InputError
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.evaluate.videos import budget, names, official
 from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
 from elo_tf.evaluate.videos.splits import in_records
+from elo_tf.evaluate.videos.stored import StoredVideo
 
 
 def _manifest(ids, frames=20, split="train"):
-    lines = [
-        {"id": name, "ok": True, "split": split, "label": name.split("/")[-2], "frames": frames, "sound": False}
-        for name in ids
-    ]
-    return Manifest({"size": 24, "fps": 12.5}, 16000, 1280, lines, True, "records")
+    entries = [VideoEntry(name, split, name.split("/")[-2], frames, False) for name in ids]
+    return Manifest({"size": 24, "fps": 12.5}, 16000, 1280, entries, [], True, "records")
+
+
+def _entry(name):
+    return VideoEntry(name, "train", "", 20, False)
+
+
+def _lengthen(manifest, place, frames):
+    manifest.usable[place] = manifest.usable[place]._replace(frames=frames)
 
 
 def _write(folder, **files):
@@ -163,7 +170,7 @@ def test_missing_and_short_videos_are_counted_and_named(hmdb):
         split.check(8, 0.0)
     assert "\n" not in str(lacking.value) and "0.250 with --max_missing" in str(lacking.value)
     split.check(8, 0.25)
-    manifest.videos[1]["frames"] = 7
+    _lengthen(manifest, 1, 7)
     short = split.with_short(manifest, 8, loop=False)
     assert (short.short, short.missing, len(short.train)) == (1, 1, 2)
     with pytest.raises(InputError, match=r"and 1 have fewer frames than a clip \(8\)"):
@@ -259,9 +266,9 @@ def test_columns_of_kinetics_may_be_parted_and_ordered_otherwise(kinetics):
 
 def _found(listed, files, kinetics=False):
     """Listed file name -> ids of the files that it means."""
-    lines = [{"id": file} for file in files]
-    found = names.find([("" if kinetics else "c", name) for name in listed], lines, kinetics)
-    return {name[1]: [line["id"] for line in lines] for name, lines in found.items()}
+    stored = [StoredVideo(file, 20, (file,)) for file in files]
+    found = names.find([("" if kinetics else "c", name) for name in listed], stored, kinetics)
+    return {name[1]: [video.id for video in videos] for name, videos in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -292,9 +299,10 @@ def test_listed_names_mean_files(listed, files, expected):
 
 
 def test_a_name_without_its_folder_goes_to_no_class_where_two_have_it():
-    listed, lines = [("c", "a.avi"), ("d", "a.avi")], [{"id": "flat/a.avi"}, {"id": "d/b.avi"}]
-    assert names.find(listed, lines, False) == {}
-    assert names.find([("c", "b.avi"), ("d", "x.avi")], lines, False) == {}  # d/b.avi is of the other class.
+    listed = [("c", "a.avi"), ("d", "a.avi")]
+    stored = [StoredVideo(file, 20, (file,)) for file in ("flat/a.avi", "d/b.avi")]
+    assert names.find(listed, stored, False) == {}
+    assert names.find([("c", "b.avi"), ("d", "x.avi")], stored, False) == {}  # d/b.avi is of the other class.
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -341,7 +349,8 @@ def test_one_of_several_copies_is_taken_by_a_rule(hmdb):
     manifest, lists = _manifest(ids), official.hmdb51(hmdb, 1)
     taken = in_records("1", lists, manifest)  # Of equal lengths the first by path.
     assert [video.id for video in taken.train] == [ids[1], ids[2]] and taken.duplicates == 2
-    manifest.videos[0]["frames"], manifest.videos[3]["frames"] = 21, 19
+    _lengthen(manifest, 0, 21)
+    _lengthen(manifest, 3, 19)
     assert [video.id for video in in_records("1", lists, manifest).train] == [ids[0], ids[2]]
     assert [video.id for video in in_records("1", lists, manifest, "first").train] == [ids[1], ids[2]]
     with pytest.raises(InputError, match="replacement/.* and train/.* both fit brush_hair/april.avi .* --duplicates"):
@@ -362,7 +371,7 @@ def test_a_clip_of_both_lists_tests_and_does_not_train(kinetics):
 
 def test_folders():
     manifest = _manifest(["a/1.avi", "b/2.avi"])
-    manifest.videos.extend(_manifest(["b/3.avi", "c/4.avi"], split="holdout").videos)
+    manifest.usable.extend(_manifest(["b/3.avi", "c/4.avi"], split="holdout").usable)
     split = of_folders(manifest)
     assert split.classes == ("a", "b", "c")
     assert split.train == (LabelledVideo("a/1.avi", 0), LabelledVideo("b/2.avi", 1))

@@ -6,8 +6,9 @@ from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import figures
 from elo_tf.search.reporting.findings import winner
 from elo_tf.search.reporting.quantity import QUANTITIES
@@ -34,8 +35,8 @@ def write(path, rounds=3, population=4, failed=(), told=None):
                 if told is not None and number >= told:
                     continue
                 value = 0.125 if number == BEST else 1 - number / 100
-                result = Result(9, 0, value, None, 0.01, 20, {}, 1.0)
-                journal.tell(number, Result(9, 0, None, "dead", None, 20, {}, 1.0) if number in failed else result)
+                dead, alive = Fitness(None, "dead", None, 20, {}), Fitness(value, None, 0.01, 20, {})
+                journal.tell(number, TrialResult(9, 0, dead if number in failed else alive, 1.0))
     return Journal.read(str(path))
 
 
@@ -81,7 +82,7 @@ def test_fitness_shows_standard_errors_and_ties(path):
     with Journal.open(str(path), {"seed": 0, "settings": {"steps": 9}, "names": NAMES}) as journal:
         numbers = journal.ask(np.zeros([3, len(NAMES)]))
         for number, value in zip(numbers, (0.5, 0.55, 0.9)):
-            journal.tell(number, Result(9, 0, value, None, 0.2, 25, {}, 1.0))
+            journal.tell(number, TrialResult(9, 0, Fitness(value, None, 0.2, 25, {}), 1.0))
         (axes,) = figures.fitness_over_rounds(journal.generations(), TITLE).axes
     rings = next(part for part in axes.collections if part.get_label() == "the best and its ties").get_offsets()
     np.testing.assert_allclose(rings[:, 1], [0.5, 0.55])
@@ -96,9 +97,9 @@ def test_values_of_short_trainings_are_not_drawn(path):
         numbers = journal.ask(np.zeros([4, len(NAMES)]))
         for number, value in zip(numbers, (0.01, None, 0.02, 0.03)):
             reason, deviation = (None, 0.1) if value else ("dead", None)
-            journal.tell(number, Result(3, 0, value, reason, deviation, 25, {}, 1.0))
+            journal.tell(number, TrialResult(3, 0, Fitness(value, reason, deviation, 25, {}), 1.0))
         for number, value in zip((0, 2), (0.5, 0.7)):
-            journal.tell(number, Result(9, 0, value, None, 0.1, 1, {}, 1.0))
+            journal.tell(number, TrialResult(9, 0, Fitness(value, None, 0.1, 1, {}), 1.0))
         assert journal.last().complete
         strip, axes = figures.fitness_over_rounds(journal.generations(), TITLE).axes
     dots = next(part for part in axes.collections if part.get_label() == "candidate ± s.e.").get_offsets()

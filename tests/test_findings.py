@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import findings, ranking, reasons, summary, ties, winner
 
 NAMES = ("rgb/shuffle", "rgb/predict")
@@ -15,7 +16,7 @@ HEADER = {"seed": 0, "settings": {"fitness": "zipf", "steps": 9}, "names": NAMES
 
 
 def result(value, deviation=0.0, restarts=4, reason=None, steps=9, seed=0):
-    return Result(steps, seed, value, reason, None if reason else deviation, restarts, {}, 2.0)
+    return TrialResult(steps, seed, Fitness(value, reason, None if reason else deviation, restarts, {}), 2.0)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from absl import flags
 from elo_tf import config
 from elo_tf.config import EvaluationConfig, InputError
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.model.objective import read_loss
 from elo_tf.runtime import command_line, text
 
@@ -115,8 +116,8 @@ def test_what_is_no_text_is_refused(tmp_path):
 
 @pytest.mark.parametrize("shard", ["../other.tfrecord", "/etc/passwd", "a/b"])
 def test_a_manifest_names_no_file_outside_of_its_folder(tmp_path, shard):
-    line = {"id": "a.mp4", "ok": True, "split": "train", "label": "", "frames": 3, "sound": False, "shard": shard}
-    Manifest({}, 16000, 1280, [line], True, str(tmp_path)).save()
+    entry = VideoEntry("a.mp4", "train", "", 3, False, shard)
+    Manifest({"size": 16, "fps": 12.5}, 16000, 1280, [entry], [], True, str(tmp_path)).save()
     with pytest.raises(InputError, match=f"manifest.json names '{shard}', which is no file of its folder"):
         Manifest.load(str(tmp_path))
 
@@ -135,3 +136,21 @@ def test_nothing_is_unpickled():
                     given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
                     assert given.get("allow_pickle") == "False", f"{path}:{node.lineno}"
     assert loads >= 5
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"learning_rate": float("nan")}, "--learning_rate=nan is not a finite number"),
+        ({"learning_rate": float("inf")}, "--learning_rate=inf is not a finite number"),
+        ({"learning_rate": 10**400}, "--learning_rate=1000.* is not a number"),
+        ({"steps": 10**20}, "--steps=100000000000000000000 is more than 2147483647, its limit"),
+        ({"steps": 0}, "--steps=0 is less than 1, its limit"),
+        ({"momentum": 1.5}, "--momentum=1.5 is more than 1, its limit"),
+        ({"records": "a\0b"}, "--records='a.*b' is not a string or a path"),
+        ({"tasks": ("rgb", "a\0b")}, "--tasks=.* is not a sequence of strings"),
+    ],
+)
+def test_values_that_nothing_can_be_done_with_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        config.TrainSettings(**change)

@@ -7,6 +7,7 @@ import pytest
 
 from elo_tf.config import EvolutionConfig, InputError, RunConfig, TrainConfig
 from elo_tf.data.records import Manifest
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.model.objective import save_loss
 from elo_tf.search.evolution.cma_es import NEAR
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
@@ -68,8 +69,8 @@ def test_a_dry_run_refuses_what_the_search_would(tmp_path):
 
 
 def test_a_search_goes_on_with_the_loss_that_it_started_from_wherever_the_file_lies(tmp_path):
-    line = {"id": "a.mp4", "ok": True, "split": "train", "shard": "x", "label": "", "frames": 9, "sound": False}
-    manifest = Manifest({}, 16000, 1280, [line], True, str(tmp_path))
+    entry = VideoEntry("a.mp4", "train", "", 9, False, "x")
+    manifest = Manifest({}, 16000, 1280, [entry], [], True, str(tmp_path))
 
     def open_journal(evolution):
         initial = initial_vector(evolution, NAMES, "value")
@@ -81,13 +82,13 @@ def test_a_search_goes_on_with_the_loss_that_it_started_from_wherever_the_file_l
         journal.ask(np.full((2, 3), 0.5))
     open_journal(loss(tmp_path, {"rgb/predict": 0.1}, name="moved.json")).close()
     for other in (loss(tmp_path, {"rgb/predict": 0.2}), EvolutionConfig(population=6)):
-        with pytest.raises(InputError, match="was begun otherwise .*initial_loss_hash: was [0-9a-f]{16}, now"):
+        with pytest.raises(InputError, match="was made with other settings .*initial_loss_hash: was [0-9a-f]{16}, now"):
             open_journal(other)
 
 
 def test_a_journal_without_such_a_loss_has_no_word_of_it(tmp_path):
     """As those of versions that knew none, which go on therefore."""
     header = make_header(
-        0, (RunConfig(), TrainConfig()), NAMES, Manifest({}, 16000, 1280, [], True, str(tmp_path)), None
+        0, (RunConfig(), TrainConfig()), NAMES, Manifest({}, 16000, 1280, [], [], True, str(tmp_path)), None
     )
     assert "initial_loss_hash" not in header and "initial_loss" in MAY_DIFFER

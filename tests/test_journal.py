@@ -16,9 +16,11 @@ import pytest
 
 from elo_tf.config import FitnessConfig, InputError, RunConfig, TrainConfig
 from elo_tf.data.records import Manifest
-from elo_tf.search.journal.generation import Result
+from elo_tf.data.video_entry import VideoEntry
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 
 HEADER = {
     "seed": 3,
@@ -27,9 +29,9 @@ HEADER = {
     "schema": "ab12",
     "packages": {"numpy": "1.26.4", "cma": "4.5.0"},
 }
-RESULT = Result(9, 3, 0.1 + 0.2, None, 1e-17, 20, {"zipf": 1 / 3}, 12.5)
+RESULT = TrialResult(9, 3, Fitness(0.1 + 0.2, None, 1e-17, 20, {"zipf": 1 / 3}), 12.5)
 ROOT = pathlib.Path(__file__).parents[1]
-FAILED = Result(9, 3, None, "collapsed: mean deviation 0 is below 0.001", None, 20, {}, 3.25)
+FAILED = TrialResult(9, 3, Fitness(None, "collapsed: mean deviation 0 is below 0.001", None, 20, {}), 3.25)
 
 
 @pytest.fixture
@@ -98,9 +100,9 @@ def test_fitness_of_a_generation_is_what_a_strategy_is_told(path):
 def test_a_single_restart_has_no_standard_error(path, deviation):
     # Older journals have a deviation of 0.
     with Journal.open(path, HEADER) as journal:
-        journal.tell(journal.ask(vectors())[0], Result(9, 3, 0.1, None, deviation, 1, {}, 1.0))
+        journal.tell(journal.ask(vectors())[0], TrialResult(9, 3, Fitness(0.1, None, deviation, 1, {}), 1.0))
     result = Journal.read(path).results()[0]
-    assert result.deviation == deviation and result.error is None
+    assert result.fitness.deviation == deviation and result.error is None
 
 
 def test_floats_keep_their_bits(path):
@@ -258,15 +260,24 @@ def test_no_journal_to_read(path):
     [
         (lambda journal: journal.tell(0, RESULT), "has a result already"),
         (lambda journal: journal.tell(8, RESULT), "was not asked for"),
-        (lambda journal: journal.tell(4, Result(9, 3, float("nan"), None, 0.0, 20, {}, 1.0)), "not JSON compliant"),
         (
-            lambda journal: journal.tell(4, Result(9, 3, 0.1, None, 0.0, 20, {"a": float("inf")}, 1.0)),
+            lambda journal: journal.tell(4, TrialResult(9, 3, Fitness(float("nan"), None, 0.0, 20, {}), 1.0)),
             "not JSON compliant",
         ),
-        (lambda journal: journal.tell(4, Result(9, 3, None, None, None, 20, {}, 1.0)), "either a value"),
-        (lambda journal: journal.tell(4, Result(9, 3, 0.1, "why", 0.1, 20, {}, 1.0)), "either a value"),
-        (lambda journal: journal.tell(4, Result(9, 3, 0.1, None, None, 20, {}, 1.0)), "needs a deviation"),
-        (lambda journal: journal.tell(4, Result(9, 3, None, "why", 0.0, 1, {}, 1.0)), "needs a deviation"),
+        (
+            lambda journal: journal.tell(4, TrialResult(9, 3, Fitness(0.1, None, 0.0, 20, {"a": float("inf")}), 1.0)),
+            "not JSON compliant",
+        ),
+        (lambda journal: journal.tell(4, TrialResult(9, 3, Fitness(None, None, None, 20, {}), 1.0)), "either a value"),
+        (lambda journal: journal.tell(4, TrialResult(9, 3, Fitness(0.1, "why", 0.1, 20, {}), 1.0)), "either a value"),
+        (
+            lambda journal: journal.tell(4, TrialResult(9, 3, Fitness(0.1, None, None, 20, {}), 1.0)),
+            "needs a deviation",
+        ),
+        (
+            lambda journal: journal.tell(4, TrialResult(9, 3, Fitness(None, "why", 0.0, 1, {}), 1.0)),
+            "needs a deviation",
+        ),
         (lambda journal: journal.ask(np.zeros((2, 4))), "for 3 names"),
         (lambda journal: journal.ask(np.full((2, 3), 1.5)), "outside"),
         (lambda journal: journal.note("untrained_agreement", 0.3), "there already"),
@@ -315,19 +326,20 @@ def test_a_full_disk_leaves_a_readable_journal_that_goes_on(path, room):
 WRITER = """
 import sys
 import numpy as np
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.journal import Journal
 journal = Journal.open(sys.argv[1], {header!r})
 generator = np.random.default_rng(len(journal.generations()))
 for generation in journal.generations():
     for candidate, result in zip(generation.candidates, generation.results):
         if result is None:
-            journal.tell(candidate, Result(9, 3, candidate / 7, None, 0.0, 20, {{}}, 1.0))
+            journal.tell(candidate, TrialResult(9, 3, Fitness(candidate / 7, None, 0.0, 20, {{}}), 1.0))
             print("told", candidate, flush=True)
 while True:
     for candidate in journal.ask(generator.random((5, 3))):
         print("asked", candidate, flush=True)
-        journal.tell(candidate, Result(9, 3, candidate / 7, None, 0.0, 20, {{}}, 1.0))
+        journal.tell(candidate, TrialResult(9, 3, Fitness(candidate / 7, None, 0.0, 20, {{}}), 1.0))
         print("told", candidate, flush=True)
 """
 
@@ -358,11 +370,11 @@ def test_nothing_that_was_acknowledged_is_lost_to_sigkill(path):
 
 def test_other_videos_or_labels_under_the_same_path_are_refused(path, tmp_path):
     def header(label):
-        line = {"id": "a.mp4", "ok": True, "split": "train", "shard": "x", "label": label, "frames": 9, "sound": False}
+        entry = VideoEntry("a.mp4", "train", label, 9, False, "x")
         for name in ("records", "labelled"):
             (tmp_path / name).mkdir(exist_ok=True)
-            videos = [line] if name == "labelled" else [{**line, "label": ""}]
-            Manifest({}, 16000, 1280, videos, True, str(tmp_path / name)).save()
+            videos = [entry if name == "labelled" else entry._replace(label="")]
+            Manifest({"size": 16, "fps": 12.5}, 16000, 1280, videos, [], True, str(tmp_path / name)).save()
         fitness = FitnessConfig(labelled=str(tmp_path / "labelled"))
         configs = RunConfig(records=str(tmp_path / "records")), TrainConfig(), fitness
         return make_header(0, configs, HEADER["names"], Manifest.load(str(tmp_path / "records")), None)

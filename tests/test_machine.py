@@ -3,8 +3,10 @@
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.data.reader import check_memory, resident_bytes
+from elo_tf.data.reader import check_memory
 from elo_tf.data.records import Manifest
+from elo_tf.data.selection import Selection
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.runtime import devices, machine
 from elo_tf.runtime.workers import local, select
 
@@ -82,10 +84,10 @@ def test_gpus_give_memory_as_it_is_needed_and_threads_are_those_of_the_container
 
 
 def test_records_that_do_not_fit_into_memory_are_refused_before_they_are_read(monkeypatch):
-    lines = [{"frames": 100}, {"frames": 28}]
-    manifest = Manifest({"size": 64}, 16000, 1280, [], True, "RECORDS")
+    videos = [VideoEntry(f"{frames}.mp4", "train", "", frames, True) for frames in (100, 28)]
+    selection = Selection(Manifest({"size": 64}, 16000, 1280, videos, [], True, "RECORDS"), videos)
     needed = 128 * (64 * 64 * 5 + 1280 * 2)
-    assert resident_bytes(manifest, lines, resident_gb=1) == needed and resident_bytes(manifest, lines, 0.001) == 0
+    assert selection.resident_bytes(resident_gb=1) == needed and selection.resident_bytes(0.001) == 0
     monkeypatch.setattr(machine, "memory_limit", lambda: 3 * needed)
     check_memory(needed, "RECORDS", workers=3)
     with pytest.raises(InputError, match="RECORDS .* in each of 4 processes, .*--resident_gb=0, or .*--workers"):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from elo_tf.config import InputError
+from elo_tf.data.video_entry import VideoEntry
 from elo_tf.prepare import pool
 from elo_tf.prepare.pool import Pool
 from elo_tf.runtime.workers.local import LocalEngine
@@ -30,7 +31,7 @@ class Converter:
             time.sleep(3)
         if video == "fails":
             raise ValueError("a picture of no width")
-        self._lines.append({"id": video, "ok": True})
+        self._lines.append(VideoEntry(video, "train", "", 1, False))
         return self._lines[-1]
 
     def finished(self, last=False):
@@ -43,7 +44,7 @@ def events(videos, start="", minutes=0.0, count=1):
 
 
 def lines(found):
-    return {event[1]["id"]: event[1].get("why") for event in found if event[0] == "line"}
+    return {event[1].id: getattr(event[1], "why", None) for event in found if event[0] == "video"}
 
 
 def test_a_video_that_hangs_costs_itself():
@@ -51,7 +52,7 @@ def test_a_video_that_hangs_costs_itself():
     why = "the converter hangs on it (no answer for 0.05 minutes, --video_minutes)"
     assert lines(found) == {"a": None, "hangs": why, "b": None}
     # The one that had hung lost its open shard: its video was converted again.
-    assert sorted(line["id"] for kind, *shard in found if kind == "shard" for line in shard[2]) == ["a", "b"]
+    assert sorted(entry.id for kind, *shard in found if kind == "shard" for entry in shard[2]) == ["a", "b"]
 
 
 def test_a_video_that_raises_what_nobody_foresaw_costs_itself(capfd):
@@ -80,12 +81,12 @@ def test_workers_that_cannot_start_say_why(start, message):
 def test_an_interruption_waits_for_the_videos_under_way_but_not_for_one_that_hangs():
     with Pool(LocalEngine(1), Converter, ("",), ["a", "slow", "b"]) as running:
         found = running.events()
-        assert next(found)[1]["id"] == "a"
+        assert next(found)[1].id == "a"
         running.drain(seconds=60)
-        assert [event[0] for event in found] == ["line", "shard"]
+        assert [event[0] for event in found] == ["video", "shard"]
     with Pool(LocalEngine(1), Converter, ("",), ["a", "hangs", "b"]) as running:
         found = running.events()
-        assert next(found)[1]["id"] == "a"
+        assert next(found)[1].id == "a"
         begun = time.monotonic()
         running.drain(seconds=1)
         assert list(found) == [] and 0.9 < time.monotonic() - begun < 5

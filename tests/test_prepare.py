@@ -136,8 +136,8 @@ def test_world(tmp_path):
 def test_real_folders(tmp_path, folder, refusals):
     prepare(f"--videos={CLIPS / folder}", f"--records={tmp_path}")
     manifest = Manifest.load(str(tmp_path))
-    assert [line["id"] for line in manifest.videos] == list_videos(CLIPS / folder)
+    assert [video.id for video in manifest.videos] == list_videos(CLIPS / folder)
     assert len(manifest.refused) == refusals
     words = ("no video stream", "cannot be decoded: moov atom not found", "empty file")
-    assert all(line["why"].startswith(words) for line in manifest.refused)
+    assert all(video.why.startswith(words) for video in manifest.refused)
     assert list(check_records(manifest)) == []

@@ -83,7 +83,7 @@ def test_a_node_that_dies_costs_the_time_of_its_trial(cluster, tmp_path):
     assert {number: result.value for number, result in found.items()} == {
         number: number / 7 + 5 for number in range(60)
     }
-    assert not any(result.failed for result in found.values())
+    assert not any(result.fitness.failed for result in found.values())
 
 
 def test_converting_on_a_cluster_that_loses_a_node(cluster, tmp_path):

@@ -18,8 +18,9 @@ from elo_tf.config import InputError
 from elo_tf.data import records, tfrecord
 from elo_tf.data.records import Manifest, check_records, identity, parse, serialize, split_of
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, frame_record, read_shard
+from elo_tf.data.video_entry import UnusableVideo, VideoEntry
 
-SETTINGS = {"size": 16, "holdout_fraction": 0.25}
+SETTINGS = {"size": 16, "fps": 12.5, "holdout_fraction": 0.25}
 
 
 def example(video="a/b.mp4", label="a", frames=5, size=16, sound=True, seed=0):
@@ -34,24 +35,13 @@ def example(video="a/b.mp4", label="a", frames=5, size=16, sound=True, seed=0):
 def write_records(folder, count=4):
     """A folder of one shard and its manifest."""
     writer = ShardWriter(folder / "train-00000.tfrecord")
-    lines = []
+    entries = []
     for number in range(count):
         video, label = f"v{number}.mp4", "ab"[number % 2]
         writer.write(example(video, label, frames=3, sound=number % 2 == 0, seed=number)[0])
-        lines.append(
-            {
-                "id": video,
-                "ok": True,
-                "split": "train",
-                "shard": "train-00000.tfrecord",
-                "label": label,
-                "frames": 3,
-                "sound": number % 2 == 0,
-            }
-        )
+        entries.append(VideoEntry(video, "train", label, 3, number % 2 == 0, "train-00000.tfrecord"))
     writer.close()
-    lines.append({"id": "w.mp4", "ok": False, "why": "empty file"})
-    manifest = Manifest(SETTINGS, 16000, 1280, lines, True, str(folder))
+    manifest = Manifest(SETTINGS, 16000, 1280, entries, [UnusableVideo("w.mp4", "empty file")], True, str(folder))
     manifest.save()
     return manifest
 
@@ -199,21 +189,52 @@ def test_manifest_round_trip(tmp_path):
     assert sum("w.mp4" in line for line in text.splitlines()) == 1 and json.loads(text)["complete"] is True
 
 
+def test_a_manifest_is_written_as_it_was_read(tmp_path):
+    """With the lines that all versions of the program have written."""
+    lines = [
+        {"id": "a.mp4", "ok": True, "split": "train", "label": "x", "frames": 3, "sound": True, "shard": "train-0"},
+        {"id": "b.mp4", "ok": False, "why": "empty file", "again": False, "file": [0, 5]},
+        {"id": "c#2.5", "ok": True, "split": "train", "label": "", "frames": 9, "sound": False, "source": "c",
+         "start": 2.5, "warning": "a single frame", "mark": 7, "file": [9, 8, 25.0], "shard": "train-0"},
+        {"id": "notes", "ok": False, "why": "no video", "again": False, "file": None, "aside": True},
+    ]  # fmt: skip
+    head = {"schema": 1, "complete": True, "settings": SETTINGS, "sample_rate": 16000, "samples_per_frame": 1280}
+    head.update(counts={"train": 2, "holdout": 0, "refused": 1, "sound": 1}, labels=["x"], set_aside={".txt": 2})
+    (tmp_path / records.MANIFEST).write_text(json.dumps({**head, "videos": lines}))
+    manifest = Manifest.load(str(tmp_path))
+    assert [video.video for video in manifest.videos] == ["a.mp4", "b.mp4", "c", "notes"]
+    assert [video.id for video in manifest.refused] == ["b.mp4"] and [video.id for video in manifest.aside] == ["notes"]
+    manifest.save()
+    written = (tmp_path / records.MANIFEST).read_text()
+    assert json.loads(written) == {**head, "videos": lines}
+    assert [json.dumps(line) in written for line in lines] == [True] * 4
+
+
+@pytest.mark.parametrize("lost", ["id", "ok", "split", "label", "frames", "sound", "shard"])
+def test_a_manifest_with_a_damaged_line_is_refused(tmp_path, lost):
+    manifest = write_records(tmp_path)
+    content = json.loads((tmp_path / records.MANIFEST).read_text())
+    del content["videos"][0][lost]
+    (tmp_path / records.MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(records.DamagedManifestError, match="is damaged .* again to rebuild it"):
+        Manifest.load(manifest.folder)
+
+
 def test_the_fingerprint_is_of_what_results_depend_on(tmp_path):
     write_records(tmp_path)
     manifest, again = (Manifest.load(str(tmp_path)) for _ in range(2))
     again.folder, again.complete = "elsewhere", False
-    again.videos = again.videos + [{"id": "z.mp4", "ok": False, "why": "none", "again": False, "file": [0, 0]}]
+    again.unusable = [*again.unusable, UnusableVideo("z.mp4", "none", False, (0, 0))]
     assert re.fullmatch("[0-9a-f]{16}", manifest.fingerprint) and again.fingerprint == manifest.fingerprint
     first, *rest = manifest.usable
     changed = [
-        dataclasses.replace(manifest, videos=[{**first, key: value}, *rest])
-        for key, value in (("id", "0.mp4"), ("label", "other"), ("split", "holdout"), ("frames", 1))
+        dataclasses.replace(manifest, usable=[first._replace(**{key: value}), *rest])
+        for key, value in (("id", "0.mp4"), ("label", "other"), ("split", "holdout"), ("frames", 1), ("mark", 7))
     ]
-    changed.append(dataclasses.replace(manifest, videos=rest))
+    changed.append(dataclasses.replace(manifest, usable=rest))
     changed.append(dataclasses.replace(manifest, settings={**manifest.settings, "fps": 1.0}))
     changed.append(dataclasses.replace(manifest, sample_rate=8000))
-    assert len({each.fingerprint for each in (manifest, *changed)}) == 8
+    assert len({each.fingerprint for each in (manifest, *changed)}) == 9
 
 
 def test_manifest_is_read_from_a_url(tmp_path):
@@ -244,9 +265,9 @@ def test_names_that_are_not_utf8_survive(tmp_path):
     video = os.fsdecode(b"caf\xe9/\xff.mp4")
     assert parse(tf.constant(example(video)[0]))["id"].numpy() == b"caf\xe9/\xff.mp4"
     manifest = write_records(tmp_path)
-    manifest.videos[0]["id"] = video
+    manifest.usable[0] = manifest.usable[0]._replace(id=video)
     manifest.save()
-    assert Manifest.load(str(tmp_path)).videos[0]["id"] == video
+    assert Manifest.load(str(tmp_path)).usable[0].id == video
 
 
 def test_writing_needs_no_tensorflow():

@@ -9,8 +9,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import report, standings
 from elo_tf.search.reporting.findings import ranking
 from elo_tf.search.trials.cluster_samples import ClusterSamples
@@ -44,7 +45,9 @@ def search(directory, rounds=3, failed=(), told=None):
                 measured |= {"feature_deviation": 0.4, "effective_rank": 9.0, "agreement_adjusted": 0.25}
                 reason = f"collapsed: {HOSTILE}" if number in failed else None
                 value = None if reason else (0.3 if number == 1 else 0.4 + number / 100)
-                journal.tell(number, Result(9, 0, value, reason, None if reason else 0.05, 20, measured, 1.0))
+                journal.tell(
+                    number, TrialResult(9, 0, Fitness(value, reason, None if reason else 0.05, 20, measured), 1.0)
+                )
     return Journal.read(str(directory / "journal.jsonl"))
 
 
@@ -57,7 +60,7 @@ def rescore(directory, values, seeds=(8, 9)):
         for number, own in zip(numbers, values):
             for seed, value in zip(seeds, own):
                 reason = None if value else "collapsed"
-                journal.tell(number, Result(9, seed, value, reason, 0.05 if value else None, 20, {}, 1.0))
+                journal.tell(number, TrialResult(9, seed, Fitness(value, reason, 0.05 if value else None, 20, {}), 1.0))
     return Journal.read(path)
 
 
@@ -162,7 +165,7 @@ def test_clusters_of_another_candidate_and_damaged_ones_are_named(tmp_path):
 def test_an_older_journal_without_the_untrained_tower(tmp_path):
     header = {"seed": 0, "names": NAMES[:1], "settings": {"steps": 9}}
     with Journal.open(str(tmp_path / "journal.jsonl"), header) as journal:
-        journal.tell(*journal.ask(np.ones([1, 1])), Result(9, 0, 0.5, None, 0.0, 1, {}, 1.0))
+        journal.tell(*journal.ask(np.ones([1, 1])), TrialResult(9, 0, Fitness(0.5, None, 0.0, 1, {}), 1.0))
     assert "Missing: the level of the untrained tower" in (page := Page(report.redraw(tmp_path)).text)
     assert "0.5000 ± unknown" in page
 
@@ -181,7 +184,7 @@ def test_a_report_says_what_its_fitness_is_and_shows_the_other_scores(tmp_path, 
     if fitness != "weak":
         del measured["weak"]
     with Journal.open(str(tmp_path / "journal.jsonl"), header) as journal:
-        journal.tell(*journal.ask(np.ones([1, 1])), Result(9, 0, 0.75, None, 0.1, 4, measured, 1.0))
+        journal.tell(*journal.ask(np.ones([1, 1])), TrialResult(9, 0, Fitness(0.75, None, 0.1, 4, measured), 1.0))
     page = Page(report.redraw(tmp_path))
     heads = re.findall(r'<th scope="col">(.*?)</th>', page.source)
     assert heads[3:-1] == [f"{title} ± s.e.", *shown]

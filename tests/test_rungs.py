@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from elo_tf.search.evolution import base
-from elo_tf.search.journal.generation import BEHIND, Finalists, Generation, Result
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.generation import BEHIND, Finalists, Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 
 RUNGS = Rungs.of(900, 3, 3.0)
 
 
 def result(steps, value, seed=0):
-    return Result(
-        steps, seed, value, None if value is not None else "dead", 0.0 if value is not None else None, 4, {}, 1
+    return TrialResult(
+        steps, seed, Fitness(value, None if value is not None else "dead", 0.0 if value is not None else None, 4, {}), 1
     )
 
 

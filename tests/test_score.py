@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
+from elo_tf.ops import zipf
 from elo_tf.ops.kmeans import kmeans
-from elo_tf.search.fitness import zipf
 from elo_tf.search.fitness.predictability import Predictability, Target, assign_folds
 from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES, Labelled, Scorer
 from elo_tf.search.reporting.quantity import QUANTITIES
@@ -96,8 +96,8 @@ def test_features_too_large_for_float32_distances_give_no_number(scorer, referen
 
 
 def test_what_is_not_finite_is_broken_and_what_is_bad_is_not(scorer):
-    assert scorer.score(np.full_like(FEATURES, np.inf), 1).broken
-    assert not scorer.score(np.ones_like(FEATURES), 1).broken
+    assert scorer.score(np.full_like(FEATURES, np.inf), 1).failed
+    assert not scorer.score(np.ones_like(FEATURES), 1).failed
 
 
 def test_too_few_labelled_clips_are_named(scorer):

@@ -297,7 +297,7 @@ def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path,
     run(records, tmp_path / "run", *write(tmp_path / "moved", losses))
     losses[1]["rgb/shuffle"] = 0.9
     message = refused(records, tmp_path / "run", *write(tmp_path / "losses", losses))
-    assert "was begun otherwise (lambda_files_hash: was" in message
+    assert "was made with other settings (lambda_files_hash: was" in message
 
 
 def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):

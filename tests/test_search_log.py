@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from elo_tf.runtime.tensorboard import EventFile
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.generation import Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 from elo_tf.search.reporting import search_log
-from elo_tf.search.reporting.findings import Ranked
+from elo_tf.search.reporting.findings import Standing
 from elo_tf.search.reporting.search_log import SearchLog
 from elo_tf.search.trials.trial import Trial
 from tests.test_training_log import scalars
@@ -18,7 +20,9 @@ HPARAMS = "_hparams_/session_start_info"
 
 
 def result(steps, seed=0):
-    return Result(steps, seed, 0.25 + steps, None, 0.0, 2, {"zipf": 0.5, "loss/a": 1.0, "seconds/data": 1.0}, 1.0)
+    return TrialResult(
+        steps, seed, Fitness(0.25 + steps, None, 0.0, 2, {"zipf": 0.5, "loss/a": 1.0, "seconds/data": 1.0}), 1.0
+    )
 
 
 def test_hyper_parameters_once_and_scores_at_every_length(tmp_path):
@@ -33,7 +37,7 @@ def test_hyper_parameters_once_and_scores_at_every_length(tmp_path):
 
 
 def test_a_generation_of_rungs_shows_full_trainings_and_names_why_none_is_feasible(tmp_path, capsys):
-    dead = Result(9, 0, None, "collapsed", None, 2, {}, 1.0)
+    dead = TrialResult(9, 0, Fitness(None, "collapsed", None, 2, {}), 1.0)
     runs = ((result(3), result(9)), (result(3),)), ((result(3), dead), (result(3),))
     with SearchLog(tmp_path, 2, 6, 0, seed=0, first_steps=3) as log:
         for index, own in enumerate(runs):
@@ -54,9 +58,9 @@ def test_a_line_of_the_table_by_hand(tmp_path, capsys, monkeypatch):
     """Three trainings in 60 s, of 12: the best .2 +- .01, one that ties with it, one infeasible."""
     clock = iter([0.0, 60.0])
     monkeypatch.setattr(search_log.time, "perf_counter", lambda: next(clock))
-    good, near = (Result(9, 0, value, None, 0.1, 100, {}, 1.0) for value in (0.2, 0.22))
-    dead = Result(9, 0, None, "collapsed", None, 2, {}, 1.0)
-    ranking = [Ranked(0, 0, np.zeros(2), good, True), Ranked(2, 0, np.zeros(2), near, True)]
+    good, near = (TrialResult(9, 0, Fitness(value, None, 0.1, 100, {}), 1.0) for value in (0.2, 0.22))
+    dead = TrialResult(9, 0, Fitness(None, "collapsed", None, 2, {}), 1.0)
+    ranking = [Standing(number, np.zeros(2), (own,), 0) for number, own in ((0, good), (2, near))]
     with SearchLog(tmp_path, 4, 12, 0, seed=0, first_steps=9) as log:
         for number, own in enumerate((good, dead, near)):
             log.candidate(Trial(number, (0.5, 1.0), 9, 8), own, NAMES)

@@ -142,7 +142,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
 
     values = iter([1.0, float("nan"), 1.0])
     with pytest.raises(training.DivergedError, match="not finite: a by step 2"):
-        training._train(lambda clips: {"a": next(values), "b": 0.0}, Batches([0, 1, 2]), 2)
+        training.make_steps(lambda clips: {"a": next(values), "b": 0.0}, Batches([0, 1, 2]), 2)
 
 
 def test_all_runs_of_a_seed_start_from_the_same_tower():

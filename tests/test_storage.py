@@ -11,6 +11,7 @@ import pytest
 
 from elo_tf.config import InputError
 from elo_tf.runtime import lease, storage
+from elo_tf.runtime.append_only import AppendOnlyFile
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_errors_name_the_file(tmp_path):
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_file_that_was_removed_between_opening_and_claiming_is_refused(tmp_path, monkeypatch, replaced):
     path = tmp_path / "lines.jsonl"
-    first = storage.GrowingLines(path, "busy")
+    first = AppendOnlyFile(path, "busy")
 
     def after_its_end(file, path, busy):  # What the other program does just before the claim of this one.
         path.unlink()
@@ -70,21 +71,39 @@ def test_a_file_that_was_removed_between_opening_and_claiming_is_refused(tmp_pat
     claim = storage.claim
     monkeypatch.setattr(storage, "claim", after_its_end)
     with pytest.raises(InputError, match="just finished with .*lines.jsonl; give the command again"):
-        storage.GrowingLines(path, "busy")
+        AppendOnlyFile(path, "busy")
     assert path.exists() == replaced
 
 
 def test_lines_are_one_programs_and_a_torn_one_is_cut_off(tmp_path):
     path = tmp_path / "lines.jsonl"
-    first = storage.GrowingLines(path, "busy")
-    first.append({"a": 1}, 2)
+    first = AppendOnlyFile(path, "busy")
+    first.append(b'{"a": 1}\n2\n')
     with pytest.raises(InputError, match="busy"):
-        storage.GrowingLines(path, "busy")
+        AppendOnlyFile(path, "busy")
     first.close()
     with open(path, "ab") as file:
         file.write(b'{"torn":')
-    assert storage.GrowingLines(path, "busy").lines == [b'{"a": 1}', b"2"]
+    assert AppendOnlyFile(path, "busy").lines() == [b'{"a": 1}', b"2"]
     assert path.read_bytes() == b'{"a": 1}\n2\n'
+
+
+def test_what_a_full_disk_takes_in_part_is_not_there(tmp_path, monkeypatch):
+    path = tmp_path / "lines.jsonl"
+    with AppendOnlyFile(path, "busy") as file:
+        file.append(b"1\n")
+
+        def refuse(descriptor):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match="No space left on device: .*lines.jsonl") as error:
+            file.append(b"22\n")
+        assert error.value.errno == errno.ENOSPC and path.read_bytes() == b"1\n"
+        file.append(b"333\n", synchronise=False)
+        assert file.lines() == [b"1", b"333"] and file.is_in_place()
+        path.unlink()
+        assert not file.is_in_place()
 
 
 @pytest.fixture(params=[errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
@@ -106,13 +125,13 @@ def test_a_folder_is_one_programs_where_the_file_system_has_no_locks(tmp_path, w
     storage.claim_folder(tmp_path / "a", "busy").close()
 
 
-def test_growing_lines_are_one_programs_where_the_file_system_has_no_locks(tmp_path, without_locks):
-    first = storage.GrowingLines(tmp_path / "lines.jsonl", "busy")
+def test_an_append_only_file_is_one_programs_where_the_file_system_has_no_locks(tmp_path, without_locks):
+    first = AppendOnlyFile(tmp_path / "lines.jsonl", "busy")
     with pytest.raises(InputError, match="busy"):
-        storage.GrowingLines(tmp_path / "lines.jsonl", "busy")
-    first.append(1)
+        AppendOnlyFile(tmp_path / "lines.jsonl", "busy")
+    first.append(b"1\n")
     first.close()
-    assert storage.GrowingLines(tmp_path / "lines.jsonl", "busy").lines == [b"1"]
+    assert AppendOnlyFile(tmp_path / "lines.jsonl", "busy").lines() == [b"1"]
 
 
 def test_a_lease_of_another_machine_ends_a_minute_after_its_last_beat(tmp_path, without_locks):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 from elo_tf.search.reporting.report import UNTRAINED
 from experiments import courses, table4, table4_plots
@@ -23,7 +24,7 @@ RANDOM = np.random.default_rng(0)
 def result(value, linear=0.5, steps=9, seed=0):
     truth = {"true/kmeans": linear / 2, "true/linear": linear}
     reason, deviation = ("gate: x", None) if value is None else (None, 0.1)
-    return Result(steps, seed, value, reason, deviation, 4, truth, 2.0)
+    return TrialResult(steps, seed, Fitness(value, reason, deviation, 4, truth), 2.0)
 
 
 def journal_of(path, generations, rungs=1, finalists=None, names=("a", "b")):
@@ -80,7 +81,8 @@ def test_what_a_fitness_is_worth_over_all_searches_of_a_seed(tmp_path):
 
     def told(zipf, weak, linear, steps=9):
         own = result(0.5, linear, steps)
-        return dataclasses.replace(own, diagnostics={**own.diagnostics, "zipf": zipf, "weak": weak})
+        diagnostics = {**own.diagnostics, "zipf": zipf, "weak": weak}
+        return dataclasses.replace(own, fitness=dataclasses.replace(own.fitness, diagnostics=diagnostics))
 
     full = [told(0.1, 0.2, 0.4), told(0.2, 0.4, 0.3), told(0.3, 0.6, 0.2)]
     plain = journal_of(tmp_path / "a", [full])

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from elo_tf import train
 from elo_tf.config import InputError
+from elo_tf.data.records import Manifest
 from elo_tf.model.objective import save_loss
 from elo_tf.networks.tower import Tower
 from elo_tf.runtime.storage import claim_folder
@@ -234,15 +235,17 @@ def test_two_trainings_on_one_run_directory(records, tmp_path):
     assert os.listdir(tmp_path / "run") == [".lock"]
 
 
-def test_a_damaged_shard_is_one_line(records, tmp_path):
-    """Whether it is read at the start, into memory, or in the middle of the training."""
+def test_a_damaged_shard_is_one_line(records, tmp_path, monkeypatch):
+    """Whether it is read at the start, into memory, or in the middle of the training; the manifest is read once."""
+    read, load = [], Manifest.load
+    monkeypatch.setattr(Manifest, "load", lambda folder: read.append(folder) or load(folder))
     copy = shutil.copytree(records, tmp_path / "records")
     for shard in copy.glob("train-*.tfrecord"):
         shard.write_bytes(shard.read_bytes()[:-100])
     for number, resident in enumerate((4, 0)):
         with pytest.raises(InputError, match="record.*--validate") as error:
             train.run(trainings.settings(copy, tmp_path / f"run{number}", resident_gb=resident, max_sources_ahead=2))
-        assert "\n" not in str(error.value)
+        assert "\n" not in str(error.value) and len(read) == number + 1
 
 
 def test_terms_about_sound_are_refused_where_no_video_to_train_on_has_any(records, tmp_path):

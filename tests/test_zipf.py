@@ -7,7 +7,7 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from elo_tf.search.fitness import zipf
+from elo_tf.ops import zipf
 
 
 def case(videos=60, clusters=7, restarts=3, width=5, scale=1.0):

@@ -7,9 +7,19 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, ModelConfig, TaskConfig, TrainSettings
+from elo_tf.config import (
+    DataConfig,
+    FinalRunConfig,
+    FinalTrainConfig,
+    ModelConfig,
+    TaskConfig,
+    TrainSettings,
+    WeightingConfig,
+)
+from elo_tf.data.records import Manifest
 from elo_tf.train import terms
-from elo_tf.train.trainer import Settings, Trainer
+from elo_tf.train.settings import Settings
+from elo_tf.train.trainer import Trainer
 
 TASKS = ("rgb/reconstruct", "rgb/shuffle")
 
@@ -18,16 +28,19 @@ FLAGS = (
 ).split()
 
 
-def make(records, run_dir, strategy=None, tasks=TASKS, data=None, precision="float32", task=None, **train) -> Trainer:
+def make(
+    records, run_dir, strategy=None, tasks=TASKS, data=None, precision="float32", task=None, weighting=None, **train
+) -> Trainer:
     """A trainer; settings are those of `FLAGS`, but for what is given."""
     settings = Settings(
         FinalRunConfig(records=str(records), run_dir=str(run_dir)),
         DataConfig(**{"frames": 4, "crop_size": 16, "batch_size": 4, **(data or {})}),
         ModelConfig(precision=precision),
         FinalTrainConfig(**{"steps": 6, "optimizer": "sgd", "learning_rate": 0.01, "warmup_steps": 1, **train}),
+        weighting or WeightingConfig(),
     )
     chosen = terms.choose("random:0", task or TaskConfig(), 0.0, tasks)
-    return Trainer(settings, chosen, strategy or tf.distribute.get_strategy())
+    return Trainer(settings, chosen, strategy or tf.distribute.get_strategy(), Manifest.load(str(records)))
 
 
 def settings(records, run_dir, **changes) -> TrainSettings:

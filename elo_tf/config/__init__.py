@@ -35,11 +35,13 @@ from elo_tf.config.verbs import (
     SearchSettings,
     TrainSettings,
 )
+from elo_tf.config.weighting import DescentConfig, LambdaConfig, WeightingConfig
 
 __all__ = [
     "BudgetConfig",
     "Checked",
     "DataConfig",
+    "DescentConfig",
     "EmbedConfig",
     "EmbedSettings",
     "EvaluateSettings",
@@ -51,6 +53,7 @@ __all__ = [
     "FoldersConfig",
     "IngestConfig",
     "InputError",
+    "LambdaConfig",
     "LookupConfig",
     "ModelConfig",
     "PrepareSettings",
@@ -60,6 +63,7 @@ __all__ = [
     "TaskConfig",
     "TrainConfig",
     "TrainSettings",
+    "WeightingConfig",
     "WorkersConfig",
     "WorldConfig",
     "define_flags",

@@ -32,6 +32,9 @@ class EvaluationConfig(Checked):
     splits: str = setting("", "folder of the official lists", path=True)
     split: Tuple[str, ...] = setting(("1",), "numbers of the official splits, such as 1,2,3")
     max_missing: float = setting(0.0, "part of the listed videos that may lack or be too short", low=0, high=0.9)
+    max_bad_fraction: float = setting(
+        0.1, "stop if more than this part of the videos has damaged records; fewer are left out", low=0, high=1
+    )
     short_videos: str = setting(
         "loop",
         "videos of fewer frames than a clip: loop (they begin again, as in the usual protocols, so that all count), or "

@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import functools
 import io
+import math
 import operator
 import os
 import typing
@@ -17,6 +18,7 @@ from absl import flags
 
 Config = TypeVar("Config")
 _MOST_COMMAS = 8  # in the path of a list, where it is not quoted
+_MOST_WHOLE = 2**31 - 1  # of whole numbers without a limit of their own: what tensors of int32 hold
 
 
 class InputError(ValueError):
@@ -60,11 +62,19 @@ class Checked:
             object.__setattr__(self, field.name, value)  # The dataclass is frozen.
             if allowed["choices"] and value not in allowed["choices"]:
                 raise InputError(f"--{field.name}={value!r} is unknown; choose from {', '.join(allowed['choices'])}")
-            for bound, outside in ((allowed["low"], "less than"), (allowed["high"], "more than")):
-                if bound is None:
-                    continue
-                if value != value or (value < bound if outside == "less than" else value > bound):
-                    raise InputError(f"--{field.name}={value} is {outside} {bound}, its limit")
+            _check_number(field.name, value, allowed["low"], allowed["high"])
+
+
+def _check_number(name: str, value: Any, low: Optional[float], high: Optional[float]) -> None:
+    """Raises `InputError` where a number is outside of its limits, or none that anything can be counted by."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"--{name}={value} is not a finite number")
+    if low is not None and value < low:
+        raise InputError(f"--{name}={value} is less than {low}, its limit")
+    if high is None and isinstance(value, int):
+        high = _MOST_WHOLE
+    if high is not None and value > high:
+        raise InputError(f"--{name}={value} is more than {high}, its limit")
 
 
 _types = functools.cache(typing.get_type_hints)
@@ -107,9 +117,16 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _text(value: Any) -> str:
+    text = os.fspath(value)
+    if "\0" in text:  # No file and no flag has it; libraries of C would see the text end there.
+        raise ValueError
+    return text
+
+
 def _texts(values: Any) -> Tuple[str, ...]:
     single = isinstance(values, (str, os.PathLike))
-    return tuple(str(each) if isinstance(each, int) else os.fspath(each) for each in ([values] if single else values))
+    return tuple(str(each) if isinstance(each, int) else _text(each) for each in ([values] if single else values))
 
 
 # Type of a field -> what makes a value of it, and what it is called.
@@ -117,7 +134,7 @@ _CONVERSIONS: Dict[Any, Tuple[Callable[[Any], Any], str]] = {
     bool: (_truth, "True or False"),
     int: (_whole, "a whole number"),
     float: (_number, "a number"),
-    str: (os.fspath, "a string or a path"),
+    str: (_text, "a string or a path"),
     Tuple[str, ...]: (_texts, "a sequence of strings"),
 }
 
@@ -126,7 +143,7 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
     convert, words = _CONVERSIONS[kind]
     try:
         return convert(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"--{name}={value!r} is not {words}") from None
 
 

@@ -57,7 +57,11 @@ class FitnessConfig(Checked):
 class EvolutionConfig(Checked):
     """The search over λ (Sec. 3.2.3)."""
 
-    strategy: str = setting("cma_es", "searcher of elo_tf/search/evolution: cma_es, tournament, random, grid or fixed")
+    strategy: str = setting(
+        "cma_es",
+        "searcher of elo_tf/search/evolution: cma_es, tournament, random, grid, fixed or "
+        "gradient, whose candidates are what --descents trainings have learned",
+    )
     generations: int = setting(250, "rounds (Sec. 3.2.3: 250 with CMA-ES)", low=1)
     population: int = setting(0, "candidates a round; 0 means 4 + 3 ln G", low=0)
     initial_step: float = setting(0.3, "cma_es: initial standard deviation, in units of λ", low=1e-6, high=1)

@@ -23,6 +23,7 @@ from elo_tf.config.training import (
     TaskConfig,
     TrainConfig,
 )
+from elo_tf.config.weighting import DescentConfig, WeightingConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +33,14 @@ class PrepareSettings(WorkersConfig, WorldConfig, IngestConfig, FoldersConfig):
 
 @dataclasses.dataclass(frozen=True)
 class SearchSettings(
-    WorkersConfig, EvolutionConfig, FitnessConfig, TrainConfig, TaskConfig, ModelConfig, DataConfig, RunConfig
-):
+    WorkersConfig, DescentConfig, EvolutionConfig, FitnessConfig, TrainConfig, TaskConfig, ModelConfig, DataConfig,
+    RunConfig,
+):  # fmt: skip
     """The evolution of a loss (`elo_tf.search`). `records` and `run_dir` have no default."""
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainSettings(FinalTrainConfig, TaskConfig, ModelConfig, DataConfig, FinalRunConfig):
+class TrainSettings(WeightingConfig, FinalTrainConfig, TaskConfig, ModelConfig, DataConfig, FinalRunConfig):
     """A training in full (`elo_tf.train`). `loss`, `records` and `run_dir` have no default."""
 
 

@@ -61,7 +61,7 @@ class Plan:
     Attributes:
       data, model, task, budget: Settings of the run.
       train: Of a candidate of a search, or, a `FinalTrainConfig`, of the training in full.
-      records: Folder of the records; "" where there are none yet.
+      manifest: Of the records; None where there are none yet.
       search: How much a search trains; None if one loss is trained.
     """
 
@@ -70,7 +70,7 @@ class Plan:
     task: TaskConfig
     train: TrainConfig
     budget: BudgetConfig
-    records: str = ""
+    manifest: Optional[Manifest] = None
     search: Optional[SearchSize] = None
 
     @property
@@ -154,19 +154,18 @@ def make_budget(plan: Plan) -> Budget:
       InputError: settings or records do not fit together.
     """
     batch = plan.clips_at_a_time
-    manifest = Manifest.load(plan.records) if plan.records else None
     sizes = (
-        clip_sizes(manifest, plan.data)
-        if manifest
+        clip_sizes(plan.manifest, plan.data)
+        if plan.manifest
         else sizes_at(crop_size(IngestConfig.size, plan.data), plan.data)  # Of records that are still to be made.
     )
     terms = tasks.select(check_modalities(plan.model.modalities), plan.model.tasks, plan.task)
-    records, videos, frames = _storage(plan, manifest, sizes)
+    records, videos, frames = _storage(plan, sizes)
     with devices.precision(plan.model.precision):
         model = EloModel(terms, sizes, plan.model.backbone, penalty(plan.train))
         step = trace(model, batch)
     slots = slots_a_weight(plan.train) * step.gradient_bytes
-    return Budget(step, plan.parts, sizes, slots, records, videos, frames, manifest is not None)
+    return Budget(step, plan.parts, sizes, slots, records, videos, frames, plan.manifest is not None)
 
 
 def slots_a_weight(train: TrainConfig) -> int:
@@ -174,12 +173,13 @@ def slots_a_weight(train: TrainConfig) -> int:
     return 2 if train.optimizer == "adam" else int(train.momentum > 0)
 
 
-def _storage(plan: Plan, manifest: Optional[Manifest], sizes: ClipSizes) -> Tuple[RecordSizes, int, float]:
+def _storage(plan: Plan, sizes: ClipSizes) -> Tuple[RecordSizes, int, float]:
     """Bytes a frame, videos and frames: those of the records, or of a plan of them.
 
     Raises:
       InputError: a shard is damaged.
     """
+    manifest = plan.manifest
     if manifest is None:
         # A crop is 7/8 of what is stored.
         ingest = IngestConfig(size=max(16, 8 * math.ceil(sizes.size / 7)), max_seconds=plan.budget.planned_seconds)
@@ -190,5 +190,5 @@ def _storage(plan: Plan, manifest: Optional[Manifest], sizes: ClipSizes) -> Tupl
     try:
         records = measured(manifest) or stated(ingest.size, ingest)
     except (DamagedShardError, OSError) as error:
-        raise InputError(f"--records={plan.records} cannot be measured: {error}; run elo_tf.prepare again") from None
-    return records, len(manifest.usable), float(sum(video["frames"] for video in manifest.usable))
+        raise InputError(f"--records={manifest.folder} cannot be measured: {error}; run elo_tf.prepare again") from None
+    return records, len(manifest.usable), float(sum(video.frames for video in manifest.usable))

@@ -9,7 +9,7 @@ can be saved and restored. Segments and modalities that no task asks for are nei
 import contextlib
 import dataclasses
 import math
-from typing import Any, Dict, FrozenSet, Iterator, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Dict, FrozenSet, Iterator, Mapping, Optional, Tuple, Type, Union
 
 import tensorflow as tf
 
@@ -17,6 +17,7 @@ from elo_tf.config import DataConfig, InputError
 from elo_tf.data.augmentation import DRAWS, Augmentation
 from elo_tf.data.clips import NOISE, Clips, ClipSizes
 from elo_tf.data.records import Manifest
+from elo_tf.data.selection import GIB, Selection
 from elo_tf.data.sources import EPOCHS, PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
 from elo_tf.data.spectrogram import log_mel
 from elo_tf.runtime import machine
@@ -24,7 +25,6 @@ from elo_tf.runtime import machine
 # What a reader delivers: (segment, stored modality) pairs.
 Needs = FrozenSet[Tuple[str, str]]
 
-GIB = 2**30
 # Batches made ahead of the step, and of these, those whose spectrograms are made at a time.
 READY_BATCHES = 4
 FINISHED_AT_A_TIME = 2
@@ -60,13 +60,6 @@ def least_frames(needs: Needs, config: DataConfig) -> int:
     segments = {segment for segment, _ in needs}
     length = {"now": config.frames, "next": config.future_frames, "other": config.frames}
     return sum(length[segment] for segment in segments | {"now"})
-
-
-def resident_bytes(manifest: Manifest, lines: Sequence[Dict[str, Any]], resident_gb: float) -> int:
-    """What these videos take in memory, decoded; 0 where they do not fit into `--resident_gb` and are streamed."""
-    frame_bytes = manifest.settings["size"] ** 2 * 5 + manifest.samples_per_frame * 2
-    needed = sum(line["frames"] for line in lines) * frame_bytes
-    return needed if needed <= resident_gb * GIB else 0
 
 
 def check_memory(needed: int, records: str, workers: int = 1) -> None:
@@ -126,7 +119,7 @@ class Reader:
       sounding: Videos in use that have sound.
     """
 
-    videos: object
+    videos: Union[ResidentVideos, StreamedVideos]
     manifest: Manifest
     sizes: ClipSizes
     config: DataConfig
@@ -144,49 +137,59 @@ class Reader:
         config: DataConfig,
         classes: Optional[Mapping[str, int]] = None,
         loop: bool = False,
+        salvage: bool = False,
     ) -> "Reader":
-        """Opens the records; decodes them all where they fit into `--resident_gb`.
+        """Reads the manifest of a folder of records, and opens them as `of` does."""
+        return cls.of(Manifest.load(records), split, needs, config, classes, loop, salvage)
+
+    @classmethod
+    def of(
+        cls,
+        manifest: Manifest,
+        split: str,
+        needs: Needs,
+        config: DataConfig,
+        classes: Optional[Mapping[str, int]] = None,
+        loop: bool = False,
+        salvage: bool = False,
+    ) -> "Reader":
+        """Opens the records of a manifest; decodes them all where they fit into `--resident_gb`.
 
         Args:
-          records: Their folder.
+          manifest: Of the records.
           split: `train` or `holdout`; where `classes` are given, only a name for messages.
           needs: (segment, stored modality) pairs to deliver.
           config: Settings.
           classes: id -> class of exactly the videos to read, whichever part of the records they lie in.
           loop: Whether videos too short for the segments in use begin again; else they are left out.
+          salvage: Whether damaged records beside those of the videos are passed over.
 
         Raises:
-          InputError: there are no such records, or no video of the split is long enough.
+          InputError: no video of the split is long enough, or one is not in its shard.
         """
-        manifest = Manifest.load(records)
         sizes = clip_sizes(manifest, config)
         least = least_frames(needs, config)
-        if classes is None:
-            lines = [line for line in manifest.usable if line["split"] == split]
-        else:
-            lines = [{**line, "class": classes[line["id"]]} for line in manifest.usable if line["id"] in classes]
-        if not lines:
-            raise InputError(
-                f"{records} has no videos in its {split} part; make records with another --holdout_fraction"
-            )
+        chosen = Selection.of(manifest, split, classes)
         kept = 1 if loop else least
-        long_enough = [line for line in lines if line["frames"] >= kept]
-        if not long_enough:
-            longest = max(line["frames"] for line in lines)
+        long_enough = chosen.of_length(kept)
+        if not long_enough.videos:
+            longest = max(video.frames for video in chosen.videos)
             raise InputError(
-                f"no {split} video of {records} has the {least} frames needed (the longest has {longest}); "
+                f"no {split} video of {manifest.folder} has the {least} frames needed (the longest has {longest}); "
                 "use fewer --frames or make records with a higher --fps"
             )
-        shortest = min(line["frames"] for line in long_enough)
+        shortest = min(video.frames for video in long_enough.videos)
         looped = shortest < least  # A gather, where a slice would do, costs time: only if it is needed.
-        resident = resident_bytes(manifest, long_enough, config.resident_gb)
+        resident = long_enough.resident_bytes(config.resident_gb)
+        videos: Union[ResidentVideos, StreamedVideos]
         if resident:
-            check_memory(resident, records)
-            videos = ResidentVideos(manifest, long_enough, looped)
+            check_memory(resident, manifest.folder)
+            videos = ResidentVideos(long_enough, looped, salvage)
         else:
-            videos = StreamedVideos(manifest, long_enough, kept, config.max_sources_ahead, looped)
-        sounding = sum(bool(line["sound"]) for line in long_enough)
-        return cls(videos, manifest, sizes, config, needs, shortest, len(lines) - len(long_enough), sounding)
+            videos = StreamedVideos(long_enough, kept, config.max_sources_ahead, looped, salvage)
+        excluded = len(chosen.videos) - len(long_enough.videos)
+        sounding = sum(video.sound for video in long_enough.videos)
+        return cls(videos, manifest, sizes, config, needs, shortest, excluded, sounding)
 
     def training(self, seed: int, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Endless batches of varied clips; the same for the same seed.

@@ -25,19 +25,21 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import InputError
+from elo_tf.data.manifest_lines import SPLITS, check_head
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, read_shard
+from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry, are_entries, as_lines
+from elo_tf.data.video_entry import parse as parse_lines
 from elo_tf.runtime import storage
 
 ID, INDEX, LABEL, FRAMES, HAS_SOUND = "video/id", "video/index", "video/label", "video/frames", "video/has_sound"
 RGB, FLOW, SOUND = "rgb", "flow", "sound"
-SPLITS = ("train", "holdout")
 MANIFEST = "manifest.json"
 SCHEMA = 1
+# What the file has before its videos, and has to have.
+_HEAD = ("settings", "sample_rate", "samples_per_frame", "complete")
 
 # Run-length coding beats deflate on quantised flow, in size (651 against 821 bytes at 64 pixels) and in time.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-
-
 _REBUILD = "run python -m elo_tf.prepare again to rebuild it"
 
 
@@ -60,11 +62,6 @@ def short_hash(content: Any) -> str:
 def split_of(video_id: str, holdout_fraction: float) -> str:
     """The split of a video. It depends on nothing else; what is held out stays so when the fraction grows."""
     return "holdout" if identity(video_id)[1] < holdout_fraction else "train"
-
-
-def source_of(line: Dict[str, Any]) -> str:
-    """Id of the video that a line of a manifest is of, or of a part of it."""
-    return line.get("source", line["id"])
 
 
 def serialize(
@@ -126,13 +123,13 @@ def parse(serialized) -> Dict[str, Any]:
     return {**video, **lists, "has_sound": tf.cast(video["has_sound"], tf.bool)}
 
 
-def check_shard(path: Path, videos: Iterable[Dict[str, Any]]) -> None:
-    """Compares a shard with its lines of the manifest.
+def check_shard(path: Path, videos: Iterable[VideoEntry]) -> None:
+    """Compares a shard with its entries of the manifest.
 
     Raises:
       DamagedShardError: it is missing, damaged, or does not hold exactly these videos.
     """
-    missing = {os.fsencode(line["id"]): line for line in videos}
+    missing = {os.fsencode(video.id): video for video in videos}
     try:
         for number, payload in enumerate(read_shard(path)):
             try:
@@ -140,9 +137,9 @@ def check_shard(path: Path, videos: Iterable[Dict[str, Any]]) -> None:
             except DecodeError as error:
                 raise DamagedShardError(f"record {number} is no SequenceExample") from error
             feature, lists = example.context.feature, example.feature_lists.feature_list
-            line = missing.pop(b"".join(feature[ID].bytes_list.value), None)
+            video = missing.pop(b"".join(feature[ID].bytes_list.value), None)
             found = tuple(len(lists[name].feature) for name in (RGB, FLOW, SOUND))
-            if line is None or found != (line["frames"], line["frames"], line["frames"] * line["sound"]):
+            if video is None or found != (video.frames, video.frames, video.frames * video.sound):
                 raise DamagedShardError(f"record {number} is not what the manifest says")
     except OSError as error:
         raise DamagedShardError(f"cannot be read: {error.strerror}") from error
@@ -158,12 +155,8 @@ class Manifest:
       settings: Those of `IngestConfig` that change records, by name.
       sample_rate: Hz, of stored sound.
       samples_per_frame: Samples of sound that belong to a frame.
-      videos: One dictionary a video, sorted by `id`. A converted one has `ok` true, `split`, `shard` (file name),
-        `label`, `frames`, `sound` (whether it has any) and perhaps `warning`. An unusable one has `ok` false, `why`,
-        `again` (whether a limit or the machine was the cause), and `aside` true where its name does not say that it is
-        a video. Both have `file`, size and modification time of the file as it was read; converted ones also `mark`,
-        which stands for its content. Records of earlier versions lack the two. A part of a longer video also has its
-        `source`, the id of the video, and `start` in seconds; its own id is `source#start`.
+      usable: The converted videos, sorted by `id`.
+      unusable: The others, sorted by `id`.
       complete: False while a conversion runs or after one that was interrupted.
       folder: Where it lies; a path or a URL.
       set_aside: Numbers of the files beside the videos that are none, by extension.
@@ -172,14 +165,16 @@ class Manifest:
     settings: Dict[str, Any]
     sample_rate: int
     samples_per_frame: int
-    videos: List[Dict[str, Any]]
+    usable: List[VideoEntry]
+    unusable: List[UnusableVideo]
     complete: bool
     folder: str
     set_aside: Dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
-    def usable(self) -> List[Dict[str, Any]]:
-        return [video for video in self.videos if video["ok"]]
+    def videos(self) -> List[Entry]:
+        """All entries, sorted by `id`."""
+        return sorted((*self.usable, *self.unusable), key=lambda video: video.id)
 
     def require_complete(self) -> None:
         """Raises `InputError` where the conversion has not come to its end."""
@@ -187,50 +182,50 @@ class Manifest:
             raise InputError(f"{self.folder} is unfinished; run python -m elo_tf.prepare again to complete it")
 
     @property
-    def refused(self) -> List[Dict[str, Any]]:
+    def refused(self) -> List[UnusableVideo]:
         """Videos that cannot be used."""
-        return [video for video in self.videos if not video["ok"] and not video.get("aside")]
+        return [video for video in self.unusable if not video.aside]
 
     @property
-    def aside(self) -> List[Dict[str, Any]]:
+    def aside(self) -> List[UnusableVideo]:
         """Files that were tried, since their names do not say what they are, and are no videos."""
-        return [video for video in self.videos if not video["ok"] and video.get("aside")]
+        return [video for video in self.unusable if video.aside]
 
     @property
     def labels(self) -> List[str]:
         """The labels in sorted order; a label's place is its class."""
-        return sorted({video["label"] for video in self.usable} - {""})
+        return sorted({video.label for video in self.usable} - {""})
+
+    def of_split(self, split: str) -> List[VideoEntry]:
+        """The usable videos of a split."""
+        return [video for video in self.usable if video.split == split]
 
     def classes(self, split: str) -> Dict[str, int]:
         """Id -> class of the usable videos of a split that have a label."""
         places = {label: place for place, label in enumerate(self.labels)}
-        labelled = (video for video in self.usable if video["split"] == split and video["label"])
-        return {video["id"]: places[video["label"]] for video in labelled}
+        return {video.id: places[video.label] for video in self.of_split(split) if video.label}
 
     @property
     def counts(self) -> Dict[str, int]:
         """Videos: `train`, `holdout`, `refused`, and `sound`, those of the first two that have it."""
-        counts = {split: sum(video["split"] == split for video in self.usable) for split in SPLITS}
-        return {
-            **counts,
-            "refused": len(self.refused),
-            "sound": sum(video["sound"] for video in self.usable),
-        }
+        counts = {split: len(self.of_split(split)) for split in SPLITS}
+        return {**counts, "refused": len(self.refused), "sound": sum(video.sound for video in self.usable)}
 
     def sounding(self, split: str) -> int:
         """Videos of a split that have sound."""
-        return sum(bool(video["sound"]) for video in self.usable if video["split"] == split)
+        return sum(video.sound for video in self.of_split(split))
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that stand for settings, and videos with their labels, splits, lengths and contents."""
-        names = ("id", "label", "split", "frames", "mark")  # Records of earlier versions have no mark.
-        videos = [[video[name] for name in names if name in video] for video in self.usable]
+        facts = ((video.id, video.label, video.split, video.frames, video.mark) for video in self.usable)
+        # Records of earlier versions have no mark.
+        videos = [each if each[-1] is not None else each[:-1] for each in facts]
         return short_hash([self.settings, self.sample_rate, videos])
 
     def shards(self, split: str) -> List[str]:
         """Paths of the shards of a split, sorted."""
-        names = {video["shard"] for video in self.usable if video["split"] == split}
+        names = {video.shard for video in self.of_split(split)}
         return [posixpath.join(self.folder, name) for name in sorted(names)]
 
     @classmethod
@@ -243,7 +238,7 @@ class Manifest:
         """
         path = posixpath.join(str(folder), MANIFEST)
         try:
-            content = json.loads(_read_text(path))
+            content = parse_lines(_read_text(path))
         except FileNotFoundError as error:
             raise InputError(
                 f"{folder} holds no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
@@ -255,19 +250,23 @@ class Manifest:
             raise DamagedManifestError(f"{path} has schema None, this program reads schema {SCHEMA}; {_REBUILD}")
         if version != SCHEMA:
             raise InputError(f"{path} has schema {version}, this program reads schema {SCHEMA}; make the records again")
-        fields = [field for field in dataclasses.fields(cls) if field.name != "folder"]
-        missing = [field.name for field in fields if field.name not in content and field.name != "set_aside"]
+        missing = [name for name in (*_HEAD, "videos") if name not in content]
         if missing:
             raise DamagedManifestError(f"{path} lacks {', '.join(missing)}; {_REBUILD}")
-        if not isinstance(content["settings"], dict) or not are_lines(content["videos"]):
-            raise DamagedManifestError(f"{path} is damaged (settings or videos are not what they are); {_REBUILD}")
-        names = [field.name for field in fields if field.name in content]
-        manifest = cls(**{name: content[name] for name in names}, folder=str(folder))
-        shards = {line.get("shard", "") for line in manifest.usable}
-        outside = sorted(name for name in shards if posixpath.basename(name) != name)
+        try:
+            check_head(content)
+        except ValueError as error:
+            raise DamagedManifestError(f"{path} is damaged ({error}); {_REBUILD}") from None
+        if not are_entries(content["videos"]):
+            raise DamagedManifestError(f"{path} is damaged (videos are not what they are); {_REBUILD}")
+        usable = [video for video in content["videos"] if isinstance(video, VideoEntry)]
+        unusable = [video for video in content["videos"] if isinstance(video, UnusableVideo)]
+        outside = sorted({video.shard for video in usable if posixpath.basename(video.shard) != video.shard})
         if outside:
             raise InputError(f"{path} names {outside[0]!r}, which is no file of its folder; make the records again")
-        return manifest
+        facts = {name: content[name] for name in _HEAD}
+        set_aside = content.get("set_aside", {})
+        return cls(usable=usable, unusable=unusable, folder=str(folder), set_aside=set_aside, **facts)
 
     def save(self) -> None:
         """Writes manifest.json, one line a video."""
@@ -284,31 +283,16 @@ class Manifest:
         storage.write_text(Path(self.folder) / MANIFEST, as_lines(head, self.videos))
 
 
-def are_lines(videos: Any) -> bool:
-    """Whether these are lines of a manifest."""
-    wanted = {True: ("id", "split", "shard", "label", "frames", "sound"), False: ("id", "why")}
-    return isinstance(videos, list) and all(
-        isinstance(line, dict) and all(name in line for name in wanted.get(line.get("ok"), ("ok",))) for line in videos
-    )
-
-
 def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:
     """Reads all shards of a local manifest: (file name, damage) of each that is not as it was written."""
-    videos: Dict[str, List[Dict[str, Any]]] = {}
+    videos: Dict[str, List[VideoEntry]] = {}
     for video in manifest.usable:
-        videos.setdefault(video["shard"], []).append(video)
+        videos.setdefault(video.shard, []).append(video)
     for shard in sorted(videos):
         try:
             check_shard(Path(manifest.folder) / shard, videos[shard])
         except DamagedShardError as error:
             yield shard, error
-
-
-def as_lines(head: Dict[str, Any], videos: Iterable[Dict[str, Any]]) -> str:
-    """A JSON object with one line a key of `head` and one a video."""
-    keys = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
-    lines = ",\n".join(json.dumps(video) for video in videos)
-    return f'{{\n{keys}"videos": [\n{lines}\n]\n}}\n'
 
 
 def _read_text(path: str) -> str:

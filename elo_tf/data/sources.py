@@ -6,23 +6,17 @@ count)` that fetches a stretch of one of them inside of a graph. Only what is fe
 
 import collections
 import dataclasses
-import posixpath
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.data import records
-from elo_tf.data.records import Manifest
-from elo_tf.runtime.machine import cores
+from elo_tf.data.selection import Selection
+from elo_tf.data.shard_reading import PARALLEL, parsed_records
 
 Video = Dict[str, Any]
 
-# Elements that a stage of the pipeline works on at a time. Fixed, since tuning it at run time (`AUTOTUNE`) makes the
-# end of an iterator wait for the tuner, one to two seconds now and then: a tenth of a short candidate. Each takes
-# memory, up to that of a decoded video, which many cores shall not multiply.
-PARALLEL = min(8, cores())
 # Label of a video that lies in a shard with those that are read, but is none of them.
 _NOT_CHOSEN = -2
 
@@ -87,75 +81,64 @@ def _every_frame(strings: tf.Tensor, modality: str, size: int, samples: int) -> 
     )
 
 
-def _read_shards(shards: List[str], cycle: int = 8) -> tf.data.Dataset:
-    """Serialized videos of the shards, in an order that depends on the shards alone."""
-    files = tf.data.Dataset.from_tensor_slices(shards)
-    return files.interleave(
-        tf.data.TFRecordDataset, cycle_length=cycle, num_parallel_calls=PARALLEL, deterministic=True
-    )
-
-
 def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
     """[count] int64 places of the frames from `start` on in a video that begins again after so many frames."""
     return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
-
-
-def _shards(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[str]:
-    """Paths of the shards that hold these videos, sorted."""
-    return [posixpath.join(manifest.folder, name) for name in sorted({line["shard"] for line in lines})]
-
-
-def _classes(manifest: Manifest, lines: List[Dict[str, Any]]) -> List[int]:
-    """The class of each video: `class` of its line where that is given, else the place of its label, or -1."""
-    labels = {name: place for place, name in enumerate(manifest.labels)}
-    return [line.get("class", labels.get(line["label"], -1)) for line in lines]
 
 
 class ResidentVideos:
     """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
 
     Frames of all videos lie end to end in one array a modality; a video is an offset and a length. If `looped`, a video
-    begins again where it ends.
+    begins again where it ends. `salvage` leaves out damaged records, none of which may be of these videos.
     """
 
-    def __init__(self, manifest: Manifest, lines: List[Dict[str, Any]], looped: bool = False):
+    def __init__(self, selection: Selection, looped: bool = False, salvage: bool = False):
+        """Decodes all of them; raises `InputError` where one is not in its shard, or there twice."""
+        folder = selection.manifest.folder
         self._looped = looped
-        self.size = manifest.settings["size"]
-        self.samples = manifest.samples_per_frame
-        lines = sorted(lines, key=lambda line: records.identity(line["id"])[0])
-        lengths = np.array([line["frames"] for line in lines], np.int64)
+        self.size = selection.manifest.settings["size"]
+        self.samples = selection.manifest.samples_per_frame
+        by_index = selection.by_index()
+        videos = list(by_index.values())
+        lengths = np.array([video.frames for video in videos], np.int64)
         offsets = np.cumsum(lengths) - lengths
-        places = {records.identity(line["id"])[0]: place for place, line in enumerate(lines)}
+        places = {index: place for place, index in enumerate(by_index)}
         self._video = {
-            "index": tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64),
-            "label": tf.constant(_classes(manifest, lines), tf.int32),
+            "index": tf.constant(list(by_index), tf.int64),
+            "label": tf.constant(selection.class_of(videos), tf.int32),
             "frames": tf.constant(lengths),
-            "has_sound": tf.constant([bool(line["sound"]) for line in lines]),
+            "has_sound": tf.constant([video.sound for video in videos]),
             "offset": tf.constant(offsets),
         }
-        self.count = len(lines)
+        self.count = len(videos)
         total = int(lengths.sum())
         flat = {
             "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),
         }
-        for video in _read_shards(_shards(manifest, lines)).map(self._decode, PARALLEL).as_numpy_iterator():
-            place = places.pop(int(video["index"]), None)
+        chosen = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(self._video["index"], tf.range(self.count, dtype=tf.int64)), -1
+        )
+        parsed = parsed_records(selection.shards, salvage)
+        # Others of the shards are not decoded.
+        mine = parsed.filter(lambda video: chosen.lookup(video["index"]) >= 0)
+        for decoded in mine.map(self._decode, PARALLEL).as_numpy_iterator():
+            place = places.pop(int(decoded["index"]), None)
             if place is None:
-                continue
+                raise InputError(f"{folder}: a video is there twice; run python -m elo_tf.prepare --validate")
             stretch = slice(offsets[place], offsets[place] + lengths[place])
             for modality, array in flat.items():
-                if modality != "audio" or video["has_sound"]:
-                    array[stretch] = video[modality]
+                if modality != "audio" or decoded["has_sound"]:
+                    array[stretch] = decoded[modality]
         if places:
-            raise InputError(f"{manifest.folder}: {len(places)} videos are missing; run prepare --validate")
+            raise InputError(f"{folder}: {len(places)} videos are missing; run python -m elo_tf.prepare --validate")
         with tf.device("CPU"):
             # One array after the other, so that there are never two copies of all.
             self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
 
-    def _decode(self, serialized):
-        video = records.parse(serialized)
+    def _decode(self, video):
         strings = {"rgb": video["rgb"], "flow": video["flow"], "audio": video["sound"]}
         decoded = {name: _every_frame(value, name, self.size, self.samples) for name, value in strings.items()}
         return {"index": video["index"], "has_sound": video["has_sound"], **decoded}
@@ -198,36 +181,43 @@ class ResidentVideos:
 
 
 class StreamedVideos:
-    """Videos read from the shards as they are needed, for sets of any size. `looped` as above."""
+    """Videos read from the shards as they are needed, for sets of any size. `looped` and `salvage` as above."""
 
     def __init__(
-        self, manifest: Manifest, lines: List[Dict[str, Any]], least_frames: int, ahead: int, looped: bool = False
+        self, selection: Selection, least_frames: int, ahead: int, looped: bool = False, salvage: bool = False
     ):
-        self._looped = looped
-        self.size = manifest.settings["size"]
-        self.samples = manifest.samples_per_frame
-        self.count = len(lines)
-        self._shards = _shards(manifest, lines)
-        self._videos_of = collections.Counter(posixpath.join(manifest.folder, line["shard"]) for line in lines)
+        """
+        Args:
+          selection: The videos.
+          least_frames: What a video of the shards must have to be read.
+          ahead: Videos that are shuffled together.
+          looped: Whether a video begins again where it ends.
+          salvage: Whether damaged records are left out.
+        """
+        self._looped, self._salvage = looped, salvage
+        self.size = selection.manifest.settings["size"]
+        self.samples = selection.manifest.samples_per_frame
+        self.count = len(selection.videos)
+        self._shards = selection.shards
+        self._videos_of = collections.Counter(map(selection.shard_of, selection.videos))
         self._least_frames = least_frames
         self._ahead = ahead
-        indices = tf.constant([records.identity(line["id"])[0] for line in lines], tf.int64)
-        classes = tf.constant(_classes(manifest, lines), tf.int32)
+        by_index = selection.by_index()
+        indices = tf.constant(list(by_index), tf.int64)
+        classes = tf.constant(selection.class_of(list(by_index.values())), tf.int32)
         self._labels = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
         )
 
-    def _parse(self, serialized) -> Video:
-        video = records.parse(serialized)
-        return {**video, "label": self._labels.lookup(video["index"])}
-
-    def _usable(self, serialized: tf.data.Dataset) -> tf.data.Dataset:
-        parsed = serialized.map(self._parse, PARALLEL)
+    def _usable(self, shards: Any) -> tf.data.Dataset:
+        parsed = parsed_records(shards, self._salvage).map(
+            lambda video: {**video, "label": self._labels.lookup(video["index"])}
+        )
         return parsed.filter(lambda video: (video["frames"] >= self._least_frames) & (video["label"] != _NOT_CHOSEN))
 
     def in_order(self) -> tf.data.Dataset:
         """Each video once."""
-        return self._usable(_read_shards(self._shards))
+        return self._usable(self._shards)
 
     def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
         """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
@@ -262,7 +252,7 @@ class StreamedVideos:
                 tf.stack([seed, epoch]),
                 tf.constant(len(shards) - 1, tf.int64),
             )
-            found = self._usable(_read_shards(tf.gather(names, order)))
+            found = self._usable(tf.gather(names, order))
             skipped = tf.where(epoch == begun, tf.constant(stretches, tf.int64), 0)
 
             def permute(number, stretch):

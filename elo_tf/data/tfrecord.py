@@ -107,11 +107,15 @@ class ShardWriter:
             storage.synchronise(self._file.fileno())
 
 
-def read_shard(path: Path) -> Iterator[bytes]:
+def read_shard(path: Path, skip_damaged: bool = False) -> Iterator[bytes]:
     """The payloads of a TFRecord file, checksums verified.
 
+    Args:
+      path: Of the file.
+      skip_damaged: Whether a record whose payload is damaged is left out; else it is an error.
+
     Raises:
-      DamagedShardError: a checksum differs, or the file ends within a record.
+      DamagedShardError: a checksum differs, or the file ends within a record. Behind a damaged length nothing is found.
     """
     with open(path, "rb") as file:
         left, number = os.fstat(file.fileno()).st_size, 0
@@ -127,8 +131,9 @@ def read_shard(path: Path) -> Iterator[bytes]:
             payload, checksum = file.read(length), file.read(4)
             if len(payload) + len(checksum) < length + 4:
                 raise DamagedShardError(f"the file ends within record {number}")
-            if _masked_crc(payload) != checksum:
+            if _masked_crc(payload) == checksum:
+                yield payload
+            elif not skip_damaged:
                 raise DamagedShardError(f"the checksum of record {number} differs")
-            yield payload
             left -= _HEADER_BYTES + length + 4
             number += 1

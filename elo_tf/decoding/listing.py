@@ -4,7 +4,7 @@ import collections
 import os
 import re
 from pathlib import Path
-from typing import Any, Counter, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Counter, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import google_crc32c
 
@@ -186,9 +186,9 @@ def content_mark(path: Path) -> int:
     return mark
 
 
-def refusals(lines: Iterable[Dict[str, Any]]) -> str:
-    """Reasons with the number of videos of each, the most frequent first."""
-    return tally(collections.Counter(line["why"] for line in lines))
+def refusals(reasons: Iterable[str]) -> str:
+    """Why videos cannot be used, with the number of videos of each reason, the most frequent first."""
+    return tally(collections.Counter(reasons))
 
 
 def tally(counts: Counter[str]) -> str:

@@ -11,12 +11,12 @@ from typing import Any, Dict, List, Tuple
 
 from elo_tf.config import EmbedConfig, InputError, part, require
 from elo_tf.config import EmbedSettings as Settings
-from elo_tf.decoding.listing import check_found, printable, refusals, survey
+from elo_tf.decoding.listing import printable, refusals
 from elo_tf.embed import filmstrip
 from elo_tf.embed.module import Clips, Module, choose_clips, describe, version_directory
 from elo_tf.embed.module import settings as settings_of
 from elo_tf.embed.neighbours import Match, nearest_moments, nearest_videos
-from elo_tf.embed.pipeline import REPORT, Outcome, check_output, embed_one, embed_videos, find, ingest_config
+from elo_tf.embed.pipeline import REPORT, Outcome, Videos, check_output, embed_one, embed_videos, find, ingest_config
 from elo_tf.embed.table import Entry, Table, check_settings
 from elo_tf.runtime.progress import progress_bar
 
@@ -54,10 +54,10 @@ def run(settings: Settings) -> Result:
     notices: List[Dict[str, Any]] = []
     if settings.videos:
         check_output(output, Path(settings.videos))
-        _check_videos(Path(settings.videos))  # Refused before the module is loaded.
+        videos = _find(Path(settings.videos))  # Refused before the module is loaded.
         clips = choose_clips(config, describe(directory), directory)
         module = Module(directory, clips, config.batch_size)
-        outcome = _embed(Path(settings.videos), output, module, clips, config)
+        outcome = _embed(videos, output, module, clips, config)
         table, notices = outcome.table, outcome.lines
     else:
         table = Table.load(output)
@@ -80,22 +80,19 @@ def _check(settings: Settings) -> None:
         raise InputError(f"--query={settings.query} is no file; name a video")
 
 
-def _check_videos(place: Path) -> None:
-    """Raises `InputError` where there is no video; prints what lies beside those of a folder."""
-    if not place.is_dir():
-        find(place)
-        return
-    found = survey(place)
-    check_found(place, found)
-    if found.words:
-        print(f"{'aside':<9} {found.words}", flush=True)
+def _find(place: Path) -> Videos:
+    """The videos to embed; prints what lies beside them. Raises `InputError` where there is none."""
+    videos = find(place)
+    if videos.aside:
+        print(f"{'aside':<9} {videos.aside}", flush=True)
+    return videos
 
 
 def _clips_of(table: Table) -> Clips:
     return Clips(**{field.name: table.settings[field.name] for field in dataclasses.fields(Clips)})
 
 
-def _embed(place: Path, output: Path, module: Module, clips: Clips, config: EmbedConfig) -> Outcome:
+def _embed(videos: Videos, output: Path, module: Module, clips: Clips, config: EmbedConfig) -> Outcome:
     """Embeds a set of videos and prints what came of it."""
     start = time.monotonic()
     with progress_bar(0, "video", what="embedding") as bar:
@@ -104,7 +101,7 @@ def _embed(place: Path, output: Path, module: Module, clips: Clips, config: Embe
             bar.total = count
             bar.update(done - bar.n)
 
-        outcome = embed_videos(place, output, module, clips, config, show)
+        outcome = embed_videos(videos, output, module, clips, config, show)
     print(summary(outcome, output, clips, time.monotonic() - start))
     return outcome
 
@@ -121,7 +118,7 @@ def summary(outcome: Outcome, output: Path, clips: Clips, elapsed: float) -> str
     rows = [
         ("videos", f"{len(table.entries)}, embeddings of width {table.embeddings.shape[1]}"),
         ("windows", f"{windows} of {cut}" if windows else f"not stored, of {cut}"),
-        ("refused", f"{len(refused)}: {refusals(refused)}, {report}" if refused else "0"),
+        ("refused", f"{len(refused)}: {refusals(line['why'] for line in refused)}, {report}" if refused else "0"),
         ("warnings", f"{warned}, {report}" if warned else "0"),
         *([("looped", f"{looped}, shorter than a window")] if looped else []),
         ("speed", f"{outcome.done} videos in {elapsed:.1f} s, {outcome.seconds / elapsed:.0f} x real time"),

@@ -11,6 +11,7 @@ from typing import Any, Dict, Optional
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from elo_tf.config import EmbedConfig, InputError
 from elo_tf.networks.tower import FILE, Description
@@ -96,7 +97,7 @@ class Module:
         self.fingerprint = fingerprint(directory)
         self.batch_size = batch_size
         try:
-            self._loaded = tf.saved_model.load(str(directory))
+            self._loaded = _load(directory)
         except Exception as error:  # A damaged file makes TensorFlow raise whatever comes of it.
             raise InputError(f"--model={directory} cannot be loaded ({_first_line(error)}); export it again") from None
         if not callable(self._loaded):
@@ -122,6 +123,16 @@ class Module:
     def embed(self, batch: np.ndarray) -> np.ndarray:
         """Clips uint8 [B,T,H,W,3] -> embeddings float32 [B,D]."""
         return self._embed(tf.constant(batch)).numpy()
+
+
+def _load(directory: Path) -> Any:
+    """The module; without TensorFlow's trace of a damaged fingerprint.pb, which nothing here needs."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    try:
+        return tf.saved_model.load(str(directory))
+    finally:
+        logging.set_verbosity(before)
 
 
 def fingerprint(directory: Path) -> str:

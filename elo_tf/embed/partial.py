@@ -6,8 +6,6 @@ It is all that a run needs to be taken up again. A torn or damaged record, as a 
 is cut off together with what follows: those videos are done again.
 """
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -16,7 +14,7 @@ from google.protobuf.message import DecodeError
 from elo_tf.config import InputError
 from elo_tf.data.tfrecord import DamagedShardError, frame_record, read_shard
 from elo_tf.embed.table import Entry, check_settings, from_records, serialize
-from elo_tf.runtime import storage
+from elo_tf.runtime.append_only import AppendOnlyFile
 
 
 class Partial:
@@ -36,51 +34,45 @@ class Partial:
           InputError: another run owns it, or it was begun with other settings, or by another program.
           OSError: it cannot be written.
         """
-        self.path, self._settings = path, settings
-        self._file = open(path, "a+b")
-        self._held = contextlib.ExitStack()
+        self._settings = settings
+        busy = f"another run writes {path}; wait for its end or choose another --output"
+        self._file = AppendOnlyFile(path, busy)
         try:
-            busy = f"another run writes {path}; wait for its end or choose another --output"
-            self._held = storage.claim_named(self._file, path, busy)
-            self.kept = self._read()
+            self.kept = self._read(path)
         except BaseException:
-            self._close()
+            self._file.close()
             raise
 
     def __enter__(self) -> "Partial":
         return self
 
     def __exit__(self, *_) -> None:
-        if storage.is_named(self._file, self.path) and not self.path.stat().st_size:
-            self.path.unlink()  # Nothing came of the run.
-        self._close()
+        if self._file.is_in_place() and not self._file.size:
+            self.remove()  # Nothing came of the run.
+        self._file.close()
 
     def add(self, entry: Entry) -> None:
         """Appends a video. What is written survives the end of the program, however it comes."""
-        self._file.write(frame_record(serialize(entry, self._settings)))
-        self._file.flush()
+        # Not synchronised: what a crash of the machine takes away is embedded again.
+        self._file.append(frame_record(serialize(entry, self._settings)), synchronise=False)
 
     def remove(self) -> None:
         """Deletes the file: the output holds all of it."""
-        self.path.unlink()
+        self._file.path.unlink()
 
-    def _close(self) -> None:
-        self._held.close()
-        self._file.close()
-
-    def _read(self) -> List[Entry]:
+    def _read(self, path: Path) -> List[Entry]:
         """What it holds; cuts off what is damaged."""
         payloads, size = [], 0
         try:
-            for payload in read_shard(self.path):
+            for payload in read_shard(path):
                 payloads.append(payload)
                 size += len(frame_record(payload))
         except DamagedShardError:
-            os.ftruncate(self._file.fileno(), size)
+            self._file.cut(size)
         try:
             table = from_records(payloads)
         except (ValueError, LookupError, DecodeError) as error:
-            raise InputError(f"{self.path} is no part of an output ({error}); delete it") from None
+            raise InputError(f"{path} is no part of an output ({error}); delete it") from None
         if table.entries:
-            check_settings(self.path, table.settings, self._settings)
+            check_settings(path, table.settings, self._settings)
         return table.entries

@@ -11,12 +11,12 @@ the run was interrupted, in which order videos were finished, and by how many de
 import json
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Union
 
 import numpy as np
 
 from elo_tf.config import EmbedConfig, IngestConfig, InputError
-from elo_tf.decoding.listing import file_state, is_named_video, list_videos, refusals
+from elo_tf.decoding.listing import check_found, file_state, is_named_video, refusals, survey
 from elo_tf.embed.feed import Bad, End, Feed
 from elo_tf.embed.module import Clips, Module, settings
 from elo_tf.embed.partial import Partial
@@ -48,17 +48,39 @@ class Outcome(NamedTuple):
     lines: List[Dict[str, Any]]
 
 
-def find(place: Path) -> Tuple[Path, List[str]]:
-    """A folder and the videos in it; of a file, its folder and itself.
+class Videos(NamedTuple):
+    """The videos to embed.
+
+    Attributes:
+      place: Their folder, or a file.
+      ids: Paths below the folder, sorted; of a file its name.
+      aside: What lies beside them, in a user's words; "" if nothing does.
+    """
+
+    place: Path
+    ids: List[str]
+    aside: str = ""
+
+    @property
+    def root(self) -> Path:
+        """The folder that the ids are paths below."""
+        return self.place if self.place.is_dir() else self.place.parent
+
+
+def find(place: Path) -> Videos:
+    """The videos in a folder; of a file, itself.
 
     Raises:
       InputError: there is none.
+      OSError: a folder cannot be read.
     """
     if place.is_dir():
-        return place, list_videos(place)
+        found = survey(place)
+        check_found(place, found)
+        return Videos(place, found.videos, found.words)
     if not os.path.lexists(place):
         raise InputError(f"--videos={place} does not exist; name a folder of videos or a video")
-    return place.parent, [place.name]
+    return Videos(place, [place.name])
 
 
 def ingest_config(config: EmbedConfig, clips: Clips) -> IngestConfig:
@@ -93,7 +115,7 @@ def check_output(output: Path, place: Path) -> None:
 
 
 def embed_videos(
-    place: Path,
+    videos: Videos,
     output: Path,
     module: Module,
     clips: Clips,
@@ -103,7 +125,7 @@ def embed_videos(
     """Embeds what is missing and writes the output and its report.
 
     Args:
-      place: Folder of videos, or one video.
+      videos: Those to embed.
       output: File to write; if it exists, its videos are not embedded again unless their files have changed, and those
         that have left the folder are left out.
       module: Embeds.
@@ -116,9 +138,8 @@ def embed_videos(
         unusable; in the last case what was embedded is kept for the next run.
       OSError: the output cannot be written.
     """
-    check_output(output, place)
-    root, videos = find(place)
-    facts = run_settings(module, clips, config, place)
+    check_output(output, videos.place)
+    facts, loop = run_settings(module, clips, config, videos.place), config.short_videos == LOOP
     known: Dict[str, Entry] = {}
     if output.exists():
         table = Table.load(output)
@@ -126,23 +147,23 @@ def embed_videos(
         known = {entry.id: entry for entry in table.entries}
     with Partial(output.with_name(f"{output.name}.partial"), facts) as partial:
         known.update((entry.id, entry) for entry in partial.kept)
-        files = {video: file_state(root / video) or _GONE for video in videos}
-        least = 0 if config.short_videos == LOOP else clips.frames
+        files = {video: file_state(videos.root / video) or _GONE for video in videos.ids}
+        least = 0 if loop else clips.frames
         known = {
             video: entry for video, entry in known.items() if files.get(video) == entry.file and entry.frames >= least
         }
-        todo = [video for video in videos if video not in known]
-        intake = _Intake(place, output, known, files, config, partial)
+        todo = [video for video in videos.ids if video not in known]
+        intake = _Intake(videos.place, output, known, files, config, partial)
         ingest, decoders = ingest_config(config, clips), config.decoders or cores()
         try:
-            with Feed(root, todo, clips, ingest, decoders, config.batch_size, config.short_videos == LOOP) as feed:
+            with Feed(videos.root, todo, clips, ingest, decoders, config.batch_size, loop) as feed:
                 for number, (event, pooled) in enumerate(embed(feed, module, clips, config.store_windows), 1):
                     intake.take(event, pooled)
                     progress(number, len(todo))
         finally:
             intake.report()
         intake.check()
-        table = Table(facts, [known[video] for video in videos if video in known])
+        table = Table(facts, [known[video] for video in videos.ids if video in known])
         table.save(output)
         partial.remove()
     done = [known[video] for video in todo if video in known]
@@ -245,4 +266,4 @@ class _Intake:
             )
 
     def _reasons(self) -> str:
-        return refusals({"why": why} for why in self._bad.values())
+        return refusals(self._bad.values())

@@ -23,13 +23,16 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Dict, Iterable, List, Sequence, Union
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.data.tfrecord import ShardWriter, read_shard
+from elo_tf.runtime import json_text
+from elo_tf.runtime.json_text import NUMBER
+from elo_tf.runtime.provenance import check_same
 from elo_tf.runtime.storage import partial, write_bytes
 
 SUFFIXES = (".npz", ".tfrecord")
@@ -162,7 +165,7 @@ def from_records(payloads: Iterable[bytes]) -> Table:
     entries, settings = [], {}
     for payload in payloads:
         feature = tf.train.Example.FromString(payload).features.feature
-        own = json.loads(feature["settings"].bytes_list.value[0]) if "settings" in feature else None
+        own = _settings(feature["settings"].bytes_list.value[0]) if "settings" in feature else None
         if own is None or (settings and own != settings):
             raise ValueError("a record without settings" if own is None else "records with different settings")
         settings = own
@@ -198,7 +201,14 @@ def _from_arrays(path: Path) -> Table:
         np.split(arrays["window_embeddings"], ends),
         np.split(arrays["window_offsets"], ends),
     )
-    return Table(json.loads(str(arrays["settings"])), [Entry(*row) for row in rows])
+    return Table(_settings(str(arrays["settings"])), [Entry(*row) for row in rows])
+
+
+def _settings(content: Union[str, bytes]) -> Dict[str, Any]:
+    """Settings from their JSON text; `ValueError` where it holds something else."""
+    settings = json_text.parse(content)
+    json_text.check(settings, {"fps": NUMBER})
+    return settings
 
 
 def check_settings(path: Path, found: Dict[str, Any], now: Dict[str, Any]) -> None:
@@ -212,8 +222,5 @@ def check_settings(path: Path, found: Dict[str, Any], now: Dict[str, Any]) -> No
     Raises:
       InputError: one of them differs; it names it.
     """
-    different = [f"{name}={found.get(name)}, now {now[name]}" for name in now if found.get(name) != now[name]]
-    if different:
-        raise InputError(
-            f"{path} was made with {'; '.join(different)}: give the same again, another --output, or delete it"
-        )
+    before = {name: found[name] for name in now if name in found}
+    check_same(path, before, now, "give the same again, another --output, or delete it")

@@ -6,12 +6,13 @@ print(result)                        the table, as the command prints it
 
 import dataclasses
 import pathlib
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from elo_tf.config import EvaluateSettings as Settings
 from elo_tf.config import InputError, ProtocolConfig, part, require, require_paths
 from elo_tf.evaluate import entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluate.videos import budget, splits
+from elo_tf.evaluate.videos.damage import UnreadableError, describe
 from elo_tf.evaluate.videos.material import Material
 from elo_tf.evaluate.videos.split import Split, digest
 from elo_tf.networks.tower import Tower
@@ -81,13 +82,47 @@ def _run(settings: Settings, how: ProtocolConfig, seeds: Sequence[int]) -> Resul
         with ledger.Ledger(folder, inputs) as noted:
             if len(noted):
                 print(f"{len(noted)} measurements were made before")
-            found = measure.measure(candidates, measured, limits, seeds, chosen, material, how, noted, _show)
+            measured, found = _measure(
+                settings,
+                measured,
+                material,
+                lambda splits, whole: measure.measure(
+                    candidates, splits, limits, seeds, chosen, whole, how, noted, _show
+                ),
+            )
             content = results.write(folder, inputs, measured, found, {"train": how.train_clips, "test": how.test_clips})
             noted.remove()
     else:
         (folder / ledger.FILE).unlink(missing_ok=True)  # Of a command that was killed when it had written the results.
         print("This evaluation has been done before:")
     return Result(folder, content)
+
+
+def _measure(
+    settings: Settings,
+    splits: List[Split],
+    material: Material,
+    make: Callable[[List[Split], Material], List[ledger.Measurement]],
+) -> Tuple[List[Split], List[ledger.Measurement]]:
+    """The measurements, and the splits that they are of: without videos whose records turn out to be damaged.
+
+    A rerun finds the same records damaged again, so that splits are known by what the lists and the manifest say.
+
+    Raises:
+      InputError: too many videos are damaged, or what is left cannot be measured.
+    """
+    while True:
+        try:
+            return splits, make(splits, material)
+        except UnreadableError as error:
+            before, splits = splits, [split.without(error.why) for split in splits]
+            if splits == before:  # Records of no video that is measured.
+                raise
+            for line in describe(error.why):
+                _show(f"left out, cannot be read: {line}")
+            for split in splits:
+                split.check_readable(settings.max_bad_fraction, error)
+            material = dataclasses.replace(material, salvage=True)
 
 
 def _seeds(names: Sequence[str]) -> List[int]:
@@ -110,10 +145,21 @@ def _inputs(
     """All that the results depend on: not where things lie, nor what only costs time.
 
     `resident_gb` is among it: videos that are streamed are shuffled in another order than those in memory. What
-    `duplicates` and `short_videos` decide, the digests of the splits tell.
+    `duplicates` and `short_videos` decide, the digests of the splits tell; `max_bad_fraction` decides nothing but
+    whether there are results.
     """
     values = dataclasses.asdict(settings)
-    for name in ("checkpoint", "records", "output", "splits", "seeds", "threads", "duplicates", "short_videos"):
+    for name in (
+        "checkpoint",
+        "records",
+        "output",
+        "splits",
+        "seeds",
+        "threads",
+        "duplicates",
+        "short_videos",
+        "max_bad_fraction",
+    ):
         values.pop(name)
     return {
         "checkpoints": [
@@ -149,6 +195,7 @@ def _announce(material: Material, measured: Sequence[Split], duplicates: str) ->
             (split.looped_train, "training videos shorter than a clip, looped"),
             (split.looped_test, "test videos shorter than a clip, looped"),
             (split.overlap, "in both lists, left out of training"),
+            (sum(bool(video.parts) for video in (*split.train, *split.test)), "of them in several records"),
             (split.duplicates, f"found more than once (--duplicates={duplicates})"),
         )
         print(

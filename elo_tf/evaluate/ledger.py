@@ -16,7 +16,9 @@ import numpy as np
 
 from elo_tf.config import InputError
 from elo_tf.evaluate.scores import Scores
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text
+from elo_tf.runtime.append_only import AppendOnlyFile
+from elo_tf.runtime.provenance import check_same
 
 FILE = "unfinished.jsonl"
 
@@ -75,7 +77,7 @@ class Ledger:
         self._inputs = json.loads(json.dumps(inputs))  # As it comes back from the file: no tuples.
         self._found: Dict[Run, Measurement] = {}
         busy = f"{self._path} is in use by another evaluation; wait for its end"
-        self._file = storage.GrowingLines(self._path, busy)
+        self._file = AppendOnlyFile(self._path, busy)
         try:
             self._load()
         except BaseException:
@@ -103,7 +105,7 @@ class Ledger:
     def add(self, found: Measurement) -> None:
         """Notes a measurement; it is on the disk when this returns."""
         entries = [_to_json(found)] if self._found else [{"inputs": self._inputs}, _to_json(found)]
-        self._file.append(*entries)
+        self._file.append("".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
         self._found[found.run] = found
 
     def remove(self) -> None:
@@ -112,23 +114,23 @@ class Ledger:
 
     def _load(self) -> None:
         """Reads what there is."""
-        if len(self._file.lines) < 2:  # Whatever it was begun with, nothing came of it.
-            self._file.clear()
-        for number, line in enumerate(self._file.lines, 1):
+        lines = self._file.lines()
+        if len(lines) < 2:  # Whatever it was begun with, nothing came of it.
+            self._file.cut(0)
+            return
+        inputs: Dict[str, Any] = {}
+        for number, line in enumerate(lines, 1):
             try:
-                entry = json.loads(line)
+                entry = json_text.parse(line)
                 if number == 1:
-                    inputs = entry["inputs"]
+                    inputs = dict(entry["inputs"])
                 else:
                     found = _from_json(entry)
                     self._found[found.run] = found
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
                 raise InputError(f"{self._path}, line {number} is damaged ({error}); remove the file") from None
-        if self._found and inputs != self._inputs:
-            raise InputError(
-                f"{self._path} is of another evaluation, which has not ended; give that command again, name another "
-                "--output, or remove the file"
-            )
+        remedy = "give that command again, which has not ended, name another --output, or remove the file"
+        check_same(self._path, inputs, self._inputs, remedy)
 
 
 def _to_json(found: Measurement) -> Dict[str, Any]:

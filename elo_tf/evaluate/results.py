@@ -18,7 +18,8 @@ from elo_tf.evaluate.ledger import Measurement
 from elo_tf.evaluate.videos import budget as budgets
 from elo_tf.evaluate.videos.split import Split
 from elo_tf.plots.files import save
-from elo_tf.runtime import text
+from elo_tf.runtime import json_text, text
+from elo_tf.runtime.provenance import check_same
 from elo_tf.runtime.storage import write_text
 
 FOLDER = "evaluation"  # in the run directory, unless --output says otherwise
@@ -41,12 +42,12 @@ def earlier(folder: pathlib.Path, inputs: Dict[str, Any]) -> Optional[Dict[str, 
     path = folder / FILE
     if path.exists():
         try:
-            content = json.loads(text.read(path))
-            same = content["schema"] == SCHEMA and content["inputs"] == json.loads(json.dumps(inputs))
+            content = json_text.parse(text.read(path))
+            before = {"schema": content["schema"], **content["inputs"]}
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path} is not a file of results; name another --output") from None
-        if not same:
-            raise InputError(f"{path} has the results of another evaluation; name another --output, or remove it")
+        now = {"schema": SCHEMA, **inputs}
+        check_same(path, before, json.loads(json.dumps(now)), "name another --output, or remove it")
         return content
     place = folder
     while not place.exists() and place != place.parent:
@@ -132,6 +133,7 @@ def _of_split(split: Split, clips: Dict[str, int]) -> Dict[str, Any]:
         "looped_test_videos": split.looped_test,
         "in_both_lists": split.overlap,
         "duplicates": split.duplicates,
+        "unreadable": split.unreadable,
         "first_missing": list(split.first_missing),
     }
 

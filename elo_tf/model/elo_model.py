@@ -1,7 +1,9 @@
 """All towers and tasks as one Keras model: `compute_losses` says what is optimised, `train_step` says how."""
 
+import contextlib
+import dataclasses
 import math
-from typing import Dict, FrozenSet, List, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 import tensorflow as tf
 
@@ -17,6 +19,19 @@ LUMA = (0.299, 0.587, 0.114)
 
 # (gradient, variable)
 Pairs = List[Tuple[tf.Tensor, tf.Variable]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Weigh:
+    """Sets the lambdas of a step by its losses.
+
+    Attributes:
+      ask: (losses [G] over their units, persistent tape that has recorded them) -> weights [G].
+      second_order: Whether the tape goes on recording, so that gradients of gradients can be taken.
+    """
+
+    ask: Callable[[tf.Tensor, tf.GradientTape], tf.Tensor]
+    second_order: bool = False
 
 
 class EloModel(tf.keras.Model):
@@ -110,15 +125,23 @@ class EloModel(tf.keras.Model):
         self.optimizer.apply_gradients(pairs)
         return losses
 
-    def compute_gradients(self, clips: Clips) -> Tuple[Dict[str, tf.Tensor], Pairs]:
+    def compute_gradients(self, clips: Clips, weigh: Optional[Weigh] = None) -> Tuple[Dict[str, tf.Tensor], Pairs]:
         """The unweighted terms, and (gradient, variable) pairs of this replica's part of Eq. 1.
 
         Gradients are to be summed over the replicas. With float16 the loss is scaled before, they are after it.
+
+        Args:
+          clips: A batch.
+          weigh: Sets the lambdas by the losses and their gradients, before they are summed; None leaves them.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         scaler = self.optimizer if isinstance(self.optimizer, tf.keras.mixed_precision.LossScaleOptimizer) else None
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=weigh is not None) as tape:
             losses = self.compute_losses(clips, training=True)
+            if weigh:
+                values = self.objective.over_units(losses)
+                with contextlib.nullcontext() if weigh.second_order else tape.stop_recording():
+                    self.objective.lambdas.assign(weigh.ask(values, tape))
             penalty = tf.add_n(self.losses) if self.losses else 0.0
             total = (self.objective.total(losses) + penalty) / replicas
             total = scaler.get_scaled_loss(total) if scaler else total

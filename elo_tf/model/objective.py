@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.runtime import text
+from elo_tf.runtime import json_text, text
 from elo_tf.runtime.storage import write_text
 
 
@@ -82,6 +82,10 @@ class Objective(tf.Module):
         values = tf.stack([losses[name] for name in self.names])
         weights = self.lambdas.read_value()
         return tf.reduce_sum(tf.where(weights > 0, weights * values / self.units.read_value(), 0.0))
+
+    def over_units(self, losses: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[G] terms over their units, whose gradients the lambdas weigh."""
+        return tf.stack([losses[name] for name in self.names]) / self.units.read_value()
 
     def gate(self, tensor: tf.Tensor, index: int) -> tf.Tensor:
         """The tensor itself; its gradient is exactly 0, whatever comes back, where term `index` has weight 0.
@@ -150,7 +154,7 @@ def read_loss(path: pathlib.Path) -> LossFile:
       InputError: the file is missing, is no loss, or a weight lies outside of [0,1].
     """
     try:
-        content = json.loads(text.read(path))
+        content = json_text.parse(text.read(path))
         lambdas = {name: float(value) for name, value in content["lambdas"].items()}
         if not isinstance(content.get("task", {}), dict):
             raise ValueError("'task' is not by name")
@@ -158,7 +162,7 @@ def read_loss(path: pathlib.Path) -> LossFile:
         units = None if units is None else {name: float(units[name]) for name in lambdas}
     except FileNotFoundError:
         raise InputError(f"loss file {path} does not exist; a search writes one as RUN_DIR/evolved_loss.json") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{path} is no loss file ({error}); expected JSON with 'lambdas' by name") from None
     for name, value in lambdas.items():
         if not 0.0 <= value <= 1.0:

@@ -9,13 +9,14 @@
 import dataclasses
 import json
 import pathlib
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Dict, Optional, Tuple, Union
 
 import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.networks.backbone import VARIANTS, Backbone
-from elo_tf.runtime import text
+from elo_tf.runtime import json_text, text
+from elo_tf.runtime.json_text import NUMBER
 from elo_tf.runtime.storage import write_text
 
 # In the run directory.
@@ -23,6 +24,12 @@ FILE = "tower.json"
 CHECKPOINTS = "checkpoints"
 PREFIX = "ckpt"
 VERSION = 2
+
+
+_KINDS = {
+    "backbone": str, "precision": str, "frames": int, "size": int, "fps": NUMBER, "stored_size": int, "loss": dict,
+    "training": dict, "data": dict, "version": int,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +76,16 @@ class Description:
           InputError: it is missing, damaged, or of a backbone that this program does not know.
         """
         try:
-            content = {"version": 1, **json.loads(text.read(path))}
+            content = {"version": 1, **json_text.parse(text.read(path))}
+            json_text.check(content, _KINDS)
+            if min(content[name] for name in ("frames", "size", "stored_size", "fps")) <= 0:
+                raise ValueError("a size or a rate is not above 0")
             if content["version"] == 1 and content["backbone"] == "tiny":
                 content["backbone"] = "tiny_0"
             description = cls(**{field.name: content[field.name] for field in dataclasses.fields(cls)})
         except FileNotFoundError:
             raise InputError(f"{path} does not exist; name the run directory of python -m elo_tf.train") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} is damaged ({type(error).__name__}: {error}); train again") from None
         if description.backbone not in VARIANTS:
             raise InputError(f"{path}: backbone {description.backbone!r} is unknown; choose from {', '.join(VARIANTS)}")
@@ -132,10 +142,19 @@ def make_network(backbone: str, weight_decay: float = 0.0) -> Backbone:
     return network
 
 
+def latest_checkpoint(directory: pathlib.Path) -> Optional[str]:
+    """Prefix of the last checkpoint that a folder lists and holds; None where there is none, or its list is damaged."""
+    try:
+        prefix = tf.train.latest_checkpoint(str(directory))
+    except (ValueError, tf.errors.OpError):  # It is no text.
+        return None
+    return prefix if prefix and pathlib.Path(prefix).parent == directory else None
+
+
 def _find(place: pathlib.Path) -> Tuple[pathlib.Path, str]:
     """The run directory and the prefix of a checkpoint."""
     if (place / FILE).exists() or (place / CHECKPOINTS).is_dir():
-        prefix = tf.train.latest_checkpoint(str(place / CHECKPOINTS))
+        prefix = latest_checkpoint(place / CHECKPOINTS)
         if prefix is None:
             raise InputError(f"{place / CHECKPOINTS} has no checkpoint yet; train first, or longer")
         return place, prefix

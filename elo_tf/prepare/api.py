@@ -11,7 +11,8 @@ from typing import Dict, List, Optional, Tuple
 
 from elo_tf.config import IngestConfig, InputError, WorldConfig, part
 from elo_tf.config import PrepareSettings as Settings
-from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records, source_of
+from elo_tf.data.records import MANIFEST, SPLITS, Manifest, check_records
+from elo_tf.data.video_entry import UnusableVideo
 from elo_tf.decoding.listing import printable, refusals
 from elo_tf.prepare.convert import Conversion, convert
 from elo_tf.prepare.ledger import lock
@@ -105,26 +106,30 @@ def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
     manifest = conversion.manifest
     folder, counts = Path(manifest.folder), manifest.counts
     size = sum(Path(shard).stat().st_size for split in SPLITS for shard in manifest.shards(split))
-    seconds = sum(video["frames"] for video in manifest.usable) / fps
-    warned = sum("warning" in video for video in manifest.usable)
+    seconds = sum(video.frames for video in manifest.usable) / fps
+    warned = sum(bool(video.warning) for video in manifest.usable)
     rows = [
         ("videos", f"{counts['train']} for training, {counts['holdout']} held out, {counts['sound']} with sound"),
         *_parts(manifest),
         *_changes(conversion),
-        ("refused", f"{counts['refused']}" + (f": {refusals(manifest.refused)}" if manifest.refused else "")),
+        ("refused", f"{counts['refused']}" + (f": {_reasons(manifest.refused)}" if manifest.refused else "")),
         ("warnings", f"{warned}, see {MANIFEST}" if warned else "0"),
         ("length", f"{seconds:.0f} s of video, {size / 2**20:.1f} MiB of records"),
         ("speed", f"{conversion.converted} videos in {elapsed:.1f} s, {conversion.seconds / elapsed:.0f} x real time"),
         ("where", str(folder)),
     ]
     if manifest.aside:
-        rows.insert(-1, ("aside", f"{len(manifest.aside)} files of other kinds: {refusals(manifest.aside)}"))
+        rows.insert(-1, ("aside", f"{len(manifest.aside)} files of other kinds: {_reasons(manifest.aside)}"))
     return "\n".join(f"{name:<9} {value}" for name, value in rows)
+
+
+def _reasons(videos: List[UnusableVideo]) -> str:
+    return refusals(video.why for video in videos)
 
 
 def _parts(manifest: Manifest) -> List[Tuple[str, str]]:
     """What was cut into parts."""
-    sources = {source_of(video) for video in manifest.usable}
+    sources = {video.video for video in manifest.usable}
     cut = len(manifest.usable) - len(sources)
     return [("parts", f"these are {len(manifest.usable)} parts of {len(sources)} videos")] if cut else []
 

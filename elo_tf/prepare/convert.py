@@ -11,10 +11,11 @@ import dataclasses
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Callable, Dict, List, NamedTuple, Tuple
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import MANIFEST, Manifest, identity, source_of
+from elo_tf.data.records import MANIFEST, Manifest, identity
+from elo_tf.data.video_entry import FileState, UnusableVideo, VideoEntry
 from elo_tf.decoding.decode import check_clip_bytes, sound_grid
 from elo_tf.decoding.ffmpeg import executable
 from elo_tf.decoding.listing import Found, check_found, content_mark, file_state, refusals, survey
@@ -115,9 +116,10 @@ def convert(
             shutil.rmtree(ledger.partial, ignore_errors=True)  # Makes room for the manifest on a full disk.
             manifest = ledger.write_manifest(complete)
     if manifest.aside and not manifest.usable and not manifest.refused:
-        raise InputError(f"--videos={videos} holds no videos, but other files: {refusals(manifest.aside)}")
-    added = [line for record, line in ledger.converted.items() if record not in before]
-    count, seconds = len({source_of(line) for line in added}), sum(line["frames"] for line in added) / config.fps
+        what = refusals(video.why for video in manifest.aside)
+        raise InputError(f"--videos={videos} holds no videos, but other files: {what}")
+    added = [entry for record, entry in ledger.converted.items() if record not in before]
+    count, seconds = len({entry.video for entry in added}), sum(entry.frames for entry in added) / config.fps
     return Conversion(manifest, count, seconds, len(changed), tuple(vanished), config.drop_vanished)
 
 
@@ -150,30 +152,33 @@ def _compare(videos: Path, found: List[str], ledger: Ledger, config: IngestConfi
     The time of a file alone is no change: copies have others. It is noted, as is that of files of which nothing is
     known, since an earlier version has converted them.
     """
-    changed, same, sources = [], {}, ledger.sources()
+    changed: List[str] = []
+    same: Dict[str, FileState] = {}
+    sources = ledger.sources()
     for video in found:
-        line = ledger.converted[sources[video][0]] if video in sources else None
-        state = state_of(videos, video, config) if line else None
-        if not state or state == line.get("file"):
+        if video not in sources:
             continue
-        if _is_same(videos / video, line, state):
-            same.update((record, {"file": state}) for record in sources[video])
+        entry, state = ledger.converted[sources[video][0]], state_of(videos, video, config)
+        if not state or state == entry.file:
+            continue
+        if _is_same(videos / video, entry, state):
+            same.update((record, state) for record in sources[video])
         else:
             changed.append(video)
-    ledger.amend(same)
+    ledger.note_files(same)
     present = set(found)
     return changed, [video for video in sources if video not in present]
 
 
-def _is_same(path: Path, line: Dict[str, Any], state: List[float]) -> bool:
+def _is_same(path: Path, entry: VideoEntry, state: FileState) -> bool:
     """Whether a file of another time has the content that was converted."""
-    before = line.get("file")
+    before = entry.file
     if before is None:
         return True
     if before[0] != state[0] or before[2:] != state[2:]:
         return False
     try:
-        return content_mark(path) == line.get("mark")
+        return content_mark(path) == entry.mark
     except OSError:
         return True  # It may be readable the next time.
 
@@ -198,8 +203,8 @@ def _take_due(videos: Path, found: List[str], ledger: Ledger, config: IngestConf
     """Videos to convert, in the order of their hash; what is known of unusable ones among them is forgotten."""
 
     def is_due(video: str) -> bool:
-        line = ledger.refused.get(video)
-        return line is None or line["again"] or line["file"] != state_of(videos, video, config)
+        before = ledger.refused.get(video)
+        return before is None or before.again or before.file != state_of(videos, video, config)
 
     ledger.forget_refused(set(found))
     done = ledger.sources()
@@ -233,7 +238,7 @@ class _Intake:
 
     def __init__(self, ledger: Ledger, config: IngestConfig, count: int, progress: Callable[[int, int], None]):
         self._ledger, self._config, self._progress = ledger, config, progress
-        self._bad = sum(not line.get("aside") for line in ledger.refused.values())
+        self._bad = sum(not video.aside for video in ledger.refused.values())
         self._earlier = len(ledger.sources()) + self._bad
         self._done, self._count, self._aside = 0, count, 0
 
@@ -262,10 +267,10 @@ class _Intake:
                 continue
             self._done += 1
             self._progress(self._done, self._count)
-            if not content[0]["ok"]:
-                aside = bool(content[0].get("aside"))
-                self._aside, self._bad = self._aside + aside, self._bad + (not aside)
-                self._ledger.refuse(content[0])
+            (entry,) = content
+            if isinstance(entry, UnusableVideo):
+                self._aside, self._bad = self._aside + entry.aside, self._bad + (not entry.aside)
+                self._ledger.refuse(entry)
                 self._check_refused(pool)
 
     def _check_refused(self, pool: Pool) -> str:
@@ -276,7 +281,7 @@ class _Intake:
         if self._bad <= self._config.max_bad_fraction * base:
             return ""
         pool.drain()
-        refused = [line for line in self._ledger.refused.values() if not line.get("aside")]
+        refused = [video.why for video in self._ledger.refused.values() if not video.aside]
         return (
             f"{self._bad} of {base} videos are unusable, more than "
             f"--max_bad_fraction={self._config.max_bad_fraction:g} allows: {refusals(refused)}; "

@@ -6,13 +6,14 @@ import os
 import traceback
 import uuid
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import cv2
 
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.data.records import serialize
 from elo_tf.data.tfrecord import ShardWriter
+from elo_tf.data.video_entry import Entry, FileState, UnusableVideo, VideoEntry
 from elo_tf.decoding.decode import UnusableError, check_file, decode
 from elo_tf.decoding.frame_folder import length_of, read_frames
 from elo_tf.decoding.listing import content_mark, file_state, is_named_video
@@ -32,50 +33,43 @@ class Converter:
         cv2.setNumThreads(1)  # Workers are the parallelism.
         self._videos, self._partial, self._config, self._layout = videos, partial, config, layout
         self._flow = FlowEstimator(config)
-        self._open: Dict[str, Tuple[ShardWriter, List[Dict[str, Any]]]] = {}
+        self._open: Dict[str, Tuple[ShardWriter, List[VideoEntry]]] = {}
 
-    def add(self, video: str) -> Dict[str, Any]:
+    def add(self, video: str) -> Entry:
         """Converts a video into the open shard of its split.
 
         Returns:
-          Its line of the manifest, without the shard's name.
+          Its entry, without the shard's name; of a video in parts that of the first, with the id of the video.
 
         Raises:
           OSError: the shard cannot be written.
         """
         file = state_of(self._videos, video, self._config)  # Before it is read: a later change then shows.
+        lost: List[str] = []
         try:
-            parts = self._parts(video, file)
-            payload, line = next(parts)
+            parts = self._parts(video, file, lost)
+            record, entry = next(parts)
         except InputError:
             raise
         except Exception as error:  # Whatever a library raises costs this video alone.
             again = getattr(error, "again", True)
-            line = {"id": video, "ok": False, "why": _why(error), "again": again, "file": file}
             # A name such as `notes` or `x.dat` need not be that of a video.
             aside = not again and not is_named_video(video) and not (self._videos / video).is_dir()
-            return {**line, "aside": True} if aside else line
-        self._write(payload, line)
-        lost = self._write_rest(parts)
+            return UnusableVideo(video, _why(error), again, file, aside)
+        entries = self._write(record, entry)
+        place = len(entries) - 1
+        for part in parts:
+            self._write(*part)
         if lost:
-            line["warning"] = "; ".join([*([line["warning"]] if "warning" in line else []), lost])
-        return {**line, "id": video}
+            entry = entry._replace(warning="; ".join([*filter(None, [entry.warning]), *lost]))
+            entries[place] = entry
+        return entry._replace(id=video)
 
-    def _write_rest(self, parts: Iterator[Tuple[bytes, Dict[str, Any]]]) -> str:
-        """Writes the parts of a video that follow the first; which of them are lost and why, "" if none is."""
-        lost = []
-        for payload, line in parts:
-            if payload:
-                self._write(payload, line)
-            else:
-                lost.append(f"the part from {line['start']:g} s is lost: {line['why']}")
-        return "; ".join(lost)
+    def _parts(self, video: str, file: Optional[FileState], lost: List[str]) -> Iterator[Tuple[bytes, VideoEntry]]:
+        """Record and entry of a video, or of each of its parts of `segment_seconds`.
 
-    def _parts(self, video: str, file: Optional[List[float]]) -> Iterator[Tuple[bytes, Dict[str, Any]]]:
-        """Payload and line of a video, or of each of its parts of `segment_seconds`.
-
-        A rest of less than a second is no part. One that cannot be decoded, but for the first, has no payload, and its
-        line has `why`; after several of them in a row no more are tried.
+        A rest of less than a second is no part. One that cannot be decoded, but for the first, is left out, and `lost`
+        gets a word on it; after several of them in a row no more are tried.
 
         Raises:
           Exception: whatever the first part raises.
@@ -83,74 +77,75 @@ class Converter:
         path, step, misses = self._videos / video, self._config.segment_seconds, 0
         if not path.is_dir():
             check_file(path)
-        facts = {"mark": _mark(path), "file": file}
+        mark = _mark(path)
         length = self._length(path) if step else 0.0
         count = max(1, math.floor((length - SHORTEST_PART) / step) + 1) if step and length is not None else 1
         for start in (number * step for number in (range(count) if length is not None else itertools.count())):
             try:
-                payload, line = self._convert(video, start, count > 1 or length is None)
+                record, entry = self._convert(video, start, count > 1 or length is None)
             except Exception as error:
                 misses += 1
                 if not start or isinstance(error, InputError):
                     raise
                 if length is None:
                     return  # This is how the end of such a file shows.
-                yield b"", {"start": start, "why": _why(error)}
+                lost.append(f"the part from {start:g} s is lost: {_why(error)}")
                 if misses == _MOST_MISSES:
                     return
                 continue
             misses = 0
-            if length is None and start and line["frames"] < SHORTEST_PART * self._config.fps:
+            if length is None and start and entry.frames < SHORTEST_PART * self._config.fps:
                 return
-            yield payload, {**line, **facts}
+            yield record, entry._replace(file=file, mark=mark)
 
     def _length(self, path: Path) -> Optional[float]:
         """Seconds; None where a file does not say it."""
         return length_of(path, self._config) if path.is_dir() else probe(path, self._config).seconds
 
-    def _convert(self, video: str, start: float, is_part: bool) -> Tuple[bytes, Dict[str, Any]]:
+    def _convert(self, video: str, start: float, is_part: bool) -> Tuple[bytes, VideoEntry]:
         path = self._videos / video
         read = read_frames if path.is_dir() else decode
         clip = read(path, self._config, start)
         label, name = self._layout.label(video), f"{video}#{start:.10g}" if is_part else video
-        payload = serialize(name, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
-        line = {
-            "id": name,
-            "ok": True,
-            "split": self._layout.split(video),
-            "label": label,
-            "frames": len(clip.frames),
-            "sound": clip.sound is not None,
-        }
-        if is_part:
-            line.update(source=video, start=start)
-        if clip.warning:
-            line["warning"] = clip.warning
-        return payload, line
+        record = serialize(name, label, clip.frames, self._flow(clip.frames), clip.sound, self._config.jpeg_quality)
+        entry = VideoEntry(
+            name,
+            self._layout.split(video),
+            label,
+            len(clip.frames),
+            clip.sound is not None,
+            source=video if is_part else "",
+            start=start,
+            warning=clip.warning,
+        )
+        return record, entry
 
-    def finished(self, last: bool = False) -> List[Tuple[Path, str, List[Dict[str, Any]]]]:
-        """Closes the shards that are full, or all of them: (path, split, lines) of each."""
+    def finished(self, last: bool = False) -> List[Tuple[Path, str, List[VideoEntry]]]:
+        """Closes the shards that are full, or all of them: (path, split, entries) of each."""
         closed = []
-        for split, (writer, lines) in list(self._open.items()):
+        for split, (writer, entries) in list(self._open.items()):
             if last or writer.bytes >= self._config.shard_mb * 2**20:
                 writer.close()
                 del self._open[split]
-                closed.append((writer.path, split, lines))
+                closed.append((writer.path, split, entries))
         return closed
 
-    def _write(self, payload: bytes, line: Dict[str, Any]) -> None:
-        split = line["split"]
-        if split not in self._open:
-            self._open[split] = ShardWriter(self._partial / f"{uuid.uuid4().hex}.tfrecord"), []
-        writer, lines = self._open[split]
-        writer.write(payload)
-        lines.append(line)
+    def _write(self, record: bytes, entry: VideoEntry) -> List[VideoEntry]:
+        """Writes a record into the open shard of its split; returns the entries of the shard, this one the last."""
+        if entry.split not in self._open:
+            self._open[entry.split] = ShardWriter(self._partial / f"{uuid.uuid4().hex}.tfrecord"), []
+        writer, entries = self._open[entry.split]
+        writer.write(record)
+        entries.append(entry)
+        return entries
 
 
-def state_of(videos: Path, video: str, config: IngestConfig) -> Optional[List[float]]:
+def state_of(videos: Path, video: str, config: IngestConfig) -> Optional[FileState]:
     """What tells whether a record would be another one now: size and time of the file, and the rate of a folder."""
     state = file_state(videos / video)
-    return [*state, config.frames_fps] if state and (videos / video).is_dir() else state
+    if state is None:
+        return None
+    return (*state, config.frames_fps) if (videos / video).is_dir() else tuple(state)
 
 
 def _mark(path: Path) -> int:

@@ -15,15 +15,19 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Collection, Dict, List, Optional, Sequence
 
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest, are_lines, as_lines, source_of
+from elo_tf.data.manifest_lines import is_line
+from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
+from elo_tf.data.video_entry import FileState, UnusableVideo, VideoEntry, are_entries, as_lines, from_json, parse
 from elo_tf.decoding.decode import sound_grid
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
+from elo_tf.runtime.append_only import AppendOnlyFile
+from elo_tf.runtime.provenance import check_same
 
 # The settings that change records. The others (limits, size of shards) may differ from run to run.
 _LASTING = ("size", "fps", "flow", "flow_bound", "max_seconds", "jpeg_quality", "labels", "holdout_fraction")
@@ -36,7 +40,7 @@ class Ledger:
 
     Attributes:
       partial: Folder for shards in the making, on the same file system.
-      converted: Line of the manifest by id, of each video in a finished shard.
+      converted: Entry by id, of each video in a finished shard.
       refused: The same of each unusable video, and of files that turned out to be none.
       set_aside: Numbers of the files that are no videos by their names, by extension.
     """
@@ -49,8 +53,8 @@ class Ledger:
           OSError: the folder cannot be made, read or written.
         """
         self.folder, self.partial = folder, folder / ".partial"
-        self.converted: Dict[str, Dict[str, Any]] = {}
-        self.refused: Dict[str, Dict[str, Any]] = {}
+        self.converted: Dict[str, VideoEntry] = {}
+        self.refused: Dict[str, UnusableVideo] = {}
         self.set_aside: Dict[str, int] = {}
         settings = dataclasses.asdict(config)
         self._settings = {name: settings[name] for name in _LASTING}
@@ -59,73 +63,73 @@ class Ledger:
         self._settings.update(later)
         self._grid = sound_grid(config.fps)
         self._next = dict.fromkeys(SPLITS, 0)
-        self._lock = lock(folder)
+        self._held = contextlib.ExitStack()
         try:
+            self._held.enter_context(lock(folder))
             shutil.rmtree(self.partial, ignore_errors=True)
             self.partial.mkdir()
+            self._journal = self._held.enter_context(AppendOnlyFile(folder / "refused.jsonl", _busy(folder)))
             self._read()
-            self._journal = open(folder / "refused.jsonl", "a", encoding="ascii")
         except BaseException:
-            self._lock.close()
+            self._held.close()
             raise
 
     def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, *_) -> None:
-        self._journal.close()
         shutil.rmtree(self.partial, ignore_errors=True)
-        self._lock.close()
+        self._held.close()
 
-    def commit(self, shard: Path, split: str, lines: List[Dict[str, Any]]) -> None:
+    def commit(self, shard: Path, split: str, entries: List[VideoEntry]) -> None:
         """Puts a finished shard in place, under the next free number of its split."""
         name = f"{split}-{self._next[split]:05d}"
         self._next[split] += 1
-        lines = [{**line, "shard": f"{name}.tfrecord"} for line in lines]
+        entries = [entry._replace(shard=f"{name}.tfrecord") for entry in entries]
         os.replace(shard, self.folder / f"{name}.tfrecord")
-        self._write_lines(self.folder / f"{name}.tfrecord", lines)
-        for line in lines:
-            self.converted[line["id"]] = line
-            self.refused.pop(source_of(line), None)
+        self._write_lines(self.folder / f"{name}.tfrecord", entries)
+        for entry in entries:
+            self.converted[entry.id] = entry
+            self.refused.pop(entry.video, None)
 
     def sources(self) -> Dict[str, List[str]]:
         """Converted videos, with the ids of their records: more than one where a video was cut into parts."""
         found: Dict[str, List[str]] = {}
-        for record, line in self.converted.items():
-            found.setdefault(source_of(line), []).append(record)
+        for record, entry in self.converted.items():
+            found.setdefault(entry.video, []).append(record)
         return found
 
-    def amend(self, changes: Dict[str, Dict[str, Any]]) -> None:
-        """Adds to the lines of converted videos: of each id, what is to be added."""
-        for shard, lines in self._lines_of(changes).items():
-            for line in lines:
-                line.update(changes.get(line["id"], {}))
-            self._write_lines(self.folder / shard, lines)
+    def note_files(self, files: Dict[str, FileState]) -> None:
+        """Notes the state of the files of converted videos, by the ids of their records."""
+        for shard, entries in self._entries_of(files).items():
+            entries = [entry._replace(file=files.get(entry.id, entry.file)) for entry in entries]
+            self.converted.update((entry.id, entry) for entry in entries)
+            self._write_lines(self.folder / shard, entries)
 
     def retire(self, records: Collection[str]) -> None:
         """Takes records out of their shards, by their ids; all of those of a shard that turns out to be damaged."""
-        for shard, lines in self._lines_of(records).items():
-            kept = [line for line in lines if line["id"] not in records]
-            for line in lines:
-                del self.converted[line["id"]]
-            self._write_lines(self.folder / shard, kept, [line["id"] for line in lines if line["id"] in records])
+        for shard, entries in self._entries_of(records).items():
+            kept = [entry for entry in entries if entry.id not in records]
+            for entry in entries:
+                del self.converted[entry.id]
+            self._write_lines(self.folder / shard, kept, [entry.id for entry in entries if entry.id in records])
             self._remove_surplus(self.folder / shard, kept)
 
-    def _lines_of(self, records: Collection[str]) -> Dict[str, List[Dict[str, Any]]]:
-        """All lines of each shard that has one of these records."""
-        found: Dict[str, List[Dict[str, Any]]] = {self.converted[record]["shard"]: [] for record in records}
-        for line in self.converted.values():
-            if line["shard"] in found:
-                found[line["shard"]].append(line)
+    def _entries_of(self, records: Collection[str]) -> Dict[str, List[VideoEntry]]:
+        """All entries of each shard that has one of these records."""
+        found: Dict[str, List[VideoEntry]] = {self.converted[record].shard: [] for record in records}
+        for entry in self.converted.values():
+            if entry.shard in found:
+                found[entry.shard].append(entry)
         return found
 
-    def _write_lines(self, shard: Path, lines: List[Dict[str, Any]], surplus: Sequence[str] = ()) -> None:
+    def _write_lines(self, shard: Path, entries: List[VideoEntry], surplus: Sequence[str] = ()) -> None:
         head = {"settings": self._settings, **({"surplus": list(surplus)} if surplus else {})}
-        storage.write_text(shard.with_suffix(".json"), as_lines(head, lines))
+        storage.write_text(shard.with_suffix(".json"), as_lines(head, entries))
 
-    def _remove_surplus(self, shard: Path, lines: List[Dict[str, Any]]) -> None:
-        """Writes a shard anew with the records of these lines alone, which are converted then."""
-        wanted = {os.fsencode(line["id"]) for line in lines}
+    def _remove_surplus(self, shard: Path, entries: List[VideoEntry]) -> None:
+        """Writes a shard anew with the records of these entries alone, which are converted then."""
+        wanted = {os.fsencode(entry.id) for entry in entries}
         part = self.partial / shard.name
         try:
             writer = ShardWriter(part)
@@ -140,23 +144,24 @@ class Ledger:
             shard.unlink()
             return
         os.replace(part, shard)
-        self._write_lines(shard, lines)
-        self.converted.update((line["id"], line) for line in lines)
+        self._write_lines(shard, entries)
+        self.converted.update((entry.id, entry) for entry in entries)
 
-    def refuse(self, line: Dict[str, Any]) -> None:
+    def refuse(self, video: UnusableVideo) -> None:
         """Notes an unusable video."""
-        self._journal.write(json.dumps(line) + "\n")
-        self._journal.flush()
-        self.refused[line["id"]] = line
+        # Not synchronised: what a crash of the machine takes away is tried again.
+        self._journal.append(f"{json.dumps(video.to_json())}\n".encode(), synchronise=False)
+        self.refused[video.id] = video
 
     def forget_refused(self, present: Collection[str]) -> None:
-        """Drops the lines of unusable videos that are no longer in the folder of videos."""
-        self.refused = {video: line for video, line in self.refused.items() if video in present}
+        """Forgets unusable videos that are no longer in the folder of videos."""
+        self.refused = {name: video for name, video in self.refused.items() if name in present}
 
     def write_manifest(self, complete: bool) -> Manifest:
-        """Merges all lines into manifest.json."""
-        videos = sorted((*self.converted.values(), *self.refused.values()), key=lambda line: line["id"])
-        manifest = Manifest(self._settings, *self._grid, videos, complete, str(self.folder), self.set_aside)
+        """Merges all entries into manifest.json."""
+        usable = sorted(self.converted.values(), key=lambda entry: entry.id)
+        unusable = sorted(self.refused.values(), key=lambda video: video.id)
+        manifest = Manifest(self._settings, *self._grid, usable, unusable, complete, str(self.folder), self.set_aside)
         manifest.save()
         return manifest
 
@@ -166,8 +171,8 @@ class Ledger:
                 self._check_settings(self.folder / MANIFEST, Manifest.load(str(self.folder)).settings)
         for left in self.folder.glob(".*-*.json.*.partial"):
             left.unlink()  # Of a conversion that was killed: the lock is ours.
-        for line in _whole_lines(self.folder / "refused.jsonl"):
-            self.refused[line["id"]] = line
+        for refused in filter(None, map(_refused, self._journal.lines())):
+            self.refused[refused.id] = refused
         for split in SPLITS:
             for shard in sorted(self.folder.glob(f"{split}-*.tfrecord")):
                 self._next[split] = max(self._next[split], int(shard.stem.rpartition("-")[2]) + 1)
@@ -190,18 +195,12 @@ class Ledger:
         if content.get("surplus"):
             self._remove_surplus(shard, content["videos"])
         else:
-            self.converted.update((line["id"], line) for line in content["videos"])
+            self.converted.update((entry.id, entry) for entry in content["videos"])
 
     def _check_settings(self, path: Path, found: Dict[str, Any]) -> None:
         now, then = {**_LATER, **self._settings}, {**_LATER, **found}
-        differences = [
-            f"--{name}={then.get(name)}, now {value}" for name, value in now.items() if then.get(name) != value
-        ]
-        if differences:
-            raise InputError(
-                f"the records in {path.parent} were made with {'; '.join(differences)}: "
-                "give the same settings, or another folder as --records"
-            )
+        before, settings = ({f"--{name}": known[name] for name in now if name in known} for known in (then, now))
+        check_same(path.parent, before, settings, "give the same settings, or another folder as --records")
 
 
 def lock(folder: Path):
@@ -210,9 +209,11 @@ def lock(folder: Path):
     Raises:
       InputError: it is held by another program.
     """
-    return storage.claim_folder(
-        folder, f"another program writes into {folder}; wait for its end or choose other --records"
-    )
+    return storage.claim_folder(folder, _busy(folder))
+
+
+def _busy(folder: Path) -> str:
+    return f"another program writes into {folder}; wait for its end or choose other --records"
 
 
 def earlier_settings(folder: Path) -> Optional[Dict[str, Any]]:
@@ -224,23 +225,20 @@ def earlier_settings(folder: Path) -> Optional[Dict[str, Any]]:
 
 
 def _read_lines(sidecar: Path) -> Optional[Dict[str, Any]]:
-    """Settings and lines of a shard; None if they are missing or damaged."""
+    """Settings and entries of a shard; None if they are missing or damaged."""
     try:
-        content = json.loads(sidecar.read_text(encoding="ascii"))
+        content = parse(sidecar.read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         return None
-    whole = isinstance(content, dict) and isinstance(content.get("settings"), dict) and are_lines(content.get("videos"))
-    return content if whole else None
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        return None
+    return content if are_entries(content.get("videos")) else None
 
 
-def _whole_lines(journal: Path) -> Iterable[Dict[str, Any]]:
-    """The lines of a journal; the last one may be torn, if its writer was killed, and others damaged."""
-    if not journal.exists():
-        return
-    for text in journal.read_text(encoding="ascii", errors="replace").split("\n"):
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if are_lines([line]) and {"again", "file"} <= line.keys():
-            yield line
+def _refused(line: bytes) -> Optional[UnusableVideo]:
+    """The entry of a line of refused.jsonl; None where a disk has damaged it: that video is tried again."""
+    with contextlib.suppress(ValueError):
+        facts = json_text.parse(line)
+        if is_line(facts) and not facts["ok"] and {"again", "file"} <= facts.keys():
+            return from_json(facts)
+    return None

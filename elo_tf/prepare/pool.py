@@ -1,6 +1,6 @@
 """Deals out videos to workers that convert them, each into its own shards; one that dies costs at most its open shards.
 
-pool ── id ───> worker ── [("line", line), ("shard", path, split, lines), ...] ──> pool
+pool ── id ───> worker ── [("video", entry), ("shard", path, split, entries), ...] ──> pool
      ── None ─> worker closes its shards ── [("shard", ...), ...] ──> pool
 """
 
@@ -11,11 +11,11 @@ import typing
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from elo_tf.config import InputError
-from elo_tf.data.records import source_of
+from elo_tf.data.video_entry import UnusableVideo, VideoEntry
 from elo_tf.runtime.waiting import EVERY_SECONDS, Wait
 from elo_tf.runtime.workers.base import Engine, HandlerError, LostError, Worker
 
-# A kind, "line" or "shard", and what belongs to it.
+# A kind, "video" or "shard", and what belongs to it.
 Event = Tuple
 
 _AHEAD = 2  # videos a worker holds, so that it never waits for the pool
@@ -90,7 +90,7 @@ class Pool:
             self._last = Wait(seconds / 60)
 
     def events(self) -> Iterator[Event]:
-        """Yields ("line", line) and ("shard", path, split, lines) until nothing is left to do.
+        """Yields ("video", entry) and ("shard", path, split, entries) until nothing is left to do.
 
         Raises:
           OSError: a worker cannot write.
@@ -148,14 +148,14 @@ class Pool:
             member.ready, self._false_starts = True, 0
             return
         for event in answer:
-            if event[0] == "line":
+            if event[0] == "video":
                 member.given.popleft()
-                if event[1]["ok"]:
-                    member.unsafe[event[1]["id"]] = None
+                if isinstance(event[1], VideoEntry):
+                    member.unsafe[event[1].id] = None
             else:
                 self._deaths = 0
-                for line in event[3]:
-                    member.unsafe.pop(source_of(line), None)
+                for entry in event[3]:
+                    member.unsafe.pop(entry.video, None)
             yield event
         if member.told_to_end and not member.given:
             self._members.remove(member)
@@ -180,7 +180,7 @@ class Pool:
             if hung or self._suspected[suspect] >= _MAX_DEATHS_A_VIDEO:
                 lost.remove(suspect)
                 why = f"the converter {'hangs on it' if hung else 'died on it twice'} ({how})"
-                yield "line", {"id": suspect, "ok": False, "why": why, "again": True, "file": None}
+                yield "video", UnusableVideo(suspect, why, again=True)
         self._todo.extendleft(reversed(lost))
         if self._todo:
             self._members.append(self._new_member())
@@ -202,5 +202,5 @@ class _Handler:
         self._converter = build(*arguments)
 
     def __call__(self, video: Optional[str]) -> List[Event]:
-        lines = [] if video is None else [("line", self._converter.add(video))]
-        return lines + [("shard", *shard) for shard in self._converter.finished(last=video is None)]
+        entries = [] if video is None else [("video", self._converter.add(video))]
+        return entries + [("shard", *shard) for shard in self._converter.finished(last=video is None)]

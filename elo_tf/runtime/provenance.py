@@ -1,13 +1,16 @@
 """Records what results depend on, and checks that a resumed run depends on the same."""
 
+import os
 import platform
 from importlib import metadata
-from typing import Any, Dict, Mapping, Set
+from typing import Any, Collection, Dict, Mapping, Union
 
 from elo_tf.config import InputError
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-io", "tensorflow-addons", "cma", "numpy")
 _ABSENT = object()
+# Of a value in a message.
+_MOST_LETTERS = 60
 
 
 def packages() -> Dict[str, str]:
@@ -25,15 +28,37 @@ def _flat(header: Mapping[str, Any]) -> Dict[str, Any]:
     return flat
 
 
-def check_same(path: str, before: Mapping[str, Any], now: Mapping[str, Any], may_differ: Set[str]) -> None:
-    """Raises `InputError` where a run would go on with other settings; see `Journal.open`."""
-    before, now = _flat(before), _flat(now)
+def check_same(
+    what: Union[str, os.PathLike],
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    remedy: str,
+    may_differ: Collection[str] = (),
+) -> None:
+    """Refuses to go on with what was made with other settings.
+
+    Args:
+      what: The file or folder that was made.
+      before: The settings that it was made with, of JSON types; a dictionary in it is compared entry by entry.
+      now: The settings now.
+      remedy: What to do about it.
+      may_differ: Names of settings that may have changed.
+
+    Raises:
+      InputError: others have changed; it names them.
+    """
+    old, new = _flat(before), _flat(now)
     differences = [
-        f"{name}: was {before.get(name, 'absent')}, now {now.get(name, 'absent')}"
-        for name in {**before, **now}
-        if name not in may_differ and before.get(name, _ABSENT) != now.get(name, _ABSENT)
+        f"{name}: was {_shown(old, name)}, now {_shown(new, name)}"
+        for name in {**old, **new}
+        if name not in may_differ and old.get(name, _ABSENT) != new.get(name, _ABSENT)
     ]
     if differences:
-        raise InputError(
-            f"{path} was begun otherwise ({'; '.join(differences)}); restore the settings or use another run directory"
-        )
+        raise InputError(f"{what} was made with other settings ({'; '.join(differences)}); {remedy}")
+
+
+def _shown(settings: Mapping[str, Any], name: str) -> str:
+    """A value in a few words; a string, which may be a path, as it is."""
+    value = settings.get(name, "absent")
+    text = " ".join(str(value).split())
+    return text if isinstance(value, str) or len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."

@@ -1,14 +1,13 @@
-"""Files on disk: written whole and renamed, or appended to by the one program that holds their lock."""
+"""Files on disk: written whole and renamed; held by one program at a time."""
 
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import pathlib
 import shutil
 import socket
-from typing import IO, Any, List, Optional, Union
+from typing import IO, Optional, Union
 
 from elo_tf.config import InputError
 from elo_tf.runtime.lease import Lease, has_ended
@@ -169,49 +168,3 @@ def claim_folder(folder: pathlib.Path, busy: str) -> contextlib.ExitStack:
         file = held.enter_context(open(path, "w", encoding="ascii"))
         held.enter_context(claim(file, path, busy))
         return held.pop_all()
-
-
-class GrowingLines:
-    """A file of JSON values, one a line, that grows; one program holds it until it is closed.
-
-    Args:
-      path: Made if missing.
-      busy: What is said where another program holds it.
-
-    Attributes:
-      lines: Those that it had when it was opened; one without its end, as a killed program leaves it, is cut off.
-
-    Raises:
-      InputError: another program holds it, or has just removed it.
-      OSError: it cannot be written.
-    """
-
-    def __init__(self, path: pathlib.Path, busy: str):
-        self._file = open(path, "a+b")
-        self._held = contextlib.ExitStack()
-        try:
-            self._held = claim_named(self._file, path, busy)
-            self._file.seek(0)
-            content = self._file.read()
-            finished = content.rfind(b"\n") + 1
-            self._file.truncate(finished)
-        except BaseException:
-            self.close()
-            raise
-        self.lines: List[bytes] = content[:finished].splitlines()
-
-    def append(self, *entries: Any) -> None:
-        """Adds lines; they are on the disk when this returns."""
-        self._file.write("".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
-        self._file.flush()
-        synchronise(self._file.fileno())
-
-    def clear(self) -> None:
-        """Takes all lines away."""
-        self._file.truncate(0)
-        self.lines = []
-
-    def close(self) -> None:
-        """Gives the file up."""
-        self._held.close()
-        self._file.close()

@@ -14,9 +14,11 @@ from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
     DataConfig,
+    DescentConfig,
     EvolutionConfig,
     FitnessConfig,
     InputError,
+    LambdaConfig,
     ModelConfig,
     RunConfig,
     TaskConfig,
@@ -27,19 +29,21 @@ from elo_tf.config import (
 )
 from elo_tf.config import SearchSettings as Settings
 from elo_tf.data.clips import check_modalities
-from elo_tf.data.reader import check_memory, resident_bytes, sizes_at
+from elo_tf.data.reader import check_memory, sizes_at
 from elo_tf.data.records import SPLITS, Manifest
+from elo_tf.data.selection import Selection
 from elo_tf.model.elo_model import EloModel
 from elo_tf.runtime import devices
 from elo_tf.runtime.storage import absolute, write_text
 from elo_tf.runtime.workers.local import LocalEngine
 from elo_tf.runtime.workers.select import parse
+from elo_tf.search import descents
 from elo_tf.search.journal.header import MAY_DIFFER, make_header
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.loop import Search
 from elo_tf.search.reporting import report
-from elo_tf.search.reporting.findings import Winner, findings, winner
-from elo_tf.search.settings import fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
+from elo_tf.search.reporting.findings import Standing, findings, winner
+from elo_tf.search.settings import GRADIENT, fixed_vectors, initial_vector, make_rungs, make_strategy, size_of
 from elo_tf.search.trials import candidate
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.worker import About, CandidateWorker
@@ -93,12 +97,14 @@ def run(settings: Settings) -> Result:
     for modality, view in {pair for term in terms for pair in term.views}:
         views.check(view, modality, settings.frames)
     names = tuple(term.name for term in terms)
+    descents.check(settings, settings)
     presence.check_heard(terms, manifest.sounding("train"), settings.records)
-    vectors = fixed_vectors(settings, names, settings.loss_units)
+    vectors = fixed_vectors(settings, names, settings.loss_units, settings.descents)
     initial = initial_vector(settings, names, settings.loss_units)
-    strategy = make_strategy(settings, len(names), settings.seed, vectors, initial)
+    learns = settings.strategy == GRADIENT
+    strategy = make_strategy(settings, len(names), settings.seed, vectors, None if learns else initial)
     make_rungs(settings, settings.steps, strategy.population)
-    recorded = [part(settings, kind) for kind in _RECORDED]
+    recorded = [part(settings, kind) for kind in (*_RECORDED, *([DescentConfig] if learns else []))]
     header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
     devices.set_up()
     engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())
@@ -108,12 +114,14 @@ def run(settings: Settings) -> Result:
     # From here on there are files: settings that can be refused without a look at the videos have been.
     directory = _run_directory(settings)
     with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
-        search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
-        write_text(directory / "flags.txt", to_lines(settings))
-        if search.is_left():
-            with Crew(
-                engine, CandidateWorker, (_of_workers(settings),), settings.retries, settings.trial_minutes
-            ) as crew:
+        crew = Crew(engine, CandidateWorker, (_of_workers(settings),), settings.retries, settings.trial_minutes)
+        with crew:  # It starts workers only when there is something to do.
+            write_text(directory / "flags.txt", to_lines(settings))
+            if learns:
+                vectors = descents.learned(journal, crew, settings.descents, settings.loss_units, initial)
+                strategy = make_strategy(settings, len(names), settings.seed, vectors)
+            search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
+            if search.is_left():
                 print(f"Preparing: reading {settings.records}, building towers and tasks ...", flush=True)
                 _announce(search.begin(crew), names, crew, search.trainings(), len(journal.results()))
                 search.run(crew)
@@ -126,9 +134,11 @@ def dry_run(settings: Settings, budget: BudgetConfig) -> None:
     from elo_tf.costs.budget_report import Plan
     from elo_tf.costs.budget_report import dry_run as print_budget
 
-    size = size_of(settings, [term.name for term in _terms(settings)], settings.loss_units, settings.steps)
+    names = [term.name for term in _terms(settings)]
+    size = size_of(settings, names, settings.loss_units, settings.steps, settings.descents)
     parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, TrainConfig))
-    print_budget(Plan(*parts, budget, settings.records, size))
+    manifest = Manifest.load(settings.records) if settings.records else None
+    print_budget(Plan(*parts, budget, manifest, size))
 
 
 def list_losses(settings: Settings) -> None:
@@ -155,8 +165,8 @@ def _check_paths(run: RunConfig) -> None:
 
 def _check_memory(settings: Settings, manifest: Manifest, workers: int) -> None:
     """Raises `InputError` where workers of this machine would keep more videos in memory than it has."""
-    kept = [[line for line in manifest.usable if line["split"] == split] for split in SPLITS]
-    needed = sum(resident_bytes(manifest, lines, settings.resident_gb) for lines in kept)
+    kept = [Selection(manifest, manifest.of_split(split)) for split in SPLITS]
+    needed = sum(selection.resident_bytes(settings.resident_gb) for selection in kept)
     check_memory(needed, settings.records, workers)
 
 
@@ -178,7 +188,7 @@ def _of_workers(settings: Settings) -> candidate.Settings:
     """Settings of the workers: those on other machines do not start in this folder."""
     there = {name: absolute(getattr(settings, name)) for name in ("records", "run_dir", "labelled")}
     moved = dataclasses.replace(settings, **there)
-    kinds = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig)
+    kinds = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, LambdaConfig)
     return candidate.Settings(*(part(moved, kind) for kind in kinds))
 
 
@@ -200,7 +210,7 @@ def _announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, 
         )
 
 
-def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Winner:
+def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) -> Standing:
     """Writes the figures and the report, prints the findings, and returns the loss that won.
 
     Args:

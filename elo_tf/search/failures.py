@@ -9,8 +9,9 @@ generation. After a restart, neither that generation nor an earlier one is count
 from typing import List, NamedTuple, Optional, Sequence
 
 from elo_tf.config import InputError
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 
 _JUDGED = 10
 _LEAST = 3
@@ -20,7 +21,7 @@ class _Verdict(NamedTuple):
     """Generations that were judged, and the trainings of one length of which too many failed."""
 
     generations: List[Generation]
-    trainings: List[Result]
+    trainings: List[TrialResult]
 
 
 def too_many(journal: Journal, share: float) -> bool:
@@ -72,8 +73,8 @@ def _size(generations: Sequence[Generation]) -> int:
     return sum(len(generation.candidates) for generation in generations)
 
 
-def _failed(trainings: Sequence[Result]) -> List[Result]:
-    return [each for each in trainings if each.failed]
+def _failed(trainings: Sequence[TrialResult]) -> List[TrialResult]:
+    return [each for each in trainings if each.fitness.failed]
 
 
 def _note(generation: Generation) -> str:

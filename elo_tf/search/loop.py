@@ -15,8 +15,9 @@ from elo_tf.config import EvolutionConfig, InputError, TaskConfig
 from elo_tf.model.objective import save_loss
 from elo_tf.search import failures
 from elo_tf.search.evolution import base
+from elo_tf.search.journal import notes
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting.findings import Winner, ranking, winner
+from elo_tf.search.reporting.findings import Standing, ranking, winner
 from elo_tf.search.reporting.report import UNTRAINED
 from elo_tf.search.reporting.search_log import SearchLog
 from elo_tf.search.trials import cluster_samples
@@ -25,9 +26,6 @@ from elo_tf.search.trials.embeddings import FOLDER, KeptEmbeddings, Run
 from elo_tf.search.trials.scheduler import Crew
 from elo_tf.search.trials.trial import Ended, Trial
 from elo_tf.search.trials.worker import About
-
-# Name of the journal's note of the units of the terms.
-UNITS = "loss_units"
 
 # Added to the search's seed for the fresh ones: no search uses seeds so far apart.
 _FRESH = 100_003
@@ -136,8 +134,8 @@ class Search:
 
     def _agree_on_units(self, crew: Crew) -> None:
         """Measures the units of the terms once a search; afterwards they are those of its journal."""
-        if self.journal.header["settings"]["loss_units"] == "gradient" and UNITS not in self.journal.notes:
-            self.journal.note(UNITS, crew.call("measure_units"))
+        if self.journal.header["settings"]["loss_units"] == "gradient" and notes.UNITS not in self.journal.notes:
+            self.journal.note(notes.UNITS, crew.call("measure_units"))
 
     def _run_generation(self, crew: Crew, log: SearchLog) -> None:
         """Runs what a generation lacks, rung after rung."""
@@ -165,23 +163,24 @@ class Search:
             if kept:
                 self._kept.keep_only(self._shown())
             log.candidate(trial, result, self.journal.names)
-            for warning in ended.warnings:
+            for warning in ended.outcome.warnings:
                 log.warn(f"candidate {trial.candidate}, {warning}")
 
     def _keep(self, ended: Ended) -> bool:
         """Keeps the embeddings of a training that may be the winner's; returns whether it may."""
-        trial, best = ended.trial, ranking(self.journal.generations())[:1]
-        if ended.embeddings is None:
+        trial, outcome = ended.trial, ended.outcome
+        if outcome.embeddings is None:
             return False
-        if trial.seed == self._seed and best and best[0].result.value < ended.result.value:
+        best = ranking(self.journal.generations())[:1]
+        if trial.seed == self._seed and best and best[0].value < outcome.fitness.value:
             return False
-        self._kept.save(Run(trial.candidate, trial.steps, trial.seed), ended.embeddings)
+        self._kept.save(Run(trial.candidate, trial.steps, trial.seed), outcome.embeddings)
         return True
 
     def _shown(self) -> Set[Run]:
         """Trainings whose clusters are shown if their candidate wins: the best one, and of each finalist the first."""
         best, finalists = ranking(self.journal.generations())[:1], self.journal.finalists()
-        shown = {Run(each.candidate, each.result.steps, each.result.seed) for each in best}
+        shown = {Run(each.candidate, each.results[0].steps, each.results[0].seed) for each in best}
         if finalists:
             shown.update(Run(number, finalists.steps, finalists.seeds[0]) for number in finalists.candidates)
         return shown
@@ -195,7 +194,9 @@ class Search:
         name = f"{candidate:05d}" if steps == self.journal.rungs.steps[-1] else f"{candidate:05d}-{steps}"
         log = str(self.directory.absolute() / "tensorboard" / name) if recorded else None
         keep = steps == self.journal.rungs.steps[-1] and seed in (self._seed, self._fresh_seeds()[0])
-        return Trial(candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(UNITS), log=log, keep=keep)
+        return Trial(
+            candidate, tuple(lambdas), steps, seed, units=self.journal.notes.get(notes.UNITS), log=log, keep=keep
+        )
 
     def _fresh_seeds(self) -> Tuple[int, ...]:
         return tuple((self._seed + _FRESH * (1 + index)) % 2**31 for index in range(self.evolution.rescore_seeds))
@@ -239,7 +240,7 @@ class Search:
                 "It came to nothing this time, so that the report shows no clusters; to try again, repeat the command"
             )
 
-    def _train_for_samples(self, won: Winner, crew: Crew) -> Optional[ClusterSamples]:
+    def _train_for_samples(self, won: Standing, crew: Crew) -> Optional[ClusterSamples]:
         """Trains the winner again, whose embeddings are not there: those of earlier versions are not, or they are lost.
 
         With the seed that it was scored with, and in the first attempt that comes to its end.
@@ -259,6 +260,7 @@ class Search:
         if won is None:
             return
         results = self.journal.results()
+        learned = notes.descents(self.journal.notes)
         settings = self.journal.header["settings"]
         about = {
             # How the terms are formed, so that a training forms them alike.
@@ -270,13 +272,13 @@ class Search:
                 "error": won.error,
                 "seeds": len(won.results),
                 "confirmed": won.confirmed,
-                "restarts": won.results[0].restarts,
+                "restarts": won.results[0].fitness.restarts,
             },
             "candidate": won.candidate,
             "evaluations": len(results),
             "infeasible": sum(result.value is None for result in results),
-            "training_steps": sum(result.steps for result in results),
-            "seconds": round(sum(result.seconds for result in results), 1),
+            "training_steps": sum(result.steps for result in results) + sum(found["steps"] for found in learned),
+            "seconds": round(sum(result.seconds for result in results) + sum(found["seconds"] for found in learned), 1),
         }
         path = self.directory / "evolved_loss.json"
-        save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(UNITS))
+        save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(notes.UNITS))

@@ -15,6 +15,8 @@ Vectors = Optional[Tuple[Tuple[float, ...], ...]]
 # [G], what another strategy starts from.
 Vector = Optional[Tuple[float, ...]]
 
+# The strategy whose vectors trainings learn.
+GRADIENT = "gradient"
 # Lambda of a term that the loss to start from lacks: the middle, where all start without one.
 START = 0.5
 
@@ -57,13 +59,17 @@ def make_rungs(evolution: EvolutionConfig, steps: int, population: int) -> Rungs
         raise InputError(f"--rungs={evolution.rungs}: {error}") from None
 
 
-def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: str) -> Vectors:
+def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, descents: int = 0) -> Vectors:
     """The λ of `--lambda_files`, in the order of the names; None for a strategy that finds its own.
+
+    For the strategy `gradient`, as many in place of those that the descents will find.
 
     Raises:
       InputError: files and strategy do not go together, or a file is missing, for other terms or in other units.
     """
     files = evolution.lambda_files
+    if evolution.strategy == GRADIENT and not files:
+        return ((START,) * len(names),) * descents
     if (evolution.strategy == "fixed") != bool(files):
         raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
     require_paths("lambda_files", files)
@@ -100,7 +106,9 @@ def _check_units(path: str, units: Optional[Mapping[str, float]], loss_units: st
         raise InputError(f"{path} has lambdas for --loss_units={own}, and this search has {loss_units}")
 
 
-def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, steps: int) -> SearchSize:
+def size_of(
+    evolution: EvolutionConfig, names: Sequence[str], loss_units: str, steps: int, descents: int = 0
+) -> SearchSize:
     """How much a search trains, as far as one knows beforehand.
 
     Args:
@@ -108,12 +116,15 @@ def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, s
       names: Of the lambdas, [G].
       loss_units: Of the lambdas.
       steps: Of a candidate's full training.
+      descents: Trainings that learn λ, of the strategy `gradient`.
 
     Raises:
       InputError: the settings of strategy or rungs are impossible.
     """
-    vectors, initial = (given(evolution, names, loss_units) for given in (fixed_vectors, initial_vector))
-    strategy = make_strategy(evolution, len(names), 0, vectors, initial)
+    vectors = fixed_vectors(evolution, names, loss_units, descents)
+    initial = initial_vector(evolution, names, loss_units)
+    learned = descents if evolution.strategy == GRADIENT else 0
+    strategy = make_strategy(evolution, len(names), 0, vectors, None if learned else initial)
     rungs = make_rungs(evolution, steps, strategy.population)
     limit = strategy.limit / strategy.population
     rounds = evolution.generations if limit >= evolution.generations else math.ceil(limit)
@@ -121,6 +132,6 @@ def size_of(evolution: EvolutionConfig, names: Sequence[str], loss_units: str, s
     return SearchSize(
         generations=rounds,
         population=strategy.population,
-        trainings=rounds * rungs.trainings(strategy.population) + fresh,
-        steps=rounds * rungs.training_steps(strategy.population) + fresh * steps,
+        trainings=rounds * rungs.trainings(strategy.population) + fresh + learned,
+        steps=rounds * rungs.training_steps(strategy.population) + (fresh + learned) * steps,
     )

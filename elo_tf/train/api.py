@@ -20,6 +20,7 @@ from elo_tf.config import (
     InputError,
     ModelConfig,
     TaskConfig,
+    WeightingConfig,
     part,
     require,
     to_lines,
@@ -31,8 +32,9 @@ from elo_tf.networks.tower import Description, Tower
 from elo_tf.runtime import devices
 from elo_tf.runtime.storage import claim_folder, write_text
 from elo_tf.tasks import presence
-from elo_tf.train import replicas, run_file, terms, trainer
+from elo_tf.train import replicas, run_file, terms
 from elo_tf.train.progress_log import Account
+from elo_tf.train.settings import Settings as TrainerSettings
 from elo_tf.train.trainer import DivergedError, Trainer
 
 __all__ = ["DivergedError", "Result", "Settings", "dry_run", "run"]
@@ -101,7 +103,7 @@ def _run(
     settings: Settings, given: Optional[Collection[str]], strategy: tf.distribute.Strategy, interruption: Interruption
 ) -> Result:
     directory, is_chief = pathlib.Path(settings.run_dir), replicas.number(strategy) == 0
-    parts = trainer.Settings(*(part(settings, kind) for kind in _PARTS))
+    parts = TrainerSettings(*(part(settings, kind) for kind in _PARTS))
     with contextlib.ExitStack() as held:
         with replicas.refused_together(strategy):
             task, chosen = _choose(settings, given)
@@ -114,7 +116,7 @@ def _run(
                 run_file.check_run(directory, facts)
         if not replicas.are_alike(strategy, run_file.number_of(facts)):
             raise InputError("the processes have different flags, losses, records or packages; start all with the same")
-        training = Trainer(parts, chosen, strategy)
+        training = Trainer(parts, chosen, strategy, manifest)
         if is_chief:
             # Only now: the trainer refuses what does not fit, and a refused run leaves nothing to compare with.
             run_file.begin(directory, facts)
@@ -128,7 +130,7 @@ def _run(
         return Result(directory, training.done, training.steps, str(training.checkpoints.last))
 
 
-_PARTS = (FinalRunConfig, DataConfig, ModelConfig, FinalTrainConfig)
+_PARTS = (FinalRunConfig, DataConfig, ModelConfig, FinalTrainConfig, WeightingConfig)
 
 
 def dry_run(settings: Settings, budget: BudgetConfig, given: Optional[Collection[str]] = None) -> None:
@@ -143,13 +145,12 @@ def dry_run(settings: Settings, budget: BudgetConfig, given: Optional[Collection
         settings = dataclasses.replace(
             settings, **dataclasses.asdict(task), tasks=tuple(chosen.lambdas), modalities=seen
         )
-    counted = 0
-    if settings.records:
-        counted = sum(video["split"] == "train" for video in Manifest.load(settings.records).usable)
+    manifest = Manifest.load(settings.records) if settings.records else None
+    counted = len(manifest.of_split("train")) if manifest else 0
     steps = settings.steps_of(counted or budget.planned_videos, settings.batch_size)
     settings = dataclasses.replace(settings, steps=steps)
     parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, FinalTrainConfig))
-    print_budget(Plan(*parts, budget, settings.records))
+    print_budget(Plan(*parts, budget, manifest))
 
 
 def _choose(settings: Settings, given: Optional[Collection[str]]) -> Tuple[TaskConfig, terms.Terms]:

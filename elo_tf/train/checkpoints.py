@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
-from elo_tf.networks.tower import CHECKPOINTS, FILE, PREFIX
+from elo_tf.networks.tower import CHECKPOINTS, FILE, PREFIX, latest_checkpoint
 
 _ANEW = "use another --run_dir to begin anew"
 
@@ -50,7 +50,7 @@ class Checkpoints:
         Raises:
           InputError: it cannot be read or is of another model, or there are checkpoints whose list is lost.
         """
-        last = tf.train.latest_checkpoint(str(self.directory))
+        last = latest_checkpoint(self.directory)
         if last is None:
             self._check_not_begun()
             return None
@@ -110,4 +110,4 @@ class Checkpoints:
     @property
     def last(self) -> str:
         """Prefix of the last one, to be named in messages."""
-        return tf.train.latest_checkpoint(str(self.directory)) or "none"
+        return latest_checkpoint(self.directory) or "none"

@@ -9,13 +9,13 @@ answers on it: a process that waits as this one does, or one whose TensorFlow ha
 import concurrent.futures
 import contextlib
 import dataclasses
-import json
 import os
 import socket
 import time
 from typing import Dict, Iterator, Optional, Sequence
 
 from elo_tf.config import InputError
+from elo_tf.runtime import json_text
 from elo_tf.runtime.waiting import Wait
 
 CHIEFS = ("chief", "worker")  # Types of tasks in TF_CONFIG; the first worker is the chief where none is named.
@@ -51,7 +51,7 @@ class Cluster:
         """
         text = os.environ.get("TF_CONFIG", "")
         try:
-            content = json.loads(text)
+            content = json_text.parse(text)
             cluster, task = content["cluster"], content["task"]
             index = int(task["index"])
             own = cluster[task["type"]][index] if index >= 0 else None

@@ -1,5 +1,6 @@
 """What a training tells: on the screen, in TensorBoard, and at its end in results.json."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -15,8 +16,10 @@ from elo_tf.runtime.progress import progress_bar
 from elo_tf.runtime.storage import write_text
 from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.train import pictures
+from elo_tf.train.lambda_path import EVERY, LambdaPath
+from elo_tf.train.progress import Progress
 from elo_tf.train.terms import Terms
-from elo_tf.train.trainer import Progress, Trainer
+from elo_tf.train.trainer import Trainer
 
 RESULTS = "results.json"
 
@@ -38,6 +41,7 @@ class Account:
         self._done = done
         self._bar = None
         self._log: Optional[TrainingLog] = None
+        self._path: Optional[LambdaPath] = None
         self._since = _Sums()  # The last entry of the record.
         self._totals = _Sums()
         self._stretches = 0
@@ -86,6 +90,9 @@ class Account:
             train = self._trainer.settings.train
             if train.log_every or train.share_every or train.pictures_every:
                 self._log = TrainingLog(self._directory / "tensorboard", self._terms.lambdas)
+            if self._trainer.weighing:
+                self._path = self._open_path()
+                self._add_to_path(self._done)
         return self
 
     def __exit__(self, *_) -> None:
@@ -93,6 +100,8 @@ class Account:
             self._bar.close()
         if self._log:
             self._log.close()
+        if self._path:
+            self._path.close()
 
     def show(self, progress: Progress) -> None:
         """Takes note of a stretch of steps."""
@@ -112,9 +121,22 @@ class Account:
         if every and progress.step % every == 0:
             # In all processes: they hold the statistics of batch normalisation together.
             drawn = pictures.draw(self._trainer.model, self._trainer.sample(pictures.CLIPS))
+        if self._path and (progress.step % EVERY == 0 or progress.step == self._trainer.steps):
+            self._add_to_path(progress.step)
         if self._log:
             self._record(progress)
             self._log.pictures(progress.step, drawn)
+
+    def _open_path(self) -> LambdaPath:
+        return LambdaPath(self._directory, self._trainer.model.objective.names, self._done)
+
+    def _conclude_path(self, path: LambdaPath) -> None:
+        terms, by = self._terms, self._trainer.weighing.weighting.known_as
+        codes = {task.name: task.code for task in terms.tasks}
+        path.conclude(codes, terms.tasks[0].config, terms.units, by)
+
+    def _add_to_path(self, step: int) -> None:
+        self._path.add(step, self._trainer.model.objective.lambdas.numpy(), self._trainer.weighing.outer_value())
 
     def _record(self, progress: Progress) -> None:
         train, step = self._trainer.settings.train, progress.step
@@ -136,12 +158,17 @@ class Account:
     def complete(self) -> None:
         """Writes what is lacking of results.json where the program was killed between the last checkpoint and it."""
         if self._directory is not None and not (self._directory / RESULTS).exists():
+            if self._trainer.weighing:
+                with contextlib.closing(self._open_path()) as path:
+                    self._conclude_path(path)
             self._write(self._facts())
 
     def conclude(self) -> None:
         """Writes results.json and prints the end."""
         if self._directory is None:
             return
+        if self._path:
+            self._conclude_path(self._path)
         totals = self._totals
         self._write({
             **self._facts(),

@@ -5,12 +5,13 @@ import json
 import pathlib
 from typing import Any, Dict
 
-from elo_tf.config import InputError, TaskConfig
+from elo_tf.config import InputError, TaskConfig, WeightingConfig
 from elo_tf.data.records import Manifest, short_hash
+from elo_tf.runtime import json_text, text
 from elo_tf.runtime.provenance import check_same, packages
 from elo_tf.runtime.storage import write_text
+from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
-from elo_tf.train.trainer import Settings
 
 FILE = "run.json"
 
@@ -27,6 +28,8 @@ def facts_of(settings: Settings, task: TaskConfig, terms: Terms, manifest: Manif
     values: Dict[str, Any] = {}
     for each in (settings.run, settings.data, settings.model, task, settings.train):
         values.update(dataclasses.asdict(each))
+    if settings.weighting != WeightingConfig():  # Runs of versions without it go on.
+        values.update(dataclasses.asdict(settings.weighting))
     return {
         "settings": values,
         "lambdas": terms.lambdas,
@@ -61,9 +64,9 @@ def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
             raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
         return
     try:
-        before = json.loads(path.read_text())
-        if not isinstance(before, dict):
-            raise ValueError("no JSON object")
+        before = json_text.parse(text.read(path))
+        json_text.check(before, {})
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); use another --run_dir") from None
-    check_same(str(path), before, json.loads(json.dumps(facts)), set(MAY_DIFFER))
+    remedy = "restore the settings or use another run directory"
+    check_same(path, before, json.loads(json.dumps(facts)), remedy, MAY_DIFFER)

@@ -4,7 +4,6 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
                          └ on the device, by one call
 """
 
-import dataclasses
 import math
 import pathlib
 import time
@@ -13,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import tensorflow as tf
 
-from elo_tf.config import DataConfig, FinalRunConfig, FinalTrainConfig, InputError, ModelConfig
+from elo_tf.config import InputError
 from elo_tf.data.reader import Reader, clip_sizes, reading
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
@@ -22,45 +21,16 @@ from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.model.term_table import clip_specs
 from elo_tf.runtime.private_api import make_slots
 from elo_tf.tasks.presence import check_heard
-from elo_tf.train import replicas
+from elo_tf.train import lambda_path, replicas, weighing
 from elo_tf.train.checkpoints import Checkpoints
+from elo_tf.train.progress import Progress
+from elo_tf.train.settings import Settings
 from elo_tf.train.terms import Terms
 from elo_tf.train.update import Update
 
 
 class DivergedError(ArithmeticError):
     """A term, or a weight, stopped being finite."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """All that a training depends on besides its terms."""
-
-    run: FinalRunConfig
-    data: DataConfig
-    model: ModelConfig
-    train: FinalTrainConfig
-
-
-@dataclasses.dataclass
-class Progress:
-    """What a stretch of steps came to.
-
-    Attributes:
-      step: Steps done since the beginning of the run.
-      losses: Unweighted terms of the last step, by name; means over the replicas.
-      seconds: Wall time of the stretch.
-      waiting: Part of it spent waiting for clips.
-      clips: Clips seen in it.
-      counted: How many of them counted for each term, by name.
-    """
-
-    step: int
-    losses: Dict[str, float]
-    seconds: float = 0.0
-    waiting: float = 0.0
-    clips: int = 0
-    counted: Dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Trainer:
@@ -70,6 +40,7 @@ class Trainer:
       settings: Of the run.
       terms: Of the loss.
       strategy: Where it runs; made first of all.
+      manifest: Of the records, as they lie in `settings.run.records`.
 
     Attributes:
       model: All towers and heads.
@@ -79,16 +50,15 @@ class Trainer:
       steps: Of the whole training.
 
     Raises:
-      InputError: records are missing or do not fit, or batches cannot be dealt out.
+      InputError: records are unfinished or do not fit, or batches cannot be dealt out.
     """
 
-    def __init__(self, settings: Settings, terms: Terms, strategy: tf.distribute.Strategy):
+    def __init__(self, settings: Settings, terms: Terms, strategy: tf.distribute.Strategy, manifest: Manifest):
         self.settings = settings
         self.strategy = strategy
         run, train = settings.run, settings.train
         tf.keras.utils.set_random_seed(run.seed)
         tf.keras.mixed_precision.set_global_policy(settings.model.precision)
-        manifest = Manifest.load(run.records)
         manifest.require_complete()
         sizes = clip_sizes(manifest, settings.data)
         if train.jit_compile and strategy.num_replicas_in_sync > 1:
@@ -100,12 +70,13 @@ class Trainer:
         train.clips_at_a_time(settings.data.batch_size, strategy.num_replicas_in_sync)
         with strategy.scope(), reading(run.records):
             self.model = EloModel(terms.tasks, sizes, settings.model.backbone, penalty(train))
-            self.reader = Reader.open(run.records, "train", self.model.needs, settings.data)
+            self.reader = Reader.of(manifest, "train", self.model.needs, settings.data)
             check_heard(terms.tasks, self.reader.sounding, run.records)
             self.steps = self._length()
             self.model.compile(optimizer=make_optimizer(train, self.steps))
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
             self._build(terms)
+            self.weighing = weighing.make(settings, terms, self.model)
         self.checkpoints = Checkpoints(
             pathlib.Path(run.run_dir), self.model, self.step, train.keep, replicas.number(strategy)
         )
@@ -114,6 +85,7 @@ class Trainer:
         self._stretch = tf.function(self._make_steps, autograph=False)
         self._norms = GradientNorms(self.model)
         self._batches: Any = None
+        self._held_out: Any = None
 
     def _length(self) -> int:
         train, data = self.settings.train, self.settings.data
@@ -164,9 +136,10 @@ class Trainer:
         """
         if self._batches is None:
             self._batches = self._open()
+            self._held_out = self.weighing and self.weighing.open(self.strategy, self.settings.run.seed, self.done)
         begun = time.perf_counter()
         with reading(self.settings.run.records):
-            values, waited, bad, counted = self._stretch(self._batches, tf.constant(count))
+            values, waited, bad, counted = self._stretch(self._batches, self._held_out, tf.constant(count))
         values, bad = values.numpy(), bad.numpy()
         seconds = time.perf_counter() - begun
         if (bad >= 0).any():
@@ -196,7 +169,7 @@ class Trainer:
         }
         return f"the gradient of {', '.join(sorted(found))}" if found else "a gradient of the heads"
 
-    def _make_steps(self, batches, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _make_steps(self, batches, held_out, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Losses of the last step and 0 for the gradient [G+1], seconds waited for clips, the step [G+1] at which each
         was first not finite, clips [G] that counted for each."""
         terms = len(self.model.objective.names) + 1
@@ -208,9 +181,8 @@ class Trainer:
             with tf.control_dependencies(tf.nest.flatten(clips, expand_composites=True)):
                 after = tf.timestamp()
             waited = waited + after - before
-            values, counts = self.strategy.run(self._replica_step, args=(clips, after))
-            counted += self.strategy.reduce(tf.distribute.ReduceOp.SUM, counts, axis=None)
-            values = self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
+            values, counts = self._make_step(clips, after, held_out)
+            counted += counts
             bad = tf.where(~tf.math.is_finite(values) & (bad < 0), self.step.read_value(), bad)
             self.step.assign_add(1)
             return index + 1, waited, bad, counted, values
@@ -222,13 +194,29 @@ class Trainer:
         )
         return values, waited, bad, counted
 
-    def _replica_step(self, clips, after) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _make_step(self, clips, after, held_out) -> Tuple[tf.Tensor, tf.Tensor]:
+        """What `_replica_step` gives: means of the losses and sums of the counts over the replicas."""
+
+        def step(is_weighed):
+            held = (next(held_out),) if is_weighed and held_out is not None else ()
+            values, counts = self.strategy.run(self._replica_step, args=(clips, after, is_weighed, *held))
+            return (
+                self.strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None),
+                self.strategy.reduce(tf.distribute.ReduceOp.SUM, counts, axis=None),
+            )
+
+        if self.weighing is None or self.weighing.every == 1:
+            return step(self.weighing is not None)
+        # Outside of the replicas, which cannot meet inside of a branch of the graph.
+        return tf.cond(self.step % self.weighing.every == 0, lambda: step(True), lambda: step(False))
+
+    def _replica_step(self, clips, after, is_weighed, held_out=None) -> Tuple[tf.Tensor, tf.Tensor]:
         """Losses [G] of this replica, and behind them NaN where the gradient of all replicas was not finite; clips [G]
         that counted for each."""
         # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.
         with tf.control_dependencies([after]):
             clips = tf.nest.map_structure(tf.identity, clips)
-        losses, finite = self._update(clips)
+        losses, finite = self._update(clips, self.weighing.at(held_out) if is_weighed else None)
         values = [losses[name] for name in self.model.objective.names]
         counts = tf.stack([task.counted(clips) for task in self.model.tasks])
         return tf.stack([*values, tf.where(finite, 0.0, math.nan)]), counts
@@ -270,6 +258,8 @@ class Trainer:
         """Steps to make in one call: no further than the next checkpoint or entry of the record."""
         train = self.settings.train
         events = (train.save_every, train.log_every, train.share_every, train.pictures_every)
+        if self.weighing:
+            events = (*events, lambda_path.EVERY)
         return min(train.steps_a_call, self.steps - step, *(each - step % each for each in events if each))
 
     def sample(self, count: int) -> Dict[str, Any]:

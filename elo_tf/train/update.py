@@ -4,12 +4,12 @@ clips of a replica [B,...] -> k parts -> gradients, averaged -> sum over replica
                                                                        └ not finite: 0 in their place
 """
 
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import tensorflow as tf
 
 from elo_tf.data.clips import Clips
-from elo_tf.model.elo_model import EloModel
+from elo_tf.model.elo_model import EloModel, Weigh
 from elo_tf.tasks.memory import VideoMemory
 
 Losses = Dict[str, tf.Tensor]
@@ -33,14 +33,18 @@ class Update:
             if isinstance(layer, VideoMemory):
                 layer.parts = parts
 
-    def __call__(self, clips: Clips) -> Tuple[Losses, tf.Tensor]:
+    def __call__(self, clips: Clips, weigh: Optional[Weigh] = None) -> Tuple[Losses, tf.Tensor]:
         """Updates all weights.
+
+        Args:
+          clips: A batch of this replica.
+          weigh: Sets the lambdas of this step (`EloModel.compute_gradients`), of a batch in one part; None leaves them.
 
         Returns:
           The unweighted terms, means over the parts of this replica; and whether the gradient was finite, which of a
           scaled loss (mixed_float16) it need not be: the optimiser sees to that.
         """
-        losses, variables, gradients = self._gradients(clips)
+        losses, variables, gradients = self._gradients(clips, weigh)
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
             gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
@@ -55,10 +59,10 @@ class Update:
         self._model.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
         return losses, finite
 
-    def _gradients(self, clips: Clips) -> Tuple[Losses, List[tf.Variable], List[tf.Tensor]]:
+    def _gradients(self, clips: Clips, weigh: Optional[Weigh]) -> Tuple[Losses, List[tf.Variable], List[tf.Tensor]]:
         """Terms, variables and gradients of the whole batch of this replica."""
         if self._parts == 1:
-            losses, pairs = self._model.compute_gradients(clips)
+            losses, pairs = self._model.compute_gradients(clips, weigh)
             gradients, variables = zip(*pairs)
             return losses, list(variables), list(gradients)
         size = clips["video"].shape[0] // self._parts

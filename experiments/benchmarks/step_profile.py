@@ -60,9 +60,10 @@ def main() -> None:
     if variant not in VARIANTS:
         raise InputError(f"--variant={variant} is unknown; choose from {', '.join(VARIANTS)}")
     terms = tasks.select(check_modalities(settings.modalities), settings.tasks)
-    model = EloModel(terms, clip_sizes(Manifest.load(_RECORDS.value), data), variant)
+    manifest = Manifest.load(_RECORDS.value)
+    model = EloModel(terms, clip_sizes(manifest, data), variant)
     model.compile(optimizer=make_optimizer(TrainConfig(steps=1000)))
-    batches = iter(Reader.open(_RECORDS.value, "train", model.needs, data).training(0))
+    batches = iter(Reader.of(manifest, "train", model.needs, data).training(0))
     clips = next(batches)
     model.compute_losses(clips)
     make_slots(model.optimizer, model.trainable_variables)

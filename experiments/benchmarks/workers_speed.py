@@ -28,7 +28,7 @@ from elo_tf import config
 from elo_tf.config import DataConfig, EvolutionConfig, FitnessConfig, ModelConfig, RunConfig, TaskConfig, TrainConfig
 from elo_tf.runtime import command_line
 from elo_tf.runtime.workers.local import LocalEngine
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.journal.result import TrialResult
 
 if typing.TYPE_CHECKING:
     from elo_tf.search.trials.candidate import Settings
@@ -87,7 +87,7 @@ def _timed(crew: "Crew", trials: "List[Trial]"):
     return (time.perf_counter() - begun) / len(trials), results
 
 
-def _at_work(result: Result) -> float:
+def _at_work(result: TrialResult) -> float:
     """Seconds of training and scoring."""
     return sum(result.diagnostics[f"seconds/{part}"] for part in ("training", "scoring"))
 

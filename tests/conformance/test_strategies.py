@@ -13,7 +13,7 @@ from elo_tf.search.evolution.cma_es import CmaEs
 
 NAMES = tuple(base.strategies())
 # Their vectors do not depend on the seed.
-SEEDLESS = ("fixed",)
+SEEDLESS = ("fixed", "gradient")
 STARTERS = tuple(name for name, kind in base.strategies().items() if kind.takes_initial)
 # A loss to start from, with weights at both bounds.
 INITIAL = (0.0, 1.0, 0.9, 0.8, 0.05, 0.9)
@@ -22,7 +22,7 @@ DIMENSIONS = (1, 6)
 
 def create(name, dimensions=6, seed=1, initial=None):
     """A strategy with a pool that some rounds fill, and a list that some rounds exhaust."""
-    vectors = np.random.default_rng(0).random((40, dimensions)).tolist() if name == "fixed" else None
+    vectors = np.random.default_rng(0).random((40, dimensions)).tolist() if name in SEEDLESS else None
     return base.create(
         name, dimensions, seed, base.Settings(pool=20, tournament_size=5, vectors=vectors, initial=initial)
     )

@@ -79,8 +79,9 @@ class Trainer:
         self._reset(case)
         steps = steps_for(self._config, len(case.split.train))
         self._steps.assign(steps)
-        batches = case.material.reader(case.split.train).training(case.seed)
-        with progress_bar(steps, "step", what="fine-tuning") as bar:
+        reading = case.material.reading(case.split.train)
+        with reading, progress_bar(steps, "step", what="fine-tuning") as bar:
+            batches = case.material.reader(case.split.train).training(case.seed)
             for number, clips in enumerate(batches.take(steps), 1):
                 loss = self._step(clips["now"]["rgb"], clips["label"])
                 bar.update()

@@ -17,6 +17,7 @@ from typing import Dict, NamedTuple, Tuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from elo_tf.evaluate.protocols.base import Case, Features, Prediction, Protocol, register, standardise
 
@@ -28,6 +29,9 @@ _DEFAULT_STRENGTH = 0.01
 # Greatest entry of the gradient of the mean loss at the end.
 TOLERANCE = 1e-6
 ITERATIONS = 1000
+# Multiplications of a pass over the clips below which threads of linear algebra wait for each other longer than they
+# work: twenty times as long on a busy machine.
+_MANY = 10**8
 
 
 class Layer(NamedTuple):
@@ -76,7 +80,8 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, strength: float)
     # For two classes scikit-learn fits the difference of their kernels, whose penalty is half of that of the two.
     inverse = 2 * strength if len(present) == 2 else strength
     found = LogisticRegression(C=inverse, tol=TOLERANCE, max_iter=ITERATIONS)
-    with warnings.catch_warnings():
+    few = features.size * classes < _MANY
+    with warnings.catch_warnings(), threadpool_limits(1 if few else None):
         warnings.simplefilter("ignore", ConvergenceWarning)  # `converged` tells.
         found.fit(features.astype(np.float64), labels)
     coefficients, intercepts = found.coef_, found.intercept_

@@ -1,15 +1,16 @@
 """Cuts the clips of an evaluation as those of the training were cut."""
 
+import contextlib
 import dataclasses
 from typing import Callable, Iterator, Optional, Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from elo_tf.config import DataConfig, InputError, ProtocolConfig
 from elo_tf.data.clips import Clips
-from elo_tf.data.reader import Reader, reading
+from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
+from elo_tf.evaluate.videos.damage import UnreadableError, unreadable
 from elo_tf.evaluate.videos.split import LabelledVideo
 from elo_tf.networks.tower import Description
 
@@ -24,11 +25,13 @@ class Material:
       manifest: Of the records.
       data: Settings of the reader; T, H and W are those of the tower.
       warning: In what the records differ from those of the training; None where they do not.
+      salvage: Whether damaged records lie beside those that are read, and are passed over.
     """
 
     manifest: Manifest
     data: DataConfig
     warning: Optional[str]
+    salvage: bool = False
 
     @classmethod
     def open(cls, records: str, about: Description, config: ProtocolConfig) -> "Material":
@@ -68,16 +71,31 @@ class Material:
 
     def reader(self, videos: Sequence[LabelledVideo]) -> Reader:
         """Reads RGB clips of exactly these videos; those shorter than a clip begin again."""
-        classes = {video.id: video.label for video in videos}
-        return Reader.open(self.manifest.folder, "labelled", RGB, self.data, classes, loop=True)
+        classes = {record: video.label for video in videos for record in video.records}
+        return Reader.of(self.manifest, "labelled", RGB, self.data, classes, loop=True, salvage=self.salvage)
+
+    @contextlib.contextmanager
+    def reading(self, videos: Sequence[LabelledVideo]) -> Iterator[None]:
+        """Around what reads clips of these videos: an error that a damaged record explains is that record's.
+
+        Raises:
+          UnreadableError: records of the videos are damaged.
+        """
+        try:
+            yield
+        except Exception as error:
+            damaged = unreadable(self.manifest, {record for video in videos for record in video.records})
+            if damaged:
+                raise UnreadableError(self.manifest.folder, damaged) from error
+            raise
 
     def _read(self, videos: Sequence[LabelledVideo], windows: int) -> Iterator[Clips]:
         """Batches of evenly spread clips.
 
         Raises:
-          InputError: a shard is missing or damaged.
+          UnreadableError: a record is missing or damaged.
         """
-        with reading(self.manifest.folder, tf.errors.OpError):
+        with self.reading(videos):
             yield from self.reader(videos).windows(windows)
 
     def apply(self, function: Callable, videos: Sequence[LabelledVideo], windows: int) -> np.ndarray:
@@ -86,33 +104,46 @@ class Material:
         Args:
           function: [B,T,H,W,3] float32 in [0,1] -> [B,D].
           videos: V of them.
-          windows: Clips a video.
+          windows: Clips a video; of one in several records they are spread over all of them.
 
         Returns:
           [V,windows,D] float32, in the order of the videos.
 
         Raises:
+          UnreadableError: records of some of the videos are missing or damaged.
           InputError: a result is not finite.
         """
-        places = {identity(video.id)[0]: place for place, video in enumerate(videos)}
-        results, filled = None, np.zeros(len(videos), np.int64)
+        records = [record for video in videos for record in video.records]
+        places = {identity(record)[0]: place for place, record in enumerate(records)}
+        results, filled = None, np.zeros(len(records), np.int64)
         for clips in self._read(videos, windows):
             values = np.asarray(function(clips["now"]["rgb"]), np.float32)
             if results is None:
-                results = np.empty([len(videos), windows, values.shape[1]], np.float32)
+                results = np.empty([len(records), windows, values.shape[1]], np.float32)
             for index, value in zip(clips["video"].numpy().tolist(), values):
                 place = places[index]
                 results[place, filled[place]] = value
                 filled[place] += 1
-        if results is None or (filled < windows).any():
-            raise InputError(
-                f"{self.manifest.folder}: {np.count_nonzero(filled < windows)} videos of the manifest are not in the "
-                "shards; run python -m elo_tf.prepare --validate"
-            )
+        missing = {record: "not in the shards" for record, count in zip(records, filled) if count < windows}
+        if missing:
+            raise UnreadableError(self.manifest.folder, missing)
         if not np.isfinite(results).all():
             bad = np.count_nonzero(~np.isfinite(results).all(axis=(1, 2)))
             raise InputError(
                 f"what the network makes of {bad} of {len(videos)} videos is not finite; use another checkpoint, or a "
                 "lower --finetune_learning_rate"
             )
+        return _of_videos(results, videos)
+
+
+def _of_videos(results: np.ndarray, videos: Sequence[LabelledVideo]) -> np.ndarray:
+    """Results of records [R,W,D] -> of videos [V,W,D]: of one in several records, W of them, evenly spread."""
+    if len(results) == len(videos):
         return results
+    windows, first, found = results.shape[1], 0, []
+    for video in videos:
+        count = len(video.records)
+        own = results[first : first + count].reshape(count * windows, -1)
+        found.append(own[((np.arange(windows) + 0.5) * count).astype(np.int64)])
+        first += count
+    return np.stack(found)

@@ -16,7 +16,9 @@ import pathlib
 import posixpath
 import re
 import unicodedata
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Dict, Iterable, List, Set, Tuple
+
+from elo_tf.evaluate.videos.stored import StoredVideo
 
 # (class, or "" where the lists do not know the folder; file name as listed).
 Name = Tuple[str, str]
@@ -50,7 +52,7 @@ def has_extension(name: str) -> bool:
     return bool(_LISTED_EXTENSION.search(name))
 
 
-def find(names: Iterable[Name], lines: Iterable[Dict[str, Any]], kinetics: bool) -> Dict[Name, List[Dict[str, Any]]]:
+def find(names: Iterable[Name], videos: Iterable[StoredVideo], kinetics: bool) -> Dict[Name, List[StoredVideo]]:
     """The videos that each name means: several where the records hold copies, in their order; names without any lack.
 
     A video lies in the class of the nearest folder above it that is called as one; where there is no such folder, it
@@ -58,12 +60,12 @@ def find(names: Iterable[Name], lines: Iterable[Dict[str, Any]], kinetics: bool)
 
     Args:
       names: All that the lists name, for whatever part.
-      lines: Of the manifest.
+      videos: Of the records.
       kinetics: Whether the names are those of `timed`.
     """
     listed = {name: _listed_forms(name[1], kinetics) for name in sorted(set(names))}
-    index = _index(lines, {_folded(folder) for folder, _ in listed} - {""}, kinetics)
-    found: Dict[Name, List[Dict[str, Any]]] = {}
+    index = _index(videos, {_folded(folder) for folder, _ in listed} - {""}, kinetics)
+    found: Dict[Name, List[StoredVideo]] = {}
     taken: Set[str] = set()
     # Elsewhere than in a folder of its class a video is looked for last.
     for elsewhere, own in itertools.product((False, True), (0, 1)):
@@ -73,22 +75,22 @@ def find(names: Iterable[Name], lines: Iterable[Dict[str, Any]], kinetics: bool)
                 asked.setdefault(("" if elsewhere else _folded(name[0]), forms[own]), []).append(name)
         alone = {key: askers[0] for key, askers in asked.items() if len(askers) == 1}
         for by_form, (key, name) in itertools.product(index, alone.items()):
-            free = [line for line in by_form.get(key, ()) if line["id"] not in taken]
+            free = [video for video in by_form.get(key, ()) if video.id not in taken]
             if free and name not in found:
                 found[name] = free
-                taken.update(line["id"] for line in free)
+                taken.update(video.id for video in free)
     return found
 
 
-def _index(lines: Iterable[Dict[str, Any]], classes: Set[str], kinetics: bool) -> List[Dict[_Key, List[Dict]]]:
+def _index(videos: Iterable[StoredVideo], classes: Set[str], kinetics: bool) -> List[Dict[_Key, List[StoredVideo]]]:
     """The videos by each form of their names, the longest first."""
-    index: List[Dict[_Key, List[Dict]]] = [{}, {}, {}, {}]
-    for line in lines:
-        folder, file = posixpath.split(line["id"])
+    index: List[Dict[_Key, List[StoredVideo]]] = [{}, {}, {}, {}]
+    for video in videos:
+        folder, file = posixpath.split(video.id)
         parts = map(_folded, reversed(pathlib.PurePosixPath(folder).parts))
         own = next((part for part in parts if part in classes), "")
         for by_form, form in zip(index, _forms_of_file(file, kinetics)):
-            by_form.setdefault((own, form), []).append(line)
+            by_form.setdefault((own, form), []).append(video)
     return index
 
 

@@ -1,12 +1,13 @@
 """Which videos are for training and which for testing, with their classes."""
 
 import dataclasses
-from typing import Dict, List, Tuple
+from typing import Collection, Dict, List, Tuple
 
 import numpy as np
 
 from elo_tf.config import InputError
 from elo_tf.data.records import Manifest, short_hash
+from elo_tf.evaluate.videos.stored import StoredVideo, stored_videos
 
 PARTS = ("train", "test")
 # How many names a message shows.
@@ -15,10 +16,27 @@ _SHOWN = 3
 
 @dataclasses.dataclass(frozen=True)
 class LabelledVideo:
-    """A video of the records, by `id`, and the place of its class in `Split.classes`."""
+    """A video of the records.
+
+    Attributes:
+      id: Its path below the folder of videos.
+      label: The place of its class in `Split.classes`.
+      parts: Ids of its records in the order of time, where it was cut into parts; else empty.
+    """
 
     id: str
     label: int
+    parts: Tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, video: StoredVideo, label: int) -> "LabelledVideo":
+        """A stored video with its class."""
+        return cls(video.id, label, video.records if video.records != (video.id,) else ())
+
+    @property
+    def records(self) -> Tuple[str, ...]:
+        """Ids of all its records."""
+        return self.parts or (self.id,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +53,7 @@ class Split:
       overlap: Videos that the lists name for both parts; they test, and do not train.
       duplicates: Listed videos of which the records hold several.
       looped_train, looped_test: Videos shorter than a clip that are repeated, among those of each part.
+      unreadable: Videos left out since their records are damaged.
     """
 
     name: str
@@ -48,10 +67,11 @@ class Split:
     duplicates: int = 0
     looped_train: int = 0
     looped_test: int = 0
+    unreadable: int = 0
 
     def with_short(self, manifest: Manifest, frames: int, loop: bool) -> "Split":
         """The split with videos of fewer frames than a clip has counted, and left out if they are not looped."""
-        lengths = {line["id"]: line["frames"] for line in manifest.usable}
+        lengths = {video.id: video.frames for video in stored_videos(manifest)}
         if loop:
             count = {part: sum(lengths[video.id] < frames for video in getattr(self, part)) for part in PARTS}
             return dataclasses.replace(self, looped_train=count["train"], looped_test=count["test"])
@@ -63,6 +83,19 @@ class Split:
             short += [video.id for video in videos if lengths[video.id] < frames]
         names = (*self.first_missing, *short)[:_SHOWN]
         return dataclasses.replace(self, **parts, short=len(short), first_missing=names)
+
+    def without(self, damaged: Collection[str]) -> "Split":
+        """The split without records that cannot be read, and without the videos of which no other is left."""
+        parts: Dict[str, Tuple[LabelledVideo, ...]] = {}
+        for name in PARTS:
+            left = []
+            for video in getattr(self, name):
+                whole = tuple(record for record in video.records if record not in damaged)
+                if whole:
+                    left.append(dataclasses.replace(video, parts=whole if video.parts else ()))
+            parts[name] = tuple(left)
+        lost = len(self.train) + len(self.test) - sum(map(len, parts.values()))
+        return dataclasses.replace(self, **parts, unreadable=self.unreadable + lost)
 
     def check(self, frames: int, max_missing: float, called: str = "") -> None:
         """Raises `InputError` where too many videos are missing, or a class has none to train on.
@@ -85,6 +118,25 @@ class Split:
                 f"split {self.name} has {len(self.classes)} classes; convert the records with --labels=folders, "
                 "from one folder a class"
             )
+        self._check_parts()
+
+    def check_readable(self, max_bad: float, error: InputError) -> None:
+        """Raises `InputError` where too many videos were left out since their records are damaged.
+
+        Args:
+          max_bad: Part of the videos that may be.
+          error: The last of what was found.
+        """
+        of = len(self.train) + len(self.test) + self.unreadable
+        if self.unreadable > max_bad * of:
+            raise InputError(
+                f"split {self.name}: {self.unreadable} of {of} videos cannot be read, more than "
+                f"--max_bad_fraction={max_bad:g} allows: {error}"
+            ) from None
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Raises `InputError` where a class has no training video, or there is no test video."""
         taught = {video.label for video in self.train}
         untaught = [name for label, name in enumerate(self.classes) if label not in taught]
         if untaught:
@@ -105,11 +157,16 @@ class Split:
 
 def of_folders(manifest: Manifest) -> Split:
     """The two parts that `prepare` made: training and held-out videos that have a label."""
-    parts = (tuple(LabelledVideo(*each) for each in manifest.classes(part).items()) for part in ("train", "holdout"))
-    return Split("holdout", tuple(manifest.labels), *parts)
+    places = {label: place for place, label in enumerate(manifest.labels)}
+    labelled = [video for video in stored_videos(manifest) if video.label]
+    parts = (
+        tuple(LabelledVideo.of(video, places[video.label]) for video in labelled if video.split == part)
+        for part in ("train", "holdout")
+    )
+    return Split("holdout", tuple(places), *parts)
 
 
 def digest(split: Split) -> str:
     """16 hexadecimal digits that stand for who is in a split: the same lists and records give the same."""
-    parts = [[(video.id, video.label) for video in part] for part in (split.train, split.test)]
+    parts = [[(video.id, video.label, *video.parts) for video in part] for part in (split.train, split.test)]
     return short_hash([split.name, split.classes, *parts])

@@ -6,7 +6,7 @@ train; both are counted.
 
 import pathlib
 import posixpath
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 from elo_tf.config import EvaluationConfig, InputError
 from elo_tf.data.records import Manifest
@@ -15,6 +15,7 @@ from elo_tf.evaluate.videos.material import Material
 from elo_tf.evaluate.videos.names import Name
 from elo_tf.evaluate.videos.official import CALLED, FORMATS, Lists
 from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
+from elo_tf.evaluate.videos.stored import StoredVideo, stored_videos
 
 _SHOWN = 3
 
@@ -67,14 +68,15 @@ def in_records(number: str, lists: Lists, manifest: Manifest, duplicates: str = 
     Raises:
       InputError: several videos fit one name, and are refused.
     """
-    found = names.find([*lists.train, *lists.test, *lists.neither], manifest.usable, lists.kinetics)
+    listed = [*lists.train, *lists.test, *lists.neither]
+    found = names.find(listed, stored_videos(manifest), lists.kinetics)
     both = lists.train.keys() & lists.test.keys()
     train = {name: label for name, label in lists.train.items() if name not in both}
     parts: List[Tuple[LabelledVideo, ...]] = []
     missing: List[str] = []
     for part in (train, lists.test):
         there = sorted(part.keys() & found.keys())
-        parts.append(tuple(LabelledVideo(_choose(name, found[name], duplicates), part[name]) for name in there))
+        parts.append(tuple(LabelledVideo.of(_choose(name, found[name], duplicates), part[name]) for name in there))
         missing += [_path(name) for name in sorted(part.keys() - found.keys())]
     copies = sum(len(found[name]) > 1 for name in {*train, *lists.test} & found.keys())
     return Split(
@@ -88,17 +90,17 @@ def in_records(number: str, lists: Lists, manifest: Manifest, duplicates: str = 
     )
 
 
-def _choose(name: Name, videos: Sequence[Dict[str, Any]], duplicates: str) -> str:
-    """The id of one of the videos that fit a name."""
-    ids = sorted(line["id"] for line in videos)
-    if len(ids) > 1 and duplicates == "refuse":
+def _choose(name: Name, videos: Sequence[StoredVideo], duplicates: str) -> StoredVideo:
+    """One of the videos that fit a name."""
+    ordered = sorted(videos, key=lambda video: video.id)
+    if len(ordered) > 1 and duplicates == "refuse":
         raise InputError(
-            f"{' and '.join(ids[:2])} both fit {_path(name)} of the lists; leave one of them out of the records, or "
-            "choose with --duplicates"
+            f"{ordered[0].id} and {ordered[1].id} both fit {_path(name)} of the lists; leave one of them out of the "
+            "records, or choose with --duplicates"
         )
     if duplicates == "longest":  # The most frames: a damaged file, decoded in part, has fewer than its replacement.
-        return min(videos, key=lambda line: (-line["frames"], line["id"]))["id"]
-    return ids[0]
+        return min(ordered, key=lambda video: -video.frames)
+    return ordered[0]
 
 
 def _path(name: Name) -> str:

@@ -25,8 +25,9 @@ import numpy as np
 
 from elo_tf.config import InputError, WorldConfig
 from elo_tf.prepare.world import motions, scenes, sounds
-from elo_tf.runtime import storage
+from elo_tf.runtime import json_text, storage
 from elo_tf.runtime.progress import progress_bar
+from elo_tf.runtime.provenance import check_same
 from elo_tf.runtime.workers.local import follow_parent, hidden_main, starting
 
 UNLABELLED, LABELLED = "unlabelled", "labelled"
@@ -200,17 +201,13 @@ def _claim(config: WorldConfig, directory: pathlib.Path) -> None:
     path = directory / _SETTINGS_FILE
     if path.exists():
         try:
-            theirs = dict(json.loads(path.read_text()))
+            theirs = dict(json_text.parse(path.read_text()))
         except (TypeError, ValueError) as error:
             raise InputError(f"{path} is no settings file of a rendered world ({error}); delete the folder") from error
-        for name, value in ours.items():
-            old = theirs.get(name)
-            grows = name in _GROWING and isinstance(old, int) and value >= old
-            if value != old and not grows:
-                raise InputError(
-                    f"{directory} holds a world of other settings ({name}: was {old}, now {value}); "
-                    "choose another folder or delete this one"
-                )
+        sizes = {name: theirs.get(name) for name in _GROWING}
+        grown = [name for name, size in sizes.items() if isinstance(size, int) and ours[name] >= size]
+        theirs = {name: theirs[name] for name in ours if name in theirs}
+        check_same(directory, theirs, ours, "choose another folder or delete this one", grown)
     elif directory.is_dir() and any(directory.iterdir()):
         raise InputError(f"{directory} is not empty and holds no rendered world; choose another folder")
     directory.mkdir(parents=True, exist_ok=True)

@@ -14,31 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import FitnessConfig, InputError
+from elo_tf.ops import zipf
 from elo_tf.ops.kmeans import KMeans, check_clusters, kmeans
-from elo_tf.search.fitness import agreement, health, weak, zipf
+from elo_tf.search.fitness import agreement, health, weak
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.fitness.predictability import FOLDS, LEAST_VIDEOS, Predictability, best
-
-
-@dataclasses.dataclass(frozen=True)
-class Fitness:
-    """What a candidate is worth: a number to minimise, or a reason why there is none.
-
-    Attributes:
-      value: Mean over the restarts; None where the candidate is infeasible. Never NaN.
-      reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation over the restarts, or folds; None where it is infeasible, and for a single restart.
-      restarts: k-means runs, or folds, whose mean the value is.
-      diagnostics: Everything that was measured, also of an infeasible candidate; finite floats.
-      broken: Whether features are not finite, as the last step of a training can leave them.
-    """
-
-    value: Optional[float]
-    reason: Optional[str]
-    deviation: Optional[float]
-    restarts: int
-    diagnostics: Dict[str, float]
-    broken: bool = False
-
 
 # Of another modality, for agreement with it: where each clip is a cluster, any clustering agrees as well as any other.
 CLIPS_A_CLUSTER = 2
@@ -113,7 +93,7 @@ class Scorer:
         if not np.isfinite(features).all():
             count = np.count_nonzero(~np.isfinite(features).all(axis=1))
             reason = f"not finite: the features of {count} of {len(features)} videos"
-            return dataclasses.replace(self._infeasible(reason, {}), broken=True)
+            return dataclasses.replace(self._infeasible(reason, {}), failed=True)
         measured = _Measured(*(part.numpy() for part in self._measure(features, _pair(seed))))
         scores = {"zipf": measured.zipf, "zipf_scale_free": measured.zipf_scale_free}
         if reference is not None:

@@ -1,52 +1,16 @@
-"""Records of a search: results of single trainings, generations of candidates, finalists."""
+"""Records of a search: generations of candidates, and finalists, with the results of their trials."""
 
 import dataclasses
 import math
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 
 # Further apart than any two values of a fitness; enough digits are left to tell those of one rung apart.
 BEHIND = 1e6
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What came of one run of a candidate.
-
-    Attributes:
-      steps: Training steps.
-      seed: Of the order of the clips, and of the k-means starts.
-      value: Fitness, to be minimised; None where the candidate is infeasible.
-      reason: Why it is infeasible; None where it has a value.
-      deviation: Standard deviation of the value over its restarts; None without a value, and for a single restart.
-      restarts: k-means runs behind the value.
-      diagnostics: Whatever else was measured, finite.
-      seconds: Wall time of training and scoring, of all attempts.
-      attempts: How often it was tried.
-      failed: Whether it is infeasible because no training came to its end: diverged, out of memory, worker lost.
-    """
-
-    steps: int
-    seed: int
-    value: Optional[float]
-    reason: Optional[str]
-    deviation: Optional[float]
-    restarts: int
-    diagnostics: Mapping[str, float]
-    seconds: float
-    attempts: int = 1
-    failed: bool = False
-
-    @property
-    def error(self) -> Optional[float]:
-        """Standard error of the value over its restarts; it knows nothing of the luck of the training.
-
-        None where it is unknown: without a value, and for a single restart, of which older journals have a deviation 0.
-        """
-        return None if self.deviation is None or self.restarts < 2 else self.deviation / math.sqrt(self.restarts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +28,16 @@ class Generation:
     index: int
     candidates: Tuple[int, ...]
     lambdas: np.ndarray
-    runs: Tuple[Tuple[Result, ...], ...]
+    runs: Tuple[Tuple[TrialResult, ...], ...]
     rungs: Rungs
 
     @property
-    def results(self) -> Tuple[Optional[Result], ...]:
+    def results(self) -> Tuple[Optional[TrialResult], ...]:
         """[n], of the longest training of each candidate so far; None for one without a result."""
         return tuple(runs[-1] if runs else None for runs in self.runs)
 
     @property
-    def full_results(self) -> Tuple[Optional[Result], ...]:
+    def full_results(self) -> Tuple[Optional[TrialResult], ...]:
         """[n], of the training in full of each candidate, whose values compare; None for one that has had none."""
         full = len(self.rungs.steps)
         return tuple(runs[-1] if len(runs) == full else None for runs in self.runs)
@@ -123,7 +87,7 @@ class Finalists:
     lambdas: np.ndarray
     seeds: Tuple[int, ...]
     steps: int
-    runs: Tuple[Tuple[Optional[Result], ...], ...]
+    runs: Tuple[Tuple[Optional[TrialResult], ...], ...]
 
     def due(self) -> List[Tuple[int, int]]:
         """(place, seed) of what is left to run."""
@@ -139,6 +103,6 @@ class Finalists:
         return np.array([np.mean([fitness_of(result) for result in runs]) for runs in self.runs])
 
 
-def fitness_of(result: Result) -> float:
+def fitness_of(result: TrialResult) -> float:
     """The value of a result, inf where it has none."""
     return math.inf if result.value is None else result.value

@@ -1,19 +1,27 @@
 """The history of a search: its records so far, and the check that a new one may follow.
 
-A history is built from records, the dictionaries that `journal.Journal` stores one a line. It refuses one that cannot
-come next, so that what was written can be read, and what is read was written.
+A history is built from records, the dictionaries that `journal.Journal`, a history on disk, stores one a line. It
+refuses one that cannot come next, so that what was written can be read, and what is read was written.
 """
 
-import dataclasses
 import math
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.search.journal.generation import Finalists, Generation, Result
+from elo_tf.runtime import json_text
+from elo_tf.runtime.json_text import NUMBER
+from elo_tf.search.journal.generation import Finalists, Generation
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
 
 VERSION = 2
+
+# Settings that are looked at when a journal is read.
+_READ = {"steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
+         "min_deviation": NUMBER}  # fmt: skip
+_TOLD = {"steps": int, "seed": int, "value": (*NUMBER, None), "reason": (str, None), "deviation": (*NUMBER, None),
+         "restarts": int, "diagnostics": dict, "seconds": NUMBER, "attempts": int, "failed": bool}  # fmt: skip
 
 # A run of a candidate: its number, its training steps, and the seed of the order of its clips.
 Run = Tuple[int, int, int]
@@ -32,7 +40,7 @@ class History:
         self.notes: Dict[str, Any] = {}
         self._asked: List[Tuple[Tuple[int, ...], np.ndarray]] = []
         self._finalists: Optional[Tuple[Tuple[int, ...], np.ndarray, Tuple[int, ...], int]] = None
-        self._told: Dict[Run, Result] = {}
+        self._told: Dict[Run, TrialResult] = {}
         self._candidates = 0
 
     @property
@@ -69,7 +77,7 @@ class History:
         runs = tuple(tuple(self._told.get((number, steps, seed)) for seed in seeds) for number in candidates)
         return Finalists(candidates, lambdas.copy(), seeds, steps, runs)
 
-    def results(self) -> List[Result]:
+    def results(self) -> List[TrialResult]:
         """Of all runs, in the order in which they ended."""
         return list(self._told.values())
 
@@ -103,12 +111,15 @@ class History:
         if kind == "header":
             if record["version"] != VERSION:
                 raise ValueError(f"version {record['version']} is not the version {VERSION} that is understood here")
-            if not record["names"]:
-                raise ValueError("no λ is named")
-            _rungs(record)
+            _check_header(record)
         elif kind == "note":
+            json_text.check(record, {"name": str})
             if record["name"] in self.notes or "value" not in record:
                 raise ValueError(f"note {record['name']!r} is there already, or has no value")
+            value = record["value"]
+            numbers = value.values() if isinstance(value, dict) else [value]
+            if not all(json_text.is_kind(number, NUMBER) for number in numbers):
+                raise ValueError(f"note {record['name']!r} is neither a number nor numbers by name")
         elif kind == "asked":
             self._check_asked(record)
         elif kind == "finalists":
@@ -144,17 +155,19 @@ class History:
             raise ValueError(f"seeds {seeds} are not fresh")
 
     def _check_told(self, record: Mapping[str, Any]) -> None:
-        candidate, result = record["candidate"], _result(record)
+        json_text.check(record, _TOLD)
+        candidate, result = record["candidate"], TrialResult.from_json(record)
         if not isinstance(candidate, int) or not 0 <= candidate < self._candidates:
             raise ValueError(f"candidate {candidate} was not asked for")
         if (candidate, result.steps, result.seed) in self._told:
             raise ValueError(f"candidate {candidate} has a result already")
-        if (result.value is None) != bool(result.reason):
+        fitness = result.fitness
+        if (fitness.value is None) != bool(fitness.reason):
             raise ValueError(f"candidate {candidate} needs either a value or a reason")
-        if (result.value is None) != (result.deviation is None) and (result.value is None or result.restarts > 1):
+        if (fitness.value is None) != (fitness.deviation is None) and (fitness.value is None or fitness.restarts > 1):
             raise ValueError(f"candidate {candidate} needs a deviation with a value of several restarts alone")
-        for number in (result.value or 0.0, result.deviation or 0.0, result.seconds, *result.diagnostics.values()):
-            if not math.isfinite(number):
+        for number in fitness.diagnostics.values():
+            if not isinstance(number, (int, float)) or not math.isfinite(number):
                 raise ValueError(f"candidate {candidate} has a number that is not finite")
         if result.seed == self.header["seed"]:
             generation = self._generation_of(candidate)
@@ -179,7 +192,7 @@ class History:
         elif kind == "note":
             self.notes[record["name"]] = record["value"]
         elif kind == "told":
-            result = _result(record)
+            result = TrialResult.from_json(record)
             self._told[record["candidate"], result.steps, result.seed] = result
         else:
             candidates, lambdas = tuple(record["candidates"]), np.array(record["lambdas"], np.float64)
@@ -190,10 +203,17 @@ class History:
             self._candidates = max(self._candidates, max(candidates) + 1)
 
 
+def _check_header(record: Mapping[str, Any]) -> None:
+    json_text.check(record, {"seed": int, "settings": dict, "names": list})
+    if not record["names"]:
+        raise ValueError("no λ is named")
+    if not all(isinstance(name, str) for name in record["names"]):
+        raise ValueError("the name of a λ is no text")
+    settings = record["settings"]
+    json_text.check(settings, {name: kind for name, kind in _READ.items() if name in settings or name == "steps"})
+    _rungs(record)
+
+
 def _rungs(header: Mapping[str, Any]) -> Rungs:
     settings = header["settings"]
     return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
-
-
-def _result(record: Mapping[str, Any]) -> Result:
-    return Result(**{field.name: record[field.name] for field in dataclasses.fields(Result)})

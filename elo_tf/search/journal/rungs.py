@@ -13,6 +13,8 @@ from typing import Sequence, Tuple
 
 import numpy as np
 
+MOST_RUNGS = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Rungs:
@@ -34,6 +36,8 @@ class Rungs:
           ValueError: the shortest rung would have no step, or two would be equally long, whose results could not be
             told apart.
         """
+        if not 1 <= rungs <= MOST_RUNGS or reduction <= 1:
+            raise ValueError(f"{rungs} rungs that lessen by {reduction:g}: there are 1 to {MOST_RUNGS}, above 1")
         lengths = tuple(round(steps / reduction**above) for above in reversed(range(rungs)))
         if lengths[0] < 1:
             raise ValueError(f"{rungs} rungs that lessen by {reduction:g} leave no step of {steps} to the shortest")

@@ -4,7 +4,7 @@ health.png    what the health gate sees, and what is measured besides, over the 
 clusters.png  sizes of the clusters of the winner, against Zipf's law
 """
 
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from matplotlib import ticker
@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.generation import Generation
+from elo_tf.search.journal.result import TrialResult
 
-# Name in `Result.diagnostics` -> title of its panel.
+# Name in `TrialResult.diagnostics` -> title of its panel.
 _MEASURES = {
     "feature_deviation": "mean s.d. of the features",
     "effective_rank": "effective rank of the features",
@@ -128,7 +129,7 @@ def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> b
     return any(found.values())
 
 
-def _has(result: Result, name: str) -> bool:
+def _has(result: Optional[TrialResult], name: str) -> bool:
     return result is not None and name in result.diagnostics
 
 

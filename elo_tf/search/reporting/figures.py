@@ -3,11 +3,12 @@
 lambdas.png    λ over the rounds, as Fig. 3 of the paper
 fitness.png    fitness over the rounds
 best_loss.png  λ of the best candidate, modality by task, as Fig. 8
+descents.png   λ over the steps of the first descent, with --strategy=gradient
 """
 
 import math
 import pathlib
-from typing import Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 from matplotlib import ticker
@@ -16,10 +17,13 @@ from matplotlib.figure import Figure
 
 from elo_tf.data.clips import MODALITIES
 from elo_tf.plots.files import save
+from elo_tf.plots.lambda_map import by_modality, lambda_map
 from elo_tf.plots.palette import BLUE, GREY, INK, MAP, ORANGE
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal import notes
+from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting.findings import Winner, ties, winner
+from elo_tf.search.journal.result import TrialResult
+from elo_tf.search.reporting.findings import Standing, ties, winner
 from elo_tf.search.reporting.quantity import quantity_of
 
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
@@ -52,39 +56,37 @@ def draw_all(
         "fitness.png": fitness_over_rounds(generations, quantity_of(journal.header).title),
         "best_loss.png": best_loss(winner(journal), names, codes),
     }
+    learned = notes.descents(journal.notes)
+    if learned:
+        figures["descents.png"] = lambdas_over_steps(learned[0], names, codes)
     return [save(figure, directory / name) for name, figure in figures.items()]
 
 
 def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """Mean λ of each round's candidates, a row a λ, rows grouped by modality (Fig. 3)."""
     means = np.array([generation.lambdas.mean(axis=0) for generation in generations]).T  # [G, rounds]
-    rounds, groups = means.shape[1], _groups(names)
-    width = min(max(0.2 * rounds, 2.4), 8.0)
-    figure = Figure(figsize=(width + 2.4, 0.2 * len(names) + 0.1 * len(groups) + 1.1), layout="constrained")
-    panels = figure.subplots(
-        len(groups), 1, sharex=True, squeeze=False, height_ratios=[len(members) for members in groups.values()]
-    )[:, 0]
-    for axes, (title, members) in zip(panels, groups.items()):
-        image = axes.pcolormesh(
-            np.arange(rounds + 1) - 0.5,
-            np.arange(len(members) + 1) - 0.5,
-            means[members],
-            vmin=0.0,
-            vmax=1.0,
-            cmap=MAP,
-            edgecolors="white" if rounds <= _FEW_ROUNDS else "face",
-            linewidth=0.6 if rounds <= _FEW_ROUNDS else 0.0,
-        )
-        axes.invert_yaxis()
-        axes.set_yticks(range(len(members)), [codes[names[index]] for index in members], fontsize=8)
-        axes.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
-        axes.tick_params(length=0, labelbottom=axes is panels[-1])
-        axes.spines[:].set_visible(False)
-    panels[-1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
-    panels[-1].set_xlabel("round (generation)")
-    figure.align_ylabels(panels)
-    figure.colorbar(image, ax=list(panels), label="mean λ of the candidates", fraction=0.05, pad=0.02)
-    figure.suptitle("Evolution of the loss weights", fontsize=11)
+    figure = lambda_map(
+        means,
+        np.arange(means.shape[1] + 1) - 0.5,
+        by_modality(names, tuple(MODALITIES)),
+        [codes[name] for name in names],
+        "mean λ of the candidates",
+        "Evolution of the loss weights",
+    )
+    last = figure.axes[len(by_modality(names, tuple(MODALITIES))) - 1]
+    last.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    last.set_xlabel("round (generation)")
+    return figure
+
+
+def lambdas_over_steps(descent: Mapping[str, Any], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+    """λ over the steps of a training that learned them (`--strategy=gradient`), as Fig. 3."""
+    steps, values, _ = zip(*descent["path"])
+    groups = by_modality(names, tuple(MODALITIES))
+    edges = np.append(steps, descent["steps"])
+    labels = [codes[name] for name in names]
+    figure = lambda_map(np.array(values).T, edges, groups, labels, "λ", "Loss weights while they are learned")
+    figure.axes[len(groups) - 1].set_xlabel("step of the first descent")
     return figure
 
 
@@ -123,7 +125,7 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
     return figure
 
 
-def best_loss(best: Optional[Winner], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
+def best_loss(best: Optional[Standing], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """λ of the winner so far, a modality a row and a task a column (Fig. 8)."""
     parts = [name.split("/", 1) for name in names]
     rows = list(dict.fromkeys(modality for modality, _ in parts))
@@ -156,16 +158,7 @@ def best_loss(best: Optional[Winner], names: Sequence[str], codes: Mapping[str, 
     return figure
 
 
-def _groups(names: Sequence[str]) -> Dict[str, List[int]]:
-    """Places of the λ in `names` by modality, those of two modalities last."""
-    groups: Dict[str, List[int]] = {name: [] for name in (*MODALITIES, "pairs")}
-    for index, name in enumerate(names):
-        modality = name.split("/", 1)[0]
-        groups[modality if modality in MODALITIES else "pairs"].append(index)
-    return {title: members for title, members in groups.items() if members}
-
-
-def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[Result]]) -> None:
+def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[TrialResult]]) -> None:
     """A dot a candidate, in the order of the round and spread over 0.6 of its width."""
     sideways = [np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(len(own)) for own in feasible]
     rounds = np.concatenate([index + offset for index, offset in enumerate(sideways)])

@@ -8,56 +8,43 @@ import collections
 import dataclasses
 import math
 import pathlib
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.search.journal.generation import Generation, Result
+from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.quantity import quantity_of
 
 # Differences below this many standard errors are not told apart.
 TIE_ERRORS = 2.0
 
 
-class Ranked(NamedTuple):
-    """A feasible candidate.
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A feasible candidate by what it is judged by: its training in full or, of a finalist, those under fresh seeds.
 
     Attributes:
       candidate: Its number, from 0 through the whole search.
-      round: Generation that it belongs to.
       lambdas: [G] float64 in [0,1].
-      result: With a value.
+      results: Of those trainings; each with a value.
+      round: Generation that it belongs to; None for a finalist, which may belong to none.
       tie: Whether it ties with the best, as the best does with itself.
-    """
-
-    candidate: int
-    round: int
-    lambdas: np.ndarray
-    result: Result
-    tie: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Winner:
-    """The loss that a search names.
-
-    Attributes:
-      candidate: Its number.
-      lambdas: [G].
-      results: Under each fresh seed, or of its only training; each with a value.
       confirmed: Whether it was feasible under every fresh seed; None where no loss was trained again.
     """
 
     candidate: int
     lambdas: np.ndarray
-    results: Tuple[Result, ...]
+    results: Tuple[TrialResult, ...]
+    round: Optional[int] = None
+    tie: bool = True
     confirmed: Optional[bool] = None
 
     @property
     def values(self) -> Tuple[float, ...]:
         """Fitness of each result."""
-        return tuple(result.value for result in self.results)
+        return tuple(result.value for result in self.results if result.value is not None)
 
     @property
     def value(self) -> float:
@@ -75,7 +62,7 @@ class Winner:
 
     def described(self, parts: str = "restarts of k-means") -> str:
         """Its value with the standard error, and what that is over: seeds, or `parts` of a single training."""
-        count, restarts = len(self.results), self.results[0].restarts
+        count, restarts = len(self.results), self.results[0].fitness.restarts
         over = f"{count} fresh seeds" if count > 1 else f"{restarts} {parts}"
         doubt = "; no finalist was feasible under every fresh seed" if self.confirmed is False else ""
         return f"{with_error(self.value, self.error)} s.e. over {over}{doubt}"
@@ -98,7 +85,7 @@ def within_noise(value: float, error: Optional[float], best: float, least: Optio
     return None not in (error, least) and value - best < TIE_ERRORS * math.hypot(error, least)
 
 
-def ties(results: Sequence[Optional[Result]]) -> List[int]:
+def ties(results: Sequence[Optional[TrialResult]]) -> List[int]:
     """Places of the results that cannot be told from the best, the best among them, ascending.
 
     A tie differs from the lowest value by less than two standard errors of the difference, √(s.e.² + s.e.²), or not at
@@ -110,28 +97,29 @@ def ties(results: Sequence[Optional[Result]]) -> List[int]:
         return []
     _, best = min(valued, key=lambda each: each[1].value)
 
-    def is_tie(result: Result) -> bool:
+    def is_tie(result: TrialResult) -> bool:
         return result.value == best.value or within_noise(result.value, result.error, best.value, best.error)
 
     return [place for place, result in valued if is_tie(result)]
 
 
-def ranking(generations: Sequence[Generation]) -> List[Ranked]:
+def ranking(generations: Sequence[Generation]) -> List[Standing]:
     """The feasible candidates, the lowest value first, the earlier of equals first."""
-    asked = [each for generation in generations for each in _asked(generation)]
-    tied = set(ties([result for *_, result in asked]))
-    feasible = [
-        Ranked(*each, place in tied) for place, each in enumerate(asked) if each[-1] and each[-1].value is not None
+    feasible = [each for generation in generations for each in _feasible(generation)]
+    tied = set(ties([each.results[0] for each in feasible]))
+    marked = [dataclasses.replace(each, tie=place in tied) for place, each in enumerate(feasible)]
+    return sorted(marked, key=lambda each: each.value)
+
+
+def _feasible(generation: Generation) -> List[Standing]:
+    return [
+        Standing(candidate, lambdas, (result,), generation.index)
+        for candidate, lambdas, result in zip(generation.candidates, generation.lambdas, generation.full_results)
+        if result and result.value is not None
     ]
-    return sorted(feasible, key=lambda each: each.result.value)
 
 
-def _asked(generation: Generation) -> List[Tuple[int, int, np.ndarray, Optional[Result]]]:
-    rounds = [generation.index] * len(generation.candidates)
-    return list(zip(generation.candidates, rounds, generation.lambdas, generation.full_results))
-
-
-def winner(journal: Journal) -> Optional[Winner]:
+def winner(journal: Journal) -> Optional[Standing]:
     """The best of the finalists by their fresh seeds; where there are none, or all are infeasible, of all candidates.
 
     None where no candidate is feasible.
@@ -140,15 +128,14 @@ def winner(journal: Journal) -> Optional[Winner]:
     trained_again = bool(finalists) and not finalists.due()
     if trained_again and np.isfinite(finalists.means()).any():
         place = int(np.argmin(finalists.means()))
-        return Winner(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place], confirmed=True)
+        return Standing(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place], confirmed=True)
     ranked = ranking(journal.generations())
     if not ranked:
         return None
-    best = ranked[0]
-    return Winner(best.candidate, best.lambdas, (best.result,), confirmed=False if trained_again else None)
+    return dataclasses.replace(ranked[0], confirmed=False if trained_again else None)
 
 
-def reasons(results: Sequence[Optional[Result]]) -> List[Tuple[str, int, str]]:
+def reasons(results: Sequence[Optional[TrialResult]]) -> List[Tuple[str, int, str]]:
     """(kind, count, first reason) of the infeasible results, the most frequent first; a kind ends at the colon."""
     found: Dict[str, List[str]] = collections.defaultdict(list)
     for result in results:
@@ -182,7 +169,7 @@ def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]
     if ranked:
         best = ranked[0]
         first = [each.value for each in generations[0].full_results if each and each.value is not None]
-        of_best = f"{with_error(best.result.value, best.result.error)} s.e. ({quantity})"
+        of_best = f"{with_error(best.value, best.error)} s.e. ({quantity})"
         rows += [
             ("best fitness", f"{of_best}, candidate {best.candidate} of round {best.round}"),
             ("ties with it", f"{sum(each.tie for each in ranked) - 1} of {len(ranked) - 1} other feasible candidates"),

@@ -7,12 +7,12 @@ from elo_tf.config import InputError
 from elo_tf.plots.files import save
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting import diagnosis, page
-from elo_tf.search.reporting.findings import Winner
+from elo_tf.search.reporting.findings import Standing
 from elo_tf.search.trials import cluster_samples
 from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 
-def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -> str:
+def clusters(won: Optional[Standing], journal: Journal, directory: pathlib.Path) -> str:
     """The section, of HTML; draws figures/clusters.png.
 
     Args:
@@ -45,7 +45,7 @@ def clusters(won: Optional[Winner], journal: Journal, directory: pathlib.Path) -
     )
 
 
-def _load_samples(won: Optional[Winner], directory: pathlib.Path) -> Tuple[Optional[ClusterSamples], str]:
+def _load_samples(won: Optional[Standing], directory: pathlib.Path) -> Tuple[Optional[ClusterSamples], str]:
     """The cluster samples of the winner, or why there is none."""
     if not won:
         return None, "no candidate is feasible so far."

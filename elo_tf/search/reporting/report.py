@@ -19,7 +19,7 @@ from elo_tf.runtime.storage import write_text
 from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting import diagnosis, figures, gallery, page, standings
-from elo_tf.search.reporting.findings import Winner, ranking, reasons, summary, winner
+from elo_tf.search.reporting.findings import Standing, ranking, reasons, summary, winner
 from elo_tf.search.reporting.quantity import agreed_with, quantity_of
 
 FILE = "report.html"
@@ -82,7 +82,7 @@ def write(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -
 
 
 def _best_loss(
-    best: Optional[Winner], drawn: Mapping[str, pathlib.Path], journal: Journal, codes: Mapping[str, str]
+    best: Optional[Standing], drawn: Mapping[str, pathlib.Path], journal: Journal, codes: Mapping[str, str]
 ) -> str:
     if not best:
         return page.section("Best loss", page.paragraph("Missing: no candidate is feasible so far."))

@@ -10,8 +10,9 @@ from tensorboard.plugins.hparams import api as hparams
 
 from elo_tf.runtime.progress import progress_bar
 from elo_tf.runtime.tensorboard import EventFile
-from elo_tf.search.journal.generation import Generation, Result
-from elo_tf.search.reporting.findings import Ranked
+from elo_tf.search.journal.generation import Generation
+from elo_tf.search.journal.result import TrialResult
+from elo_tf.search.reporting.findings import Standing
 from elo_tf.search.trials.trial import Trial
 
 _COLUMNS = ("generation", "best", "s.e.", "ties", "mean", "s.d.", "infeasible", "trainings/h", "left")
@@ -57,16 +58,16 @@ class SearchLog:
         """Shows a line on stderr, above the bar."""
         self._bar.write(message, file=sys.stderr)
 
-    def candidate(self, trial: Trial, result: Result, names: Sequence[str]) -> None:
+    def candidate(self, trial: Trial, result: TrialResult, names: Sequence[str]) -> None:
         """A training has ended."""
         self._finished += 1
         self._bar.update(1)
-        if result.failed:
+        if result.fitness.failed:
             self.warn(f"candidate {trial.candidate} failed after {result.attempts} attempts: {result.reason}")
         if trial.seed == self._seed:
             self._record(trial, result, names)
 
-    def _record(self, trial: Trial, result: Result, names: Sequence[str]) -> None:
+    def _record(self, trial: Trial, result: TrialResult, names: Sequence[str]) -> None:
         """One run in TensorBoard: the lambdas as hyper-parameters, scores as metrics."""
         values = dict(result.diagnostics)
         if result.value is not None:
@@ -79,7 +80,7 @@ class SearchLog:
         file.scalars(trial.steps, {f"candidate/{name}": value for name, value in shown.items()})
         file.close()
 
-    def generation(self, generation: Generation, ranking: List[Ranked]) -> None:
+    def generation(self, generation: Generation, ranking: List[Standing]) -> None:
         """A generation has ended.
 
         Args:
@@ -101,9 +102,9 @@ class SearchLog:
         values = {f"search/{name}": row[name] for name in shown if np.isfinite(row[name])}
         self._course.scalars(generation.index, values)
 
-    def _row(self, generation: Generation, ranking: List[Ranked]) -> Dict[str, object]:
+    def _row(self, generation: Generation, ranking: List[Standing]) -> Dict[str, object]:
         values = np.array([each.value for each in generation.full_results if each and each.value is not None])
-        best = ranking[0].result if ranking else None
+        best = ranking[0] if ranking else None
         rate = self._finished / (time.perf_counter() - self._begun)
         left = (self._left - self._finished) / rate if rate else float("nan")
         return {

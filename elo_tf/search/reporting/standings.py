@@ -6,17 +6,17 @@ from typing import List, Mapping, Optional, Sequence
 import numpy as np
 
 from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES
-from elo_tf.search.journal.generation import Result
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting import page
-from elo_tf.search.reporting.findings import Ranked, heaviest, with_error, within_noise
+from elo_tf.search.reporting.findings import Standing, heaviest, with_error, within_noise
 from elo_tf.search.reporting.quantity import agreed_with, quantity_of
 
 # Rows of the table of the best candidates.
 _BEST = 10
 
 
-def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[str, str]) -> str:
+def best_candidates(ranked: Sequence[Standing], journal: Journal, codes: Mapping[str, str]) -> str:
     """The best of all feasible candidates.
 
     Args:
@@ -30,16 +30,16 @@ def best_candidates(ranked: Sequence[Ranked], journal: Journal, codes: Mapping[s
     if not ranked:
         return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
     chosen, _ = CHOICES.get(journal.header.get("settings", {}).get("fitness"), ("", False))
-    scores = [name for name in (GAIN, *SCORES) if name in ranked[0].result.diagnostics and name != chosen]
+    scores = [name for name in (GAIN, *SCORES) if name in ranked[0].results[0].diagnostics and name != chosen]
     rows = []
     for rank, each in enumerate(ranked[:_BEST], 1):
-        own = each.result.diagnostics
+        own = each.results[0].diagnostics
         rows.append(
             [
                 f"{rank} (tie)" if each.tie and rank > 1 else rank,
                 each.candidate,
                 each.round,
-                with_error(each.result.value, each.result.error).replace("+-", "±"),
+                with_error(each.value, each.error).replace("+-", "±"),
                 *(f"{own[name]:.4f}" if name in own else "not measured" for name in scores),
                 ", ".join(heaviest(each.lambdas, journal.names, codes)[:4]),
             ]
@@ -82,7 +82,7 @@ def finalists(journal: Journal) -> str:
     )
 
 
-def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
+def _means(runs: Sequence[Sequence[Optional[TrialResult]]]) -> List[str]:
     """Of each finalist, once it is known: mean and standard error over the seeds, and whether it ties with the best.
 
     A single seed has no standard error, and then none is known to tie.
@@ -106,7 +106,7 @@ def _means(runs: Sequence[Sequence[Optional[Result]]]) -> List[str]:
     return texts
 
 
-def _value(result: Optional[Result]) -> str:
+def _value(result: Optional[TrialResult]) -> str:
     if result is None:
         return "not run"
     return "infeasible" if result.value is None else f"{result.value:.4f}"

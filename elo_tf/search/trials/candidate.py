@@ -8,13 +8,22 @@ clusters. A candidate costs its training steps and its scoring, and next to noth
 
 import dataclasses
 import time
-from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf import tasks
-from elo_tf.config import DataConfig, FitnessConfig, InputError, ModelConfig, RunConfig, TaskConfig, TrainConfig
+from elo_tf.config import (
+    DataConfig,
+    FitnessConfig,
+    InputError,
+    LambdaConfig,
+    ModelConfig,
+    RunConfig,
+    TaskConfig,
+    TrainConfig,
+)
 from elo_tf.data.clips import Clips, check_modalities
 from elo_tf.data.reader import Reader, clip_sizes
 from elo_tf.data.records import Manifest
@@ -23,7 +32,7 @@ from elo_tf.model.gradients import GradientNorms
 from elo_tf.model.optimizer import make_optimizer, penalty
 from elo_tf.runtime.private_api import make_slots
 from elo_tf.runtime.training_log import TrainingLog
-from elo_tf.search.fitness.score import Fitness
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.trials.embeddings import Embeddings
 from elo_tf.search.trials.scoring import TowerScorer
 from elo_tf.search.trials.trial import Outcome
@@ -44,6 +53,11 @@ class Settings:
     task: TaskConfig
     train: TrainConfig
     fitness: FitnessConfig
+    learning: LambdaConfig = LambdaConfig()
+
+
+# (step, clips) -> whether it made the step itself.
+OwnStep = Callable[[int, Clips], bool]
 
 
 class CandidateRunner:
@@ -81,9 +95,9 @@ class CandidateRunner:
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
         self._gradient_norms = GradientNorms(self.model)
-        self.training = Reader.open(settings.run.records, "train", self.model.needs, settings.data)
+        self.training = Reader.of(manifest, "train", self.model.needs, settings.data)
         self._batches, self._batches_seed = self.training.training(settings.run.seed), settings.run.seed
-        self.scoring = TowerScorer(settings.run, settings.data, settings.fitness)
+        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness)
         self._step = tf.function(self._train_step, autograph=False)
         self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)
@@ -175,13 +189,19 @@ class CandidateRunner:
         if reason is None:
             features = self.embed()
             fitness = self.scoring.score(self._embedding, features, seed)
-            diverged = fitness.broken
             if fitness.value is not None:
                 embeddings = Embeddings(np.asarray(lambdas, np.float32), features, self.scoring.names, seed)
         else:
-            fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {})
+            fitness = Fitness(None, reason, None, self.settings.fitness.restarts, {}, diverged)
         seconds["scoring"] = time.perf_counter() - begun
-        return Outcome(fitness, diverged, losses, seconds, embeddings=embeddings)
+        return Outcome(fitness, losses, seconds, embeddings=embeddings)
+
+    def train_weighed(self, lambdas: Sequence[float], steps: int, seed: int, own_step: OwnStep) -> Optional[str]:
+        """Trains from the initial weights, some of the steps by `own_step`; returns why it diverged, or None."""
+        self._reset()
+        self._steps.assign(steps)
+        self.model.objective.assign(lambdas)
+        return self._train(steps, seed, {}, None, own_step)[0]
 
     def _idle(self, lambdas: Sequence[float]) -> Optional[str]:
         """Why these lambdas leave the RGB tower as it is, or None."""
@@ -190,7 +210,12 @@ class CandidateRunner:
         return "no term that teaches the RGB tower has a weight above 0"
 
     def _train(
-        self, steps: int, seed: int, seconds: Dict[str, float], log: Optional[TrainingLog]
+        self,
+        steps: int,
+        seed: int,
+        seconds: Dict[str, float],
+        log: Optional[TrainingLog],
+        own_step: Optional[OwnStep] = None,
     ) -> Tuple[Optional[str], Dict[str, float]]:
         """Trains; returns why it diverged, or None, and the last unweighted value of each term."""
         seconds.update(data=0.0, training=0.0)
@@ -198,10 +223,12 @@ class CandidateRunner:
         if seed != self._batches_seed:
             self._batches, self._batches_seed = self.training.training(seed), seed
         batches = iter(self._batches)
+        values = tf.fill([len(self.names)], float("nan"))  # Of the last step that was not another's.
         for step in range(steps):
             clips = next(batches)
             fetched = time.perf_counter()
-            values = self._step(clips, tf.constant(step))
+            if own_step is None or not own_step(step, clips):
+                values = self._step(clips, tf.constant(step))
             ended = time.perf_counter()
             seconds["data"] += fetched - begun
             seconds["training"] += ended - fetched

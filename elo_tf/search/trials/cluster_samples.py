@@ -12,9 +12,9 @@ from typing import Iterable, Sequence, Tuple, Union
 import numpy as np
 
 from elo_tf.config import FitnessConfig, InputError
+from elo_tf.ops.zipf import normalise
 from elo_tf.runtime.storage import write_bytes
 from elo_tf.search.fitness.score import Scorer
-from elo_tf.search.fitness.zipf import normalise
 
 # In the run directory.
 FILE = "clusters.npz"

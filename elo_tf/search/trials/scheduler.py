@@ -16,7 +16,7 @@ from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Sequenc
 from elo_tf.config import InputError
 from elo_tf.runtime.waiting import EVERY_SECONDS, Wait
 from elo_tf.runtime.workers.base import Engine, Handler, HandlerError, LostError, Worker
-from elo_tf.search.trials.trial import Ended, Trial, failure, result_of
+from elo_tf.search.trials.trial import Ended, Trial, lost
 
 # Workers that may be lost one after the other before they are ready; then it is taken that no more can be had.
 _MAX_FALSE_STARTS = 3
@@ -233,14 +233,13 @@ class Crew:
         outcome, reason = self._receive(member)
         if reason is None:
             self._longest[task.trial.steps] = max(seconds, self._longest.get(task.trial.steps, 0.0))
-            if not outcome.diverged or task.diverged == self._retries:
-                result = result_of(task.trial, outcome, task.seconds, task.attempts + 1)
-                return task, Ended(task.trial, result, outcome.warnings, outcome.embeddings)
+            if not outcome.fitness.failed or task.diverged == self._retries:
+                return task, Ended(task.trial, outcome, task.seconds, task.attempts + 1)
             task.diverged += 1
             return task, None
         task.lost += 1
         if task.lost > self._retries:
-            return task, Ended(task.trial, failure(task.trial, reason, task.seconds, task.attempts))
+            return task, Ended(task.trial, lost(reason), task.seconds, task.attempts)
         return task, None
 
     def _receive(self, member: _Member) -> Tuple[Any, Optional[str]]:

@@ -10,13 +10,14 @@ from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 
-from elo_tf.config import DataConfig, FitnessConfig, InputError, RunConfig
+from elo_tf.config import DataConfig, FitnessConfig, InputError
 from elo_tf.data.clips import Clips
 from elo_tf.data.descriptors import describe
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.fitness.predictability import LEAST_VIDEOS, Predictability, Target, assign_folds
-from elo_tf.search.fitness.score import CLIPS_A_CLUSTER, Fitness, Labelled, Scorer
+from elo_tf.search.fitness.score import CLIPS_A_CLUSTER, Labelled, Scorer
 from elo_tf.search.trials.cluster_samples import ClusterSamples, make
 from elo_tf.search.trials.embeddings import Embeddings
 
@@ -30,7 +31,8 @@ class TowerScorer:
     """Scores towers; everything that does not depend on the tower is made once.
 
     Args:
-      run: Names the records; its seed starts the clustering of the descriptors.
+      manifest: Of the records.
+      seed: Of the search; it starts the clustering of the descriptors.
       data: How clips are cut.
       fitness: How they are scored.
 
@@ -43,23 +45,23 @@ class TowerScorer:
       InputError: records are missing or do not fit, or there are fewer videos than clusters.
     """
 
-    def __init__(self, run: RunConfig, data: DataConfig, fitness: FitnessConfig):
+    def __init__(self, manifest: Manifest, seed: int, data: DataConfig, fitness: FitnessConfig):
         self._config = fitness
         self._scorer = Scorer(fitness)
         needs = frozenset(("now", modality) for modality in ("rgb", *FORETOLD))
-        self.reader = Reader.open(run.records, "holdout", needs, data)
+        self.reader = Reader.of(manifest, "holdout", needs, data)
         if self.reader.videos.count < fitness.clusters:
             raise InputError(
                 f"--clusters={fitness.clusters} is more than the {self.reader.videos.count} held-out videos of "
-                f"{run.records}; use fewer clusters or more videos"
+                f"{manifest.folder}; use fewer clusters or more videos"
             )
         self._batches = self.reader.scoring(fitness.scoring_clips)
         self.labelled = _open_labelled(data, fitness)
         self._labelled_batches = self.labelled.scoring(fitness.labelled_clips) if self.labelled else None
         described, videos = self._describe()
-        ids = {identity(line["id"])[0]: line["id"] for line in self.reader.manifest.usable}
+        ids = {identity(video.id)[0]: video.id for video in manifest.of_split("holdout")}
         self.names = np.array([ids[index] for index in videos.tolist()])
-        self.reference = self._cluster(described.get(fitness.agree_with), run.seed)
+        self.reference = self._cluster(described.get(fitness.agree_with), seed)
         targets = {
             modality: Target(descriptors, present, assign_folds(videos[present]))
             for modality, (descriptors, present) in described.items()
@@ -166,4 +168,4 @@ def _open_labelled(data: DataConfig, fitness: FitnessConfig) -> Optional[Reader]
     if len(manifest.labels) < 2:
         raise InputError(f"--labelled={fitness.labelled} has fewer than two labels; convert it with --labels=folders")
     needs = frozenset({("now", "rgb")})
-    return Reader.open(fitness.labelled, "train", needs, data, manifest.classes("train"))
+    return Reader.of(manifest, "train", needs, data, manifest.classes("train"))

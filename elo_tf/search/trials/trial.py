@@ -1,11 +1,11 @@
-"""A trial, one training of a candidate and its scoring: the request and the outcome."""
+"""A trial, one training of a candidate and its scoring: the request, the outcome, and what the journal keeps of it."""
 
 import dataclasses
 import math
 from typing import Mapping, Optional, Tuple
 
-from elo_tf.search.fitness.score import Fitness
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.trials.embeddings import Embeddings
 
 # Between the seeds of two attempts; further apart than the seeds of any search.
@@ -47,8 +47,7 @@ class Outcome:
     """What a worker answers.
 
     Attributes:
-      fitness: The score, or why there is none.
-      diverged: Whether there is none because a term stopped being finite.
+      fitness: The score, or why there is none; it has failed where a term stopped being finite.
       losses: Last unweighted value of each term; empty if it diverged.
       seconds: Wall time of each part: `reset`, `data` (waiting for clips), `training`, `scoring`.
       warnings: What a user should know of the training.
@@ -56,7 +55,6 @@ class Outcome:
     """
 
     fitness: Fitness
-    diverged: bool
     losses: Mapping[str, float]
     seconds: Mapping[str, float]
     warnings: Tuple[str, ...] = ()
@@ -65,33 +63,31 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """A trial that came to its end: its result, what a user should know of it, and embeddings where they were asked."""
+    """A trial that came to its end.
 
-    trial: Trial
-    result: Result
-    warnings: Tuple[str, ...] = ()
-    embeddings: Optional[Embeddings] = dataclasses.field(default=None, compare=False)
-
-
-def result_of(trial: Trial, outcome: Outcome, seconds: float, attempts: int) -> Result:
-    """An outcome as the journal takes it.
-
-    Args:
-      trial: That it is of.
-      outcome: The last of its attempts.
+    Attributes:
+      trial: What was asked for.
+      outcome: That of the last attempt.
       seconds: Wall time of all attempts.
       attempts: Their number.
     """
-    fitness = outcome.fitness
-    losses = {f"loss/{name}": value for name, value in outcome.losses.items() if math.isfinite(value)}
-    parts = {f"seconds/{name}": value for name, value in outcome.seconds.items()}
-    diagnostics = {**fitness.diagnostics, **losses, **parts}
-    return Result(
-        trial.steps, trial.seed, fitness.value, fitness.reason, fitness.deviation, fitness.restarts, diagnostics,
-        seconds, attempts, outcome.diverged,
-    )  # fmt: skip
+
+    trial: Trial
+    outcome: Outcome
+    seconds: float
+    attempts: int = 1
+
+    @property
+    def result(self) -> TrialResult:
+        """What the journal takes."""
+        outcome = self.outcome
+        losses = {f"loss/{name}": value for name, value in outcome.losses.items() if math.isfinite(value)}
+        parts = {f"seconds/{name}": value for name, value in outcome.seconds.items()}
+        diagnostics = {**outcome.fitness.diagnostics, **losses, **parts}
+        fitness = dataclasses.replace(outcome.fitness, diagnostics=diagnostics)
+        return TrialResult(self.trial.steps, self.trial.seed, fitness, self.seconds, self.attempts)
 
 
-def failure(trial: Trial, reason: str, seconds: float, attempts: int) -> Result:
-    """The result of a trial that no worker brought to its end."""
-    return Result(trial.steps, trial.seed, None, reason, None, 0, {}, seconds, attempts, True)
+def lost(reason: str) -> Outcome:
+    """The outcome of a trial that no worker brought to its end."""
+    return Outcome(Fitness(None, reason, None, 0, {}, failed=True), {}, {})

@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import pathlib
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import tensorflow as tf
 
@@ -13,6 +13,7 @@ from elo_tf.runtime.training_log import TrainingLog
 from elo_tf.runtime.workers.local import place
 from elo_tf.search.trials.candidate import CandidateRunner, Settings
 from elo_tf.search.trials.cluster_samples import ClusterSamples
+from elo_tf.search.trials.descent import Descended, Descent
 from elo_tf.search.trials.embeddings import Embeddings
 from elo_tf.search.trials.trial import Outcome, Trial
 
@@ -48,13 +49,15 @@ class CandidateWorker:
         self._records = " or ".join(filter(None, (settings.run.records, settings.fitness.labelled)))
         with reading(self._records):
             self._runner = CandidateRunner(settings)
+        self._descent: Optional[Descent] = None
         # The graphs stay until the end: looking through them for garbage costs half a second each time.
         gc.freeze()
 
     def __call__(self, message: Tuple[str, Tuple]) -> Any:
         method, arguments = message
         methods = {
-            method.__name__: method for method in (self.about, self.measure_units, self.run, self.sample_clusters)
+            method.__name__: method
+            for method in (self.about, self.measure_units, self.run, self.sample_clusters, self.descend)
         }
         with reading(self._records):
             return methods[method](*arguments)
@@ -73,6 +76,14 @@ class CandidateWorker:
     def measure_units(self) -> Dict[str, float]:
         """The unit of each term at the initial weights, by name."""
         return self._runner.measure_units()
+
+    def descend(self, number: int, units: Optional[Dict[str, float]], initial: Optional[Sequence[float]]) -> Descended:
+        """Runs a training that learns λ; all of a worker start from the same ones."""
+        if units is not None:
+            self._runner.assign_units(units)
+        if self._descent is None:
+            self._descent = Descent(self._runner, self._runner.settings.learning, initial)
+        return self._descent.run(number)
 
     def run(self, trial: Trial) -> Outcome:
         """Runs a trial."""

@@ -1,0 +1,101 @@
+"""A training of a search that learns λ by gradient while it runs (`--strategy=gradient`).
+
+initial weights ─> step with λ ─┬─> every few steps: held-out clips, slopes of λ ─> λ
+                                └─> path of λ ─> mean over its second half ─> a candidate
+"""
+
+import dataclasses
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from elo_tf.config import InputError, LambdaConfig
+from elo_tf.model.weighting import base
+from elo_tf.model.weighting.weigher import Weigher
+from elo_tf.search.trials.candidate import CandidateRunner
+
+LOOK_AHEAD = "lookahead"
+# Between the seeds of two descents; further apart than those of any search.
+_NEXT = 7_000_003
+
+
+@dataclasses.dataclass(frozen=True)
+class Descended:
+    """What a descent has come to, of JSON types.
+
+    Attributes:
+      lambdas: [G] in [0,1], the mean over the second half of the path.
+      steps: Training steps.
+      seconds: Wall time.
+      path: (step, [G] λ, outer objective) after each update.
+    """
+
+    lambdas: Tuple[float, ...]
+    steps: int
+    seconds: float
+    path: Tuple[Tuple[int, Tuple[float, ...], float], ...]
+
+
+class Descent:
+    """Descents on the model of a runner, one after the other, in one graph.
+
+    Args:
+      runner: Its model is trained; it is reset before the next candidate.
+      config: How λ are learned.
+      initial: [G] λ to start from; None takes `--lambda_start`.
+
+    Raises:
+      InputError: there are no held-out clips to learn by.
+    """
+
+    def __init__(self, runner: CandidateRunner, config: LambdaConfig, initial: Optional[Sequence[float]] = None):
+        self._runner = runner
+        self._config = config if initial is None else dataclasses.replace(config, lambda_start=0.0)
+        settings, names = runner.settings, runner.names
+        start = base.Start(names, initial or [0.5] * len(names), settings.run.seed, self._config)
+        weighting = base.create(config.learn_lambdas or LOOK_AHEAD, start)
+        self._weigher = Weigher(runner.model, weighting, settings.run.records, settings.data)
+        self._first = [(variable, variable.numpy()) for variable in weighting.variables]
+        self._step = tf.function(self._weighed_step, autograph=False)
+
+    def _weighed_step(self, clips, held_out) -> None:
+        model = self._runner.model
+        _, pairs = model.compute_gradients(clips, self._weigher.at(held_out))
+        model.optimizer.apply_gradients(pairs)
+
+    def run(self, number: int) -> Descended:
+        """Descent `number`: from the initial weights, its clips in an order of its own.
+
+        Raises:
+          InputError: a term stopped being finite.
+        """
+        begun = time.perf_counter()
+        for variable, value in self._first:
+            variable.assign(value)
+        seed = (self._runner.settings.run.seed + number * _NEXT) % 2**31
+        held_out = iter(self._weigher.held_out.batches(seed))
+        path: List[Tuple[int, Tuple[float, ...], float]] = []
+
+        def weighed_step(step: int, clips: Any) -> bool:
+            """Makes a step in which λ are updated, at every `--lambda_every`-th; returns whether it did."""
+            if step % self._weigher.every:
+                return False
+            self._step(clips, next(held_out))
+            weighting = self._weigher.weighting
+            path.append((step, tuple(weighting.first().tolist()), float(weighting.outer_value)))
+            return True
+
+        steps = self._runner.settings.train.steps
+        reason = self._runner.train_weighed(self._weigher.weighting.first(), steps, seed, weighed_step)
+        if reason:
+            raise InputError(f"--strategy=gradient: a descent diverged ({reason}); lower --learning_rate")
+        values = np.array([lambdas for _, lambdas, _ in path])
+        mean = values[len(values) // 2 :].mean(axis=0)
+        return Descended(tuple(mean.tolist()), steps, time.perf_counter() - begun, tuple(path))
+
+
+def as_note(found: Descended) -> Dict[str, Any]:
+    """A descent as the journal notes it."""
+    return dataclasses.asdict(found)

@@ -1,0 +1,235 @@
+"""What two million videos cost before the first step, and whether streaming mixes them.
+
+    python -m experiments.benchmarks.two_million --folder=DIR [--videos=2000000 --visited=200000]
+    python -m experiments.benchmarks.two_million --folder=DIR --videos=4000 --visited=4000      smoke size
+
+No video is rendered: each record has its own id and index, and the same four frames of 16 x 16 pixels, 3.3 kB, so that
+two million fit on a disk (6.6 GB) and all commands take them for what `elo_tf.prepare` wrote. What is measured does not
+depend on what the frames show.
+
+start-up    a training of two steps (--resident_gb=0) less the same on 64 videos: what the number of videos costs
+memory      the most that a process had in RAM: of that training; of the search's own process, and of its worker
+mixing      Spearman's correlation between the place of a video in the shards and the place at which it is visited,
+            among the first --visited of an epoch, and the shards that a batch of 64 comes from. In file order these
+            are 1 and 1 or 2; well mixed they are 0 and 64, or as many as shards are read at a time (8)
+
+Targets: start-up at most 15 s and 2.5 GB for the training, 1.5 GB for a further worker.
+Hardware: any; nothing else should run.
+Obtained with 200 000 videos, other work on both cores beside it, so that seconds say little: train took 41.7 s more
+than with 64, and 927 MiB (624 with 64); by that, two million take 3.7 GB, more than the target. At that time a training
+parsed the manifest three times, into a dictionary a video; now it does so once, into a tuple a video, which has not
+been measured. Mixing, 10 000 of 20 000 videos: correlation +.069, batches from 11 shards; with shards of 10 000 videos
+it was +.125 and 8. What is shuffled is the order of the shards, and 256 videos at a time. Two million have not been
+run.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from typing import Dict, Iterator, List, NamedTuple
+
+import numpy as np
+from absl import flags
+
+from elo_tf.config import DataConfig, InputError, define_path
+from elo_tf.data import records
+from elo_tf.data.tfrecord import SequenceExample, ShardWriter
+from elo_tf.runtime import command_line
+from elo_tf.runtime.progress import progress_bar
+from experiments.benchmarks import process_memory
+
+_FOLDER = define_path("folder", "", "where the records are made, or were made before")
+_VIDEOS = flags.DEFINE_integer("videos", 2_000_000, "videos of the records", lower_bound=1000)
+_VISITED = flags.DEFINE_integer("visited", 200_000, "videos of the epoch, for the mixing", lower_bound=1000)
+_PARTS = flags.DEFINE_list("measure", ["training", "search", "mixing"], "what to measure: training, search, mixing")
+
+FEW = 64  # videos of the records that start-up is compared with
+A_SHARD = 100  # videos of a shard: 32 MiB of 64 pixels hold about as many
+BATCH = 64
+FRAMES, SIZE, SAMPLES = 4, 16, 1280
+_HELD_OUT = 100  # one in so many
+SETTINGS = {"size": SIZE, "fps": 12.5, "flow": "dis", "flow_bound": 20.0, "max_seconds": 30.0, "jpeg_quality": 92,
+            "labels": "none", "holdout_fraction": 1 / _HELD_OUT}  # fmt: skip
+CLIPS = ["--frames=3", "--crop_size=16", "--batch_size=4", "--resident_gb=0", "--tasks=rgb/shuffle", "--modalities=rgb"]
+
+
+class Run(NamedTuple):
+    """A command: wall and processor time, s, and the most memory, MiB, of its process and of any that it started."""
+
+    seconds: float
+    processor: float
+    own: float
+    child: float
+
+
+def main() -> None:
+    if not _FOLDER.value:
+        raise InputError("--folder is not given; see --help")
+    folder = pathlib.Path(_FOLDER.value)
+    many, few = (make_records(folder / str(count), count) for count in (_VIDEOS.value, FEW))
+    if "training" in _PARTS.value:
+        whole, base = (_run("train", path, folder, "--loss=random:0", "--drop_below=0") for path in (many, few))
+        print(_described("train", whole, base), flush=True)
+    if "search" in _PARTS.value:
+        flags_of_search = ("--generations=1", "--population=2", "--rescore=0", "--clusters=4", "--scoring_clips=16")
+        whole, base = (
+            _run("search", path, folder, *flags_of_search, "--workers=local:1", "--restarts=2") for path in (many, few)
+        )
+        print(f"{_described('search', whole, base)}; a worker {whole.child:.0f} MiB ({base.child:.0f})", flush=True)
+    if "mixing" in _PARTS.value:
+        print(mixing(many, min(_VISITED.value, _VIDEOS.value // 2)))
+
+
+def _described(verb: str, whole: Run, base: Run) -> str:
+    return (
+        f"start-up of {verb}: {whole.seconds - base.seconds:.1f} s more than with {FEW} videos ({base.seconds:.1f} s), "
+        f"{whole.processor - base.processor:.1f} s of processor time; {whole.own:.0f} MiB (with {FEW}: {base.own:.0f})"
+    )
+
+
+def make_records(folder: pathlib.Path, count: int) -> pathlib.Path:
+    """A folder of records of so many videos, made where it does not exist.
+
+    Args:
+      folder: Of the records.
+      count: Videos; one in a hundred, or a quarter of fewer than a thousand, is held out.
+    """
+    if (folder / records.MANIFEST).exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{records.MANIFEST}.part"
+    counts: Dict[str, int] = dict.fromkeys(records.SPLITS, 0)
+    with progress_bar(count, "video", what="writing") as bar, open(part, "w", encoding="ascii") as manifest:
+        manifest.write(_head())
+        with contextlib.ExitStack() as stack:
+            writers: Dict[str, ShardWriter] = {}
+            for number in range(count):
+                split = "holdout" if number % (_HELD_OUT if count >= 1000 else 4) == 0 else "train"
+                name = f"{split}-{counts[split] // A_SHARD:05d}.tfrecord"
+                if counts[split] % A_SHARD == 0:
+                    if split in writers:
+                        writers[split].close()
+                    writers[split] = ShardWriter(folder / name)
+                counts[split] += 1
+                video = f"{number:09d}.mp4"
+                writers[split].write(_record(video))
+                line = {"id": video, "ok": True, "split": split, "shard": name, "label": "", "frames": FRAMES,
+                        "sound": False, "file": [123456, 1700000000000000000 + number]}  # fmt: skip
+                manifest.write(f"{json.dumps(line)}{',' if number + 1 < count else ''}\n")
+                bar.update()
+            for writer in writers.values():
+                stack.callback(writer.close)
+        manifest.write("]\n}\n")
+    os.replace(part, folder / records.MANIFEST)
+    return folder
+
+
+def _head() -> str:
+    head = {
+        "schema": records.SCHEMA,
+        "complete": True,
+        "settings": SETTINGS,
+        "sample_rate": 16000,
+        "samples_per_frame": SAMPLES,
+        "labels": [],
+        "set_aside": {},
+    }
+    lines = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
+    return f'{{\n{lines}"videos": [\n'
+
+
+@functools.cache
+def _common() -> bytes:
+    """What all records have in common, serialised: without id and index."""
+    random = np.random.default_rng(0)
+    frames = random.integers(0, 255, [FRAMES, 2, 2, 3], np.uint8).repeat(SIZE // 2, axis=1).repeat(SIZE // 2, axis=2)
+    flow = np.full([FRAMES, SIZE, SIZE, 2], 128, np.uint8)
+    example = SequenceExample.FromString(records.serialize("", "", frames, flow, None, jpeg_quality=50))
+    for name in (records.ID, records.INDEX):
+        del example.context.feature[name]
+    return example.SerializeToString(deterministic=True)
+
+
+def _record(video: str) -> bytes:
+    """A record: messages that stand one behind the other are read as one."""
+    own = SequenceExample()
+    own.context.feature[records.ID].bytes_list.value.append(video.encode())
+    own.context.feature[records.INDEX].int64_list.value.append(records.identity(video)[0])
+    return own.SerializeToString() + _common()
+
+
+def _run(verb: str, path: pathlib.Path, folder: pathlib.Path, *given: str) -> Run:
+    """Runs `elo_tf.VERB` for two steps on records, in a run directory of its own."""
+    run_dir = folder / f"{verb}-{path.name}-{time.time_ns()}"
+    command = [sys.executable, "-m", f"elo_tf.{verb}", f"--records={path}", f"--run_dir={run_dir}", "--steps=2",
+               "--warmup_steps=1", *CLIPS, *given]  # fmt: skip
+    begun, before = time.perf_counter(), _processor()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        with _watching(process.pid) as peaks:
+            status = process.wait()
+    if status:
+        raise InputError(f"{' '.join(command)} ended with exit status {status}; its message is above")
+    children = [peak for number, peak in peaks.items() if number != process.pid]
+    seconds, processor = time.perf_counter() - begun, _processor() - before
+    return Run(seconds, processor, peaks.get(process.pid, 0.0), max(children, default=0.0))
+
+
+def _processor() -> float:
+    """Processor time of all processes that this one has started and that have ended, s."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@contextlib.contextmanager
+def _watching(process: int) -> Iterator[Dict[int, float]]:
+    """The most memory, MiB, of a process and of all that it starts; filled while it lives."""
+    peaks: Dict[int, float] = {}
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.2):
+            for number in process_memory.family(process):
+                with contextlib.suppress(OSError, StopIteration):  # It has ended meanwhile.
+                    peaks[number] = process_memory.mebibytes("VmHWM", number)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        thread.join()
+
+
+def mixing(path: pathlib.Path, visited: int) -> str:
+    """One line on how the first videos of an epoch of streamed records are mixed."""
+    from elo_tf.data.reader import Reader
+
+    data = DataConfig(frames=2, crop_size=SIZE, batch_size=BATCH, resident_gb=0)
+    begun = time.perf_counter()
+    reader = Reader.open(str(path), "train", frozenset({("now", "rgb")}), data)
+    opened = time.perf_counter() - begun
+    places: List[int] = []
+    for video in reader.videos.shuffled(0, BATCH).take(visited).as_numpy_iterator():
+        places.append(int(video["id"][:-4]))
+    rate = visited / (time.perf_counter() - begun - opened)
+    order = np.argsort(np.argsort(places))
+    correlation = np.corrcoef(order, np.arange(visited))[0, 1]
+    shards = [len({place // A_SHARD for place in places[first : first + BATCH]}) for first in range(0, visited, BATCH)]
+    return (
+        f"mixing: rank correlation of file order and visiting order {correlation:+.4f} over {visited} videos, "
+        f"{len(set(places))} of them different; a batch of {BATCH} comes from {statistics.median(shards):g} shards; "
+        f"opened in {opened:.1f} s, {rate:.0f} videos/s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, __doc__, [])

@@ -1,0 +1,35 @@
+"""The figure of `weightings`: the weights that each way has found, over those of its greatest term."""
+
+from typing import Dict, List, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from elo_tf.plots.palette import MAP
+
+
+def weights_found(found: Dict[str, List[List[float]]], names: Sequence[str]) -> Figure:
+    """A row a run, grouped by the way; a column a term.
+
+    Args:
+      found: Way -> [G] weights of each run; ways without any are left out.
+      names: [G], of the terms.
+    """
+    found = {way: runs for way, runs in found.items() if runs} or {"none": [[0.0] * len(names)]}
+    lines = np.array([np.array(run) / max(max(run), 1e-9) for runs in found.values() for run in runs])
+    figure = Figure(figsize=(0.5 * len(names) + 4, 0.22 * len(lines) + 2.2), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.pcolormesh(
+        np.arange(len(names) + 1), np.arange(len(lines) + 1), lines, vmin=0, vmax=1, cmap=MAP, edgecolors="white"
+    )
+    axes.invert_yaxis()
+    begins = np.cumsum([0, *(len(runs) for runs in found.values())])
+    axes.set_yticks((begins[1:] + begins[:-1]) / 2, list(found), fontsize=8)
+    for place in begins[1:-1]:
+        axes.axhline(place, color="black", linewidth=0.8)
+    axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=45, ha="right", fontsize=8)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, label="weight over the greatest")
+    figure.suptitle("Weights found, mean over the second half of a training", fontsize=11)
+    return figure

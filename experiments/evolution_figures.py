@@ -23,8 +23,9 @@ import numpy as np
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import winner
 from experiments import result_files, search_flags
 
@@ -160,7 +161,7 @@ def write_small(folder: pathlib.Path) -> List[str]:
         with Journal.open(str(place / "journal.jsonl"), {**header, "seed": seed}) as journal:
             for _ in range(2):
                 for number in journal.ask(random.random((3, 2))):
-                    journal.tell(number, Result(1, seed, random.random(), None, 0.1, 4, {}, 1.0))
+                    journal.tell(number, TrialResult(1, seed, Fitness(random.random(), None, 0.1, 4, {}), 1.0))
     return [f"seed {seed}={folder / str(seed)}" for seed in range(3)]
 
 

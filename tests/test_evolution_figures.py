@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.search.journal.generation import Result
+from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
+from elo_tf.search.journal.result import TrialResult
 from experiments import evolution_figures, evolution_plots
 from experiments.evolution_figures import FALLS, MIXED, RISES
 from tests.smokes import rows_of, smoke
@@ -22,7 +23,7 @@ def search(folder, rounds, values=None, names=("a", "b", "c")):
             for number in journal.ask(np.array(vectors)):
                 value = 1.0 - 0.1 * number if values is None else values[place]
                 if value is not None:
-                    journal.tell(number, Result(9, 0, value, None, 0.1, 4, {}, 1.0))
+                    journal.tell(number, TrialResult(9, 0, Fitness(value, None, 0.1, 4, {}), 1.0))
     return str(folder)
 
 

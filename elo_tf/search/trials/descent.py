@@ -56,7 +56,7 @@ class Descent:
         settings, names = runner.settings, runner.names
         start = base.Start(names, initial or [0.5] * len(names), settings.run.seed, self._config)
         weighting = base.create(config.learn_lambdas or LOOK_AHEAD, start)
-        self._weigher = Weigher(runner.model, weighting, settings.run.records, settings.data)
+        self._weigher = Weigher(runner.model, weighting, runner.training.manifest, settings.data)
         self._first = [(variable, variable.numpy()) for variable in weighting.variables]
         self._step = tf.function(self._weighed_step, autograph=False)
 

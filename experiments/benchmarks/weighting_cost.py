@@ -15,8 +15,8 @@ greatest. All figures are processor time of one thread, so that other programs h
 after the first plain step and after the first weighed one.
 
 Hardware: one CPU core. Expected: two minutes of processor time, most of it for the graphs.
-Obtained (lookahead every 5 steps, tiny, all 45 terms, 8x32x32, B=16 and 64 held-out clips, four a clip as by default, the
-demo's records, 10 rounds beside other programs):
+Obtained (lookahead every 5 steps, tiny, all 45 terms, 8x32x32, B=16 and 64 held-out clips, four a clip as by default,
+the demo's records, 10 rounds beside other programs):
 
     weighed / plain             1.67 (1.63 to 1.93); plain .195 s, weighed .332 s
     a mean step / plain         1.13 (1.13 to 1.19)

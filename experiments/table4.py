@@ -125,7 +125,7 @@ def read(world: pathlib.Path) -> Journals:
                 journal = Journal.read(str(path))
                 if seed.isdecimal() and journal.results():
                     first = first or journal
-                    check_same(str(path), first.header, journal.header, varied)
+                    check_same(path, first.header, journal.header, "remove it, or give another --folder", varied)
                     found.setdefault((searcher, fitness), {})[int(seed)] = journal
     return found
 

@@ -142,7 +142,7 @@ def test_bad_input_is_one_line(made):
         (dict(output="{0}/out.npz", query="{0}/videos/red.mp4"), "--neighbours=5 is more than"),
         (
             dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"),
-            "other settings (model: was",
+            r"other settings \(model: was",
         ),
         (dict(output="{0}/out.npz", query="{0}/videos/red.mp4", frames=5), "frames: was 4, now 5"),
     ],

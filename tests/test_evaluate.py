@@ -122,6 +122,7 @@ def test_a_killed_evaluation_goes_on_and_ends_as_an_unbroken_one(place, tmp_path
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not (unfinished.exists() and unfinished.read_bytes().count(b"\n") > 4):
             time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)  # Or it ends before the other has begun.
         # One evaluation at a time in a folder.
         assert "is in use by another evaluation" in refused(*flags, f"--output={output}")
         process.kill()

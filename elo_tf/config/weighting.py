@@ -8,7 +8,7 @@ from elo_tf.config.fields import Checked, setting
 
 @dataclasses.dataclass(frozen=True)
 class LambdaConfig(Checked):
-    """λ by gradient (`elo_tf.model.weighting`), in `elo_tf.train` and in a search with --strategy=gradient."""
+    """How weights are learned by gradient, in a training or a search with --strategy=gradient."""
 
     learn_lambdas: str = setting(
         "",
@@ -51,10 +51,10 @@ class DescentConfig(LambdaConfig):
 
 @dataclasses.dataclass(frozen=True)
 class WeightingConfig(LambdaConfig):
-    """How the terms of Eq. 1 are weighed in `elo_tf.train`."""
+    """How the terms of a training are weighed."""
 
     weighting: str = setting(
         "fixed",
         "weights of the terms: fixed, those of --loss; equal; rlw, random at each step; uncertainty; dwa; gradnorm; "
-        "pcgrad. Each file of elo_tf/model/weighting cites its paper",
+        "pcgrad. The modules of elo_tf.model.weighting cite their papers",
     )

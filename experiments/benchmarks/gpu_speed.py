@@ -165,8 +165,10 @@ def _train(case: Case, folder: pathlib.Path) -> List[Dict[str, Any]]:
 def _operations(case: Case) -> float:
     """Floating-point operations of a step, forward and backward."""
     from elo_tf.costs.budget import Plan, make_budget
+    from elo_tf.data.records import Manifest
 
-    plan = Plan(*_model(case), TaskConfig(), TrainConfig(steps=_STEPS.value), BudgetConfig(), _RECORDS.value)
+    manifest = Manifest.load(_RECORDS.value)
+    plan = Plan(*_model(case), TaskConfig(), TrainConfig(steps=_STEPS.value), BudgetConfig(), manifest)
     return make_budget(plan).work().operations
 
 

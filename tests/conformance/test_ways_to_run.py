@@ -118,6 +118,7 @@ def test_a_whole_step_of_all_terms_is_translated_to_xla():
     model = build()
     model.compile(optimizer=tf.keras.optimizers.legacy.SGD(0.01, momentum=0.9))
     make_slots(model.optimizer, model.trainable_variables)
-    step = tf.function(Update(model), autograph=False, jit_compile=True)
+    update = Update(model)
+    step = tf.function(lambda clips: update(clips), autograph=False, jit_compile=True)
     text = step.experimental_get_compiler_ir(random_clips())(stage="hlo")
     assert text.startswith("HloModule") and "[<=" not in text  # A dynamic dimension is written [<=4].

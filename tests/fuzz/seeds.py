@@ -107,8 +107,9 @@ def _make_run(folder: pathlib.Path) -> None:
 
 def _make_search(folder: pathlib.Path) -> None:
     """A journal of two generations, and a loss file."""
-    from elo_tf.search.journal.generation import Result
+    from elo_tf.search.fitness.base import Fitness
     from elo_tf.search.journal.journal import Journal
+    from elo_tf.search.journal.result import TrialResult
 
     folder = folder / "search"
     folder.mkdir()
@@ -121,10 +122,8 @@ def _make_search(folder: pathlib.Path) -> None:
             for candidate in journal.ask(random.random([3, 2])):
                 value = None if candidate == 1 else float(random.random())
                 reason = "diverged" if value is None else ""
-                journal.tell(
-                    candidate,
-                    Result(9, 0, value, reason or None, None if value is None else 0.1, 5, {"zipf": 0.5}, 1.0),
-                )
+                fitness = Fitness(value, reason or None, None if value is None else 0.1, 5, {"zipf": 0.5})
+                journal.tell(candidate, TrialResult(9, 0, fitness, 1.0))
     loss = {"lambdas": dict(zip(names, (0.25, 1.0))), "task": {"norm": "l2"}, "fitness": 0.5}
     (folder / "evolved_loss.json").write_text(json.dumps(loss))
 

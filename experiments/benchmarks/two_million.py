@@ -24,6 +24,7 @@ run.
 """
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -34,22 +35,27 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
-from absl import flags
 
-from elo_tf.config import DataConfig, InputError, define_path
+from elo_tf.config import Checked, DataConfig, InputError, from_flags, require, setting
 from elo_tf.data import records
 from elo_tf.data.tfrecord import SequenceExample, ShardWriter
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 from experiments.benchmarks import process_memory
 
-_FOLDER = define_path("folder", "", "where the records are made, or were made before")
-_VIDEOS = flags.DEFINE_integer("videos", 2_000_000, "videos of the records", lower_bound=1000)
-_VISITED = flags.DEFINE_integer("visited", 200_000, "videos of the epoch, for the mixing", lower_bound=1000)
-_PARTS = flags.DEFINE_list("measure", ["training", "search", "mixing"], "what to measure: training, search, mixing")
+
+@dataclasses.dataclass(frozen=True)
+class ScaleConfig(Checked):
+    """The flags of this benchmark."""
+
+    folder: str = setting("", "where the records are made, or were made before", path=True)
+    videos: int = setting(2_000_000, "videos of the records", low=1000)
+    visited: int = setting(200_000, "videos of the epoch, for the mixing", low=1000)
+    measure: Tuple[str, ...] = setting(("training", "search", "mixing"), "what to measure: training, search, mixing")
+
 
 FEW = 64  # videos of the records that start-up is compared with
 A_SHARD = 100  # videos of a shard: 32 MiB of 64 pixels hold about as many
@@ -71,21 +77,21 @@ class Run(NamedTuple):
 
 
 def main() -> None:
-    if not _FOLDER.value:
-        raise InputError("--folder is not given; see --help")
-    folder = pathlib.Path(_FOLDER.value)
-    many, few = (make_records(folder / str(count), count) for count in (_VIDEOS.value, FEW))
-    if "training" in _PARTS.value:
+    config = from_flags(ScaleConfig)
+    require(config, "folder")
+    folder = pathlib.Path(config.folder)
+    many, few = (make_records(folder / str(count), count) for count in (config.videos, FEW))
+    if "training" in config.measure:
         whole, base = (_run("train", path, folder, "--loss=random:0", "--drop_below=0") for path in (many, few))
         print(_described("train", whole, base), flush=True)
-    if "search" in _PARTS.value:
+    if "search" in config.measure:
         flags_of_search = ("--generations=1", "--population=2", "--rescore=0", "--clusters=4", "--scoring_clips=16")
         whole, base = (
             _run("search", path, folder, *flags_of_search, "--workers=local:1", "--restarts=2") for path in (many, few)
         )
         print(f"{_described('search', whole, base)}; a worker {whole.child:.0f} MiB ({base.child:.0f})", flush=True)
-    if "mixing" in _PARTS.value:
-        print(mixing(many, min(_VISITED.value, _VIDEOS.value // 2)))
+    if "mixing" in config.measure:
+        print(mixing(many, min(config.visited, config.videos // 2)))
 
 
 def _described(verb: str, whole: Run, base: Run) -> str:
@@ -232,4 +238,4 @@ def mixing(path: pathlib.Path, visited: int) -> str:
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [])
+    command_line.run(main, __doc__, [ScaleConfig])

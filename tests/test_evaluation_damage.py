@@ -70,8 +70,11 @@ def another_size(example):
     return example.SerializeToString()
 
 
-@pytest.mark.parametrize("resident_gb", [4.0, 0.0])
-@pytest.mark.parametrize("change", [no_picture, fewer_frames, another_size, None])
+# A frame of another size is found where all frames are decoded: in memory.
+@pytest.mark.parametrize(
+    "change, resident_gb",
+    [(change, gb) for change in (no_picture, fewer_frames, None) for gb in (4.0, 0.0)] + [(another_size, 4.0)],
+)
 def test_a_damaged_test_clip_costs_itself(place, tmp_path, capsys, change, resident_gb):
     folder = tmp_path / "records"
     shutil.copytree(place / "records", folder)

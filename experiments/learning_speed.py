@@ -16,7 +16,6 @@ Hardware: 2 cores, a run a core. Hours and figures: results/learning_speed_*.md.
 """
 
 import dataclasses
-import fnmatch
 import functools
 import math
 import pathlib
@@ -30,6 +29,7 @@ from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConf
 from elo_tf.runtime import command_line
 from experiments import jobs, result_files, search_flags, training, worlds
 from experiments.fig9 import draw_losses
+from experiments.rows import matching
 
 UNTRAINED, LABELS, EMBED = "untrained", "labels", "rgb-flow/embed"
 FAST = (
@@ -227,11 +227,8 @@ def _rows(config: LearningConfig) -> List[Tuple[str, str, Change]]:
         rows = [(change.name, EMBED, change) for change in CHANGES]
     else:
         rows = [(name, name, OWN.get(name, DEFAULTS)) for name in SUBJECTS if name != UNTRAINED]
-    names = [row[0] for row in rows]
-    for pattern in config.rows:
-        if not fnmatch.filter(names, pattern):
-            raise InputError(f"--rows: {pattern!r} matches none of {'; '.join(names)}")
-    return [row for row in rows if any(fnmatch.fnmatch(row[0], pattern) for pattern in config.rows)]
+    wanted = matching([name for name, *_ in rows], config.rows)
+    return [row for row in rows if row[0] in wanted]
 
 
 def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -> str:

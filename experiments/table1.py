@@ -15,14 +15,14 @@ Hardware: 2 cores, a run a core; 1 to 4 minutes a run. Figures: results/table1.m
 """
 
 import dataclasses
-import fnmatch
 import pathlib
 from typing import Dict, List, Sequence, Tuple
 
-from elo_tf.config import Checked, InputError, from_flags, setting
+from elo_tf.config import Checked, from_flags, setting
 from elo_tf.runtime import command_line
 from experiments import jobs, result_files, table_text, tables
 from experiments.contrasts import Run
+from experiments.rows import matching
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Job
 
@@ -79,20 +79,8 @@ def make_rows(config: TablesConfig, own: Table1Config) -> List[Row]:
             files = evolved[name]
             towers = {run: (tables.by_terms(config, run, files[run[1] % len(files)]),) for run in runs}
             rows.append(_row(title, towers, paper, f"{len(files)} searches" if len(files) > 1 else "one search"))
-    return choose(rows, own.rows)
-
-
-def choose(rows: Sequence[Row], patterns: Sequence[str]) -> List[Row]:
-    """The rows whose names match.
-
-    Raises:
-      InputError: a pattern matches none.
-    """
-    names = [row.name for row in rows]
-    for pattern in patterns:
-        if not fnmatch.filter(names, pattern):
-            raise InputError(f"--rows: {pattern!r} matches none of {'; '.join(names)}")
-    return [row for row in rows if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns)]
+    wanted = matching([row.name for row in rows], own.rows)
+    return [row for row in rows if row.name in wanted]
 
 
 def _row(name: str, towers: Dict[Run, Tuple[Job, ...]], paper: Sequence[float] = (), note: str = "") -> Row:

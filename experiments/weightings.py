@@ -20,7 +20,6 @@ Hardware: 2 cores, a run a core. Hours and figures: results/weightings_*.md.
 """
 
 import dataclasses
-import fnmatch
 import functools
 import math
 import pathlib
@@ -34,6 +33,7 @@ from elo_tf.config import Checked, DataConfig, InputError, TrainConfig, Weightin
 from elo_tf.runtime import command_line
 from experiments import jobs, result_files, search_flags, training, weighted_training, worlds
 from experiments.learning_speed import FAST
+from experiments.rows import matching
 from experiments.weighted_training import Job
 
 UNTRAINED, LABELS, EQUAL, RANDOM, EVOLVED = "untrained", "labels", "equal", "random", "evolved"
@@ -103,11 +103,8 @@ def make_rows(config: WeightingsConfig, names: Sequence[str]) -> List[Row]:
             weighting = dataclasses.replace(weighting, lambda_clips=config.lambda_clips)
         rows.append(Row(name, weighting, trainings=math.nan if name in LEARNED else 0.0))
     rows += [_evolved(path, names, config.clips) for path in config.evolved]
-    known = [row.name for row in rows]
-    for pattern in config.rows:
-        if not fnmatch.filter(known, pattern):
-            raise InputError(f"--rows: {pattern!r} matches none of {'; '.join(known)}")
-    return [row for row in rows if any(fnmatch.fnmatch(row.name, pattern) for pattern in config.rows)]
+    wanted = matching([row.name for row in rows], config.rows)
+    return [row for row in rows if row.name in wanted]
 
 
 def _evolved(path: str, names: Sequence[str], clips: int) -> Row:

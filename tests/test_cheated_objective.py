@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from elo_tf.config import WeightingConfig
-from elo_tf.model.outer import base as outer_objectives
+from elo_tf.model.outer import OBJECTIVES
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.term_gradients import TermGradients
 
@@ -35,7 +35,7 @@ class Clips:
 def learn(objective):
     """λ of the honest and of the planted term, learned by the objective, the training clips apart from its own."""
     training, held_out = Clips(1), Clips(2)
-    outer = outer_objectives.create(objective)
+    outer = OBJECTIVES[objective]()
     w = tf.Variable(np.random.default_rng(3).normal(size=[SHOWN + KINDS, WIDTH]).astype(np.float32))
     start = base.Start(("rgb-flow/honest", "rgb/planted"), [0.5, 0.5], 0, WeightingConfig(lambda_rate=0.1))
     weighting = base.create("lookahead", start)
@@ -59,7 +59,7 @@ def learn(objective):
 
 def foretold(w, clips):
     """What the map is judged by from outside: how much of the other modality it does not explain."""
-    outer = outer_objectives.create("predictability")
+    outer = OBJECTIVES["predictability"]()
     targets, present = {"flow": clips.flow}, {"flow": tf.ones([CLIPS])}
     return outer.value(tf.matmul(clips.inputs, w), clips.videos, targets, present)
 

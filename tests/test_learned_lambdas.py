@@ -9,7 +9,7 @@ import tensorflow as tf
 from elo_tf.config import DataConfig, InputError, WeightingConfig
 from elo_tf.data.held_out import HeldOut
 from elo_tf.data.records import Manifest
-from elo_tf.model.outer import base as outer_objectives
+from elo_tf.model.outer import OBJECTIVES
 from elo_tf.model.outer.predictability import unexplained
 from elo_tf.model.weighting import base
 from elo_tf.train import api
@@ -56,7 +56,7 @@ def test_clips_that_lack_the_target_do_not_count():
 
 @pytest.mark.parametrize("name", ["predictability", "zipf", "labels"])
 def test_every_objective_has_a_slope_that_lowers_it(name):
-    objective = outer_objectives.create(name)
+    objective = OBJECTIVES[name]()
     features, target, of_videos = features_and_target(64)
     targets, present = {"flow": tf.constant(target)}, {"flow": tf.ones([64])}
     features = tf.Variable(features)
@@ -168,5 +168,5 @@ def test_two_devices_learn_the_weights_that_one_learns(records, tmp_path):
         for _ in range(3):
             trainer.advance(1)
         found.append(trainer.weighing.weighting.logits.mean.numpy())
-    assert np.abs(found[0]).max() > 1e-6
-    np.testing.assert_allclose(found[1], found[0], atol=0.02 * np.abs(found[0]).max())
+    assert np.abs(found[0]).max() > 1e-5
+    np.testing.assert_allclose(found[1], found[0], atol=1e-3 * np.abs(found[0]).max())

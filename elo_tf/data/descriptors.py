@@ -10,6 +10,9 @@ import numpy as np
 
 from elo_tf.config import InputError
 
+# Modalities whose descriptors RGB features are held against; those of RGB itself are what they are to be better than.
+DESCRIBED = ("flow", "audio")
+
 _GRID = 8  # cells a side of pooled pixels
 _COLOR_LEVELS = 4  # bins a channel of the joint colour histogram
 _DIRECTIONS = 8  # bins of the flow's direction

@@ -11,11 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import DataConfig, InputError
-from elo_tf.data.descriptors import describe
+from elo_tf.data.descriptors import DESCRIBED, describe
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest
 
-DESCRIBED = ("flow", "audio")
 LABELS = "labels"
 LEAST_VIDEOS = 4  # Two halves, of which one foretells the other.
 

@@ -27,9 +27,10 @@ def lambda_map(
     groups: Mapping[str, Sequence[int]],
     labels: Sequence[str],
     bar: str,
+    across: str,
     title: str,
 ) -> Figure:
-    """The figure; the axis of the last panel is the caller's to label.
+    """The figure.
 
     Args:
       values: [G,n] in [0,1].
@@ -37,6 +38,7 @@ def lambda_map(
       groups: Title -> places of its λ (`by_modality`).
       labels: [G], of the rows.
       bar: Label of the bar of colours.
+      across: Label of the columns.
       title: Of the figure.
     """
     columns = values.shape[1]
@@ -60,6 +62,7 @@ def lambda_map(
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         axes.tick_params(length=0, labelbottom=axes is panels[-1])
         axes.spines[:].set_visible(False)
+    panels[-1].set_xlabel(across)
     figure.align_ylabels(panels)
     figure.colorbar(image, ax=panels, label=bar, fraction=0.05, pad=0.02)
     figure.suptitle(title, fontsize=11)

@@ -118,7 +118,7 @@ def run(settings: Settings) -> Result:
         with crew:  # It starts workers only when there is something to do.
             write_text(directory / "flags.txt", to_lines(settings))
             if learns:
-                vectors = descents.learned(journal, crew, settings.descents, settings.loss_units, initial)
+                vectors = descents.learned(journal, crew, settings.descents, initial)
                 strategy = make_strategy(settings, len(names), settings.seed, vectors)
             search = Search(journal, part(settings, EvolutionConfig), directory, strategy)
             if search.is_left():

@@ -1,13 +1,14 @@
 """The descents of a search with `--strategy=gradient`: each is run once, and noted in the journal."""
 
+import dataclasses
 from typing import Optional, Sequence, Tuple
 
 from elo_tf.config import EvolutionConfig, InputError, LambdaConfig, WeightingConfig
 from elo_tf.model.weighting import base
+from elo_tf.search import units
 from elo_tf.search.journal import notes
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.settings import GRADIENT
-from elo_tf.search.trials.descent import as_note
 from elo_tf.search.trials.scheduler import Crew
 
 
@@ -26,18 +27,18 @@ def check(evolution: EvolutionConfig, learning: LambdaConfig) -> None:
 
 
 def learned(
-    journal: Journal, crew: Crew, count: int, loss_units: str, initial: Optional[Sequence[float]]
+    journal: Journal, crew: Crew, count: int, initial: Optional[Sequence[float]]
 ) -> Tuple[Tuple[float, ...], ...]:
     """[count][G] λ of all descents, those that the journal lacks run first.
 
     Raises:
       InputError: a descent diverged, or has no held-out clips to learn by.
     """
-    if loss_units == "gradient" and notes.UNITS not in journal.notes:
-        journal.note(notes.UNITS, crew.call("measure_units"))
+    units.agree(journal, crew)
     for number in range(count):
         name = notes.descent(number)
         if name not in journal.notes:
             print(f"Descent {number + 1} of {count}: a training that learns its λ ...", flush=True)
-            journal.note(name, as_note(crew.call("descend", number, journal.notes.get(notes.UNITS), initial)))
+            found = crew.call("descend", number, journal.notes.get(notes.UNITS), initial)
+            journal.note(name, dataclasses.asdict(found))
     return tuple(tuple(found["lambdas"]) for found in notes.descents(journal.notes)[:count])

@@ -13,7 +13,7 @@ import numpy as np
 
 from elo_tf.config import EvolutionConfig, InputError, TaskConfig
 from elo_tf.model.objective import save_loss
-from elo_tf.search import failures
+from elo_tf.search import failures, units
 from elo_tf.search.evolution import base
 from elo_tf.search.journal import notes
 from elo_tf.search.journal.journal import Journal
@@ -113,7 +113,7 @@ class Search:
         Raises:
           InputError: too many candidates failed (`failures`).
         """
-        self._agree_on_units(crew)
+        units.agree(self.journal, crew)
         log = SearchLog(
             self.directory / "tensorboard", self.evolution.generations, self.trainings(),
             len(self.journal.results()), self._seed, self.journal.rungs.steps[0],
@@ -131,11 +131,6 @@ class Search:
             self._sample_winner(crew)
         for reason in self.strategy.stop():
             print(f"The strategy stopped: {reason}")
-
-    def _agree_on_units(self, crew: Crew) -> None:
-        """Measures the units of the terms once a search; afterwards they are those of its journal."""
-        if self.journal.header["settings"]["loss_units"] == "gradient" and notes.UNITS not in self.journal.notes:
-            self.journal.note(notes.UNITS, crew.call("measure_units"))
 
     def _run_generation(self, crew: Crew, log: SearchLog) -> None:
         """Runs what a generation lacks, rung after rung."""

@@ -15,6 +15,7 @@ import numpy as np
 from elo_tf.config import InputError, TaskConfig
 from elo_tf.data.clips import MODALITIES
 from elo_tf.model.objective import save_loss
+from elo_tf.model.weighting.base import averaged
 from elo_tf.plots.files import save
 from elo_tf.plots.lambda_map import by_modality, lambda_map
 from elo_tf.runtime.append_only import AppendOnlyFile
@@ -83,13 +84,7 @@ class LambdaPath:
         labels = [codes[name] for name in self._names]
         shown = values / max(1.0, values.max())
         bar = "λ" if values.max() <= 1 else f"weight / {values.max():.3g}"
-        figure = lambda_map(shown.T, edges, groups, labels, bar, "Weights over the training")
-        figure.axes[len(groups) - 1].set_xlabel("step")
+        figure = lambda_map(shown.T, edges, groups, labels, bar, "step", "Weights over the training")
         path = self._directory / FIGURE
         path.parent.mkdir(exist_ok=True)
         save(figure, path)
-
-
-def averaged(path: np.ndarray) -> np.ndarray:
-    """[G]: the mean over the second half of a path [n,G], less noisy than its end (Polyak and Juditsky, 1992)."""
-    return path[len(path) // 2 :].mean(axis=0)

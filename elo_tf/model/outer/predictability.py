@@ -17,17 +17,16 @@ PENALTY = 1.0
 SMALL = 1e-6
 
 
-class Predictability(OuterObjective, known_as="predictability"):
-    """1 - R², the mean over the targets; targets are descriptors of flow and sound."""
+class Predictability(OuterObjective):
+    """1 - R², the mean over the targets.
+
+    Targets are descriptors of flow and sound or, the counterpart of ELo-weak, labels as [N, classes] of 0 and 1.
+    """
 
     def value(self, features, videos, targets, present):
         return tf.add_n([unexplained(features, targets[name], present[name], videos) for name in targets]) / len(
             targets
         )
-
-
-class Labels(Predictability, known_as="labels"):
-    """The same with one target, labels as [N, classes] of 0 and 1: the counterpart of ELo-weak."""
 
 
 def unexplained(features: tf.Tensor, target: tf.Tensor, present: tf.Tensor, videos: tf.Tensor) -> tf.Tensor:

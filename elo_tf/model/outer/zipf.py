@@ -18,10 +18,8 @@ ITERATIONS = 10
 EXPONENT = 1.0
 
 
-class Zipf(OuterObjective, known_as="zipf"):
+class Zipf(OuterObjective):
     """Eq. 5 of at most `CLUSTERS` clusters, the mean over `RESTARTS` clusterings; looks at RGB alone."""
-
-    needs_targets = False
 
     def value(self, features, videos, targets, present):
         del videos, targets, present

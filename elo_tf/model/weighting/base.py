@@ -121,6 +121,11 @@ def find(config: WeightingConfig) -> str:
     return config.learn_lambdas or config.weighting
 
 
+def averaged(path: np.ndarray) -> np.ndarray:
+    """[G]: the mean over the second half of a path [n,G], less noisy than its end (Polyak and Juditsky, 1992)."""
+    return path[len(path) // 2 :].mean(axis=0)
+
+
 def create(name: str, start: Start) -> Weighting:
     """A new weighting by its registered name (`find`); variables are made, under the scope of the strategy."""
     return weightings()[name](start)

@@ -8,7 +8,7 @@ from elo_tf.config import DataConfig
 from elo_tf.data.held_out import LABELS, HeldOut, HeldOutClips
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel, Weigh
-from elo_tf.model.outer import base as outer_objectives
+from elo_tf.model.outer import OBJECTIVES
 from elo_tf.model.weighting.base import HELD_OUT, VALUES, Weighting
 from elo_tf.model.weighting.term_gradients import TermGradients, mean_of_replicas
 
@@ -36,7 +36,7 @@ class Weigher:
         self._model = model
         if weighting.looks_at == HELD_OUT:
             config = weighting.start.config
-            self._outer = outer_objectives.create(config.lambda_objective)
+            self._outer = OBJECTIVES[config.lambda_objective]()
             labelled = config.lambda_objective == LABELS
             self.held_out = HeldOut.of(manifest, data, config.lambda_clips, config.lambda_targets, labelled)
         model.weighting = weighting

@@ -67,17 +67,17 @@ def draw_all(
 def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """Mean λ of each round's candidates, a row a λ, rows grouped by modality (Fig. 3)."""
     means = np.array([generation.lambdas.mean(axis=0) for generation in generations]).T  # [G, rounds]
+    groups = by_modality(names, tuple(MODALITIES))
     figure = lambda_map(
         means,
         np.arange(means.shape[1] + 1) - 0.5,
-        by_modality(names, tuple(MODALITIES)),
+        groups,
         [codes[name] for name in names],
         "mean λ of the candidates",
+        "round (generation)",
         "Evolution of the loss weights",
     )
-    last = figure.axes[len(by_modality(names, tuple(MODALITIES))) - 1]
-    last.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
-    last.set_xlabel("round (generation)")
+    figure.axes[len(groups) - 1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
     return figure
 
 
@@ -87,9 +87,8 @@ def lambdas_over_steps(descent: Mapping[str, Any], names: Sequence[str], codes: 
     groups = by_modality(names, tuple(MODALITIES))
     edges = np.append(steps, descent["steps"])
     labels = [codes[name] for name in names]
-    figure = lambda_map(np.array(values).T, edges, groups, labels, "λ", "Loss weights while they are learned")
-    figure.axes[len(groups) - 1].set_xlabel("step of the first descent")
-    return figure
+    title = "Loss weights while they are learned"
+    return lambda_map(np.array(values).T, edges, groups, labels, "λ", "step of the first descent", title)
 
 
 def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure:

@@ -6,7 +6,7 @@ initial weights ─> step with λ ─┬─> every few steps: held-out clips, sl
 
 import dataclasses
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -91,11 +91,5 @@ class Descent:
         reason = self._runner.train_weighed(self._weigher.weighting.first(), steps, seed, weighed_step)
         if reason:
             raise InputError(f"--strategy=gradient: a descent diverged ({reason}); lower --learning_rate")
-        values = np.array([lambdas for _, lambdas, _ in path])
-        mean = values[len(values) // 2 :].mean(axis=0)
+        mean = base.averaged(np.array([lambdas for _, lambdas, _ in path]))
         return Descended(tuple(mean.tolist()), steps, time.perf_counter() - begun, tuple(path))
-
-
-def as_note(found: Descended) -> Dict[str, Any]:
-    """A descent as the journal notes it."""
-    return dataclasses.asdict(found)

@@ -12,7 +12,7 @@ import numpy as np
 
 from elo_tf.config import DataConfig, FitnessConfig, InputError
 from elo_tf.data.clips import Clips
-from elo_tf.data.descriptors import describe
+from elo_tf.data.descriptors import DESCRIBED, describe
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
 from elo_tf.search.fitness.base import Fitness
@@ -23,8 +23,6 @@ from elo_tf.search.trials.embeddings import Embeddings
 
 # Clips [B,T,H,W,3] -> embeddings [B,D].
 Embed = Callable
-# Modalities whose plain descriptors features are held against; those of RGB are what it is to be better than.
-FORETOLD = ("flow", "audio")
 
 
 class TowerScorer:
@@ -48,7 +46,7 @@ class TowerScorer:
     def __init__(self, manifest: Manifest, seed: int, data: DataConfig, fitness: FitnessConfig):
         self._config = fitness
         self._scorer = Scorer(fitness)
-        needs = frozenset(("now", modality) for modality in ("rgb", *FORETOLD))
+        needs = frozenset(("now", modality) for modality in ("rgb", *DESCRIBED))
         self.reader = Reader.of(manifest, "holdout", needs, data)
         if self.reader.videos.count < fitness.clusters:
             raise InputError(
@@ -123,12 +121,12 @@ class TowerScorer:
           Modality -> ([n,d] descriptors of the clips that have it, [N] which those are), of modalities that any clip
           has; and [N], the video that each clip is of.
         """
-        parts: Dict[str, List[np.ndarray]] = {modality: [] for modality in FORETOLD}
-        masks: Dict[str, List[np.ndarray]] = {modality: [] for modality in FORETOLD}
+        parts: Dict[str, List[np.ndarray]] = {modality: [] for modality in DESCRIBED}
+        masks: Dict[str, List[np.ndarray]] = {modality: [] for modality in DESCRIBED}
         videos = []
         for clips in self._batches:
             videos.append(clips["video"].numpy())
-            for modality in FORETOLD:
+            for modality in DESCRIBED:
                 present = clips["present"][modality].numpy() > 0
                 masks[modality].append(present)
                 if present.any():

@@ -138,4 +138,6 @@ class _Course:
 
     def lambdas(self) -> List[float]:
         """Mean weights over the second half."""
-        return np.mean(self._path[len(self._path) // 2 :], axis=0).tolist()
+        from elo_tf.model.weighting.base import averaged
+
+        return averaged(np.array(self._path)).tolist()

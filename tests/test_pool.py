@@ -20,6 +20,8 @@ class Converter:
             os._exit(3)
         if start == "lacks":
             raise ModuleNotFoundError("No module named 'cv2'")
+        if start == "starts":  # And never has.
+            time.sleep(600)
         if start == "fails":
             raise MemoryError("no room for flow")
         self._lines = []
@@ -96,7 +98,7 @@ def test_that_no_worker_is_ready_is_said_and_has_a_limit(monkeypatch, capfd):
     monkeypatch.setattr(pool, "EVERY_SECONDS", 0.02)
     engine = LocalEngine(1)
     engine.start_minutes = 0.3 / 60
-    with Pool(engine, Converter, ("",), ["a"]) as running:
+    with Pool(engine, Converter, ("starts",), ["a"]) as running:
         monkeypatch.setattr(pool, "_LOOK_SECONDS", 0.01)
         with pytest.raises(InputError, match="no worker is ready after .*--start_minutes=0.005 is the limit"):
             list(running.events())

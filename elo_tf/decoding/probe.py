@@ -139,7 +139,7 @@ def _light(facts: str) -> Light:
     for transfer in _HDR:
         named = re.search(rf"([\w-]+)/([\w-]+)/{transfer}\b", facts)
         if named:
-            return Light(*named.groups(), transfer)
+            return Light(named[1], named[2], transfer)
     return UNKNOWN_LIGHT
 
 

@@ -179,7 +179,7 @@ def _declared(settings: Type) -> Dict[Type, List[str]]:
 
 def _heading(settings: Type) -> str:
     """The first sentence of a dataclass's docstring, without the module that it names in brackets."""
-    sentence = " ".join(settings.__doc__.split("\n\n")[0].split())
+    sentence = " ".join((settings.__doc__ or "").split("\n\n")[0].split())
     return re.sub(r" \(`[^`]*`\)", "", sentence).rstrip(".")
 
 

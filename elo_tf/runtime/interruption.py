@@ -158,7 +158,8 @@ def _take(number: int, _) -> None:
 
 
 def _watch(reader: int) -> None:
-    number = begun = None
+    number: Optional[int] = None
+    begun = math.inf
     while number is None or time.monotonic() < begun + _State.grace:
         if not select.select([reader], [], [], None if number is None else _LOOK_SECONDS)[0]:
             continue
@@ -181,7 +182,7 @@ def _kill_children() -> None:
 
 def _descendants(process: int) -> List[int]:
     """Processes below one, by /proc; none where there is no such folder: workers there see that their pipe closes."""
-    children = {}
+    children: Dict[int, List[int]] = {}
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):  # It has ended meanwhile.
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])

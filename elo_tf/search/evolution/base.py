@@ -156,14 +156,14 @@ class Strategy(abc.ABC):
         """
         if self._waiting is None or not np.array_equal(vectors, self._waiting):
             raise ValueError("these are not the vectors that were asked for")
-        fitness = np.asarray(fitness, np.float64)
-        if fitness.shape != (len(self._waiting),) or np.isnan(fitness).any() or (fitness == -np.inf).any():
-            raise ValueError(f"fitness must be {len(self._waiting)} numbers or inf, not {fitness}")
-        lowest = int(np.argmin(fitness))
-        if fitness[lowest] < self._lowest:
-            self._best, self._lowest = self._waiting[lowest], fitness[lowest]
-        self._learn(self._waiting, fitness)
-        self._told += len(fitness)
+        values = np.asarray(fitness, np.float64)
+        if values.shape != (len(self._waiting),) or np.isnan(values).any() or (values == -np.inf).any():
+            raise ValueError(f"fitness must be {len(self._waiting)} numbers or inf, not {values}")
+        lowest = int(np.argmin(values))
+        if values[lowest] < self._lowest:
+            self._best, self._lowest = self._waiting[lowest], values[lowest]
+        self._learn(self._waiting, values)
+        self._told += len(values)
         self._waiting = None
 
     def stop(self) -> List[str]:

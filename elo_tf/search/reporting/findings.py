@@ -82,7 +82,9 @@ def within_noise(value: float, error: Optional[float], best: float, least: Optio
       best: The lowest value.
       least: Its standard error.
     """
-    return None not in (error, least) and value - best < TIE_ERRORS * math.hypot(error, least)
+    if error is None or least is None:
+        return False
+    return value - best < TIE_ERRORS * math.hypot(error, least)
 
 
 def ties(results: Sequence[Optional[TrialResult]]) -> List[int]:
@@ -125,10 +127,13 @@ def winner(journal: Journal) -> Optional[Standing]:
     None where no candidate is feasible.
     """
     finalists = journal.finalists()
-    trained_again = bool(finalists) and not finalists.due()
-    if trained_again and np.isfinite(finalists.means()).any():
-        place = int(np.argmin(finalists.means()))
-        return Standing(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place], confirmed=True)
+    trained_again = False
+    if finalists and not finalists.due():
+        trained_again, means = True, finalists.means()
+        if np.isfinite(means).any():
+            place = int(np.argmin(means))
+            results = tuple(filter(None, finalists.runs[place]))
+            return Standing(finalists.candidates[place], finalists.lambdas[place], results, confirmed=True)
     ranked = ranking(journal.generations())
     if not ranked:
         return None
@@ -139,7 +144,7 @@ def reasons(results: Sequence[Optional[TrialResult]]) -> List[Tuple[str, int, st
     """(kind, count, first reason) of the infeasible results, the most frequent first; a kind ends at the colon."""
     found: Dict[str, List[str]] = collections.defaultdict(list)
     for result in results:
-        if result and result.value is None:
+        if result and result.reason:
             found[result.reason.split(":")[0]].append(result.reason)
     return sorted(((kind, len(each), each[0]) for kind, each in found.items()), key=lambda row: -row[1])
 

@@ -181,7 +181,8 @@ class CandidateRunner:
         self._steps.assign(steps)
         self.model.objective.assign(lambdas)
         seconds = {"reset": time.perf_counter() - begun}
-        reason, diverged, losses = self._idle(lambdas), False, {}
+        reason, diverged = self._idle(lambdas), False
+        losses: Dict[str, float] = {}
         if reason is None:
             reason, losses = self._train(steps, seed, seconds, log)
             diverged = reason is not None

@@ -7,6 +7,7 @@ The watch is needed where C++ code holds the main thread, and where a library sw
 """
 
 import contextlib
+import math
 import os
 import pathlib
 import select
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Iterator, List, Optional, Set
+from typing import Dict, Iterator, List, Optional, Set
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Between a signal and the end of the program, however busy it is; schedulers follow with SIGKILL after 30 s.

@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from typing import Callable, Dict, Mapping
+from typing import Callable, Dict, Mapping, Optional
 
 import numpy as np
 import tensorflow as tf

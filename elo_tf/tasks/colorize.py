@@ -55,7 +55,8 @@ class Colorize(Task):
     def loss(self, features, clips, training):
         chroma = clips["now"]["rgb"] - clips["now"]["grey"]  # [B, T, H, W, 3]
         if self.config.colorize_head == "pointer":
-            values = distance(*self._copy(features["grey", "plain"]["stage2"], chroma), self.config.norm)
+            copied, true = self._copy(features["grey", "plain"]["stage2"], chroma)
+            values = distance(copied, true, self.config.norm)
         else:
             values = self.decoder.loss(features["grey", "plain"]["stage4"], chroma, training)
         return average(values, self.present(clips))

@@ -15,7 +15,7 @@ import json
 import pathlib
 import sys
 import typing
-from typing import List, Sequence
+from typing import List, Sequence, Type
 
 import numpy as np
 
@@ -210,12 +210,16 @@ def connect(config: ClientConfig) -> Transport:
     endpoint = Endpoint(server, config.model_name, config.deadline, config.max_message_mb << 20, config.in_flight)
     try:
         if config.rest:
-            from export.rest import RestTransport as Chosen
+            from export.rest import RestTransport
+
+            chosen: Type[Transport] = RestTransport
         else:
-            from export.grpc_transport import GrpcTransport as Chosen
+            from export.grpc_transport import GrpcTransport
+
+            chosen = GrpcTransport
     except ModuleNotFoundError as error:
         raise InputError(f"--{kind} needs the package {error.name}: pip install -e .[serving]") from error
-    return Chosen(endpoint)
+    return chosen(endpoint)
 
 
 def embed(

@@ -78,10 +78,7 @@ def _check_number(name: str, value: Any, low: Optional[float], high: Optional[fl
         raise InputError(f"--{name}={value} is more than {high}, its limit")
 
 
-@functools.cache
-def _types(config: typing.Hashable) -> Dict[str, Any]:
-    """The types of the fields of a dataclass, by name."""
-    return typing.get_type_hints(config)
+_types: Callable[..., Dict[str, Any]] = functools.cache(typing.get_type_hints)
 
 
 def _at_home(value: Any) -> Any:

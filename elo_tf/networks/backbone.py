@@ -10,7 +10,7 @@ different modalities match in time.
 """
 
 import dataclasses
-from typing import Dict, Tuple
+from typing import Dict, Tuple, Type, Union
 
 import tensorflow as tf
 
@@ -40,7 +40,7 @@ class Variant:
         (`HalfDifferences`).
     """
 
-    block: type
+    block: Type[Union[UnitBlock, BasicBlock, BottleneckBlock]]
     stem_kernel: int
     stem_middle: int
     stem_width: int

@@ -24,9 +24,9 @@ class FlowEstimator:
     def __init__(self, config: IngestConfig):
         self._bound = config.flow_bound
         if config.flow == "dis":
-            self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            self._method: cv2.DenseOpticalFlow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         else:
-            self._method = cv2.optflow.DualTVL1OpticalFlow_create()
+            self._method = cv2.optflow.DualTVL1OpticalFlow.create()
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Quantised flow from each frame to the next.

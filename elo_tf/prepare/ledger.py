@@ -239,6 +239,7 @@ def _refused(line: bytes) -> Optional[UnusableVideo]:
     """The entry of a line of refused.jsonl; None where a disk has damaged it: that video is tried again."""
     with contextlib.suppress(ValueError):
         facts = json_text.parse(line)
-        if is_line(facts) and not facts["ok"] and {"again", "file"} <= facts.keys():
-            return from_json(facts)
+        if is_line(facts) and {"again", "file"} <= facts.keys():
+            entry = from_json(facts)
+            return entry if isinstance(entry, UnusableVideo) else None
     return None

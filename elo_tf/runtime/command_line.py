@@ -6,6 +6,7 @@ SIGINT and SIGTERM end a command by one line too, with exit status 130 or 143 (`
 import contextlib
 import dataclasses
 import errno
+import io
 import os
 import re
 import sys
@@ -39,7 +40,7 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
       configs: Dataclasses whose fields are flags of this command; the command defines its own flags beforehand.
       arguments: How many words beside flags the user may give.
     """
-    with contextlib.suppress(AttributeError):  # A program may have put another stream in its place.
+    if isinstance(sys.stdout, io.TextIOWrapper):  # A program may have put another stream in its place.
         sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
     with _unread_output_dropped():
         config.define_flags(*configs)

@@ -113,7 +113,7 @@ class ResidentVideos:
         }
         self.count = len(videos)
         total = int(lengths.sum())
-        flat = {
+        flat: Dict[str, np.ndarray] = {
             "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),

@@ -11,7 +11,7 @@ import selectors
 import subprocess
 import time
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Generator, Iterator, Optional
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class FrameStream:
         if self._process:
             self._process.kill()
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Generator[np.ndarray, None, None]:
         """
         Raises:
           UnusableError: no frame can be had, or a limit was passed, which may be after frames have been given.

@@ -8,11 +8,12 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Type
 
 from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
+    Checked,
     DataConfig,
     DescentConfig,
     EvolutionConfig,
@@ -104,7 +105,8 @@ def run(settings: Settings) -> Result:
     learns = settings.strategy == GRADIENT
     strategy = make_strategy(settings, len(names), settings.seed, vectors, None if learns else initial)
     make_rungs(settings, settings.steps, strategy.population)
-    recorded = [part(settings, kind) for kind in (*_RECORDED, *([DescentConfig] if learns else []))]
+    kinds: List[Type[Checked]] = [*_RECORDED, *([DescentConfig] if learns else [])]
+    recorded = [part(settings, kind) for kind in kinds]
     header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
     devices.set_up()
     engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())

@@ -187,8 +187,8 @@ class Trainer:
             self.step.assign_add(1)
             return index + 1, waited, bad, counted, values
 
-        begin = (tf.constant(0), tf.constant(0.0, tf.float64), tf.fill([terms], tf.constant(-1, tf.int64)))
-        begin = (*begin, tf.zeros([terms - 1]))
+        bad = tf.fill([terms], tf.constant(-1, tf.int64))
+        begin = (tf.constant(0), tf.constant(0.0, tf.float64), bad, tf.zeros([terms - 1]))
         _, waited, bad, counted, values = tf.while_loop(
             lambda index, *_: index < count, body, (*begin, tf.zeros([terms])), parallel_iterations=1
         )
@@ -216,7 +216,7 @@ class Trainer:
         # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.
         with tf.control_dependencies([after]):
             clips = tf.nest.map_structure(tf.identity, clips)
-        losses, finite = self._update(clips, self.weighing.at(held_out) if is_weighed else None)
+        losses, finite = self._update(clips, self.weighing.at(held_out) if is_weighed and self.weighing else None)
         values = [losses[name] for name in self.model.objective.names]
         counts = tf.stack([task.counted(clips) for task in self.model.tasks])
         return tf.stack([*values, tf.where(finite, 0.0, math.nan)]), counts
@@ -257,7 +257,7 @@ class Trainer:
     def _until_next_event(self, step: int) -> int:
         """Steps to make in one call: no further than the next checkpoint or entry of the record."""
         train = self.settings.train
-        events = (train.save_every, train.log_every, train.share_every, train.pictures_every)
+        events: Tuple[int, ...] = (train.save_every, train.log_every, train.share_every, train.pictures_every)
         if self.weighing:
             events = (*events, lambda_path.EVERY)
         return min(train.steps_a_call, self.steps - step, *(each - step % each for each in events if each))
@@ -273,7 +273,9 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """That of the next step."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer: tf.keras.optimizers.Optimizer = getattr(
+            self.model.optimizer, "inner_optimizer", self.model.optimizer
+        )
         return float(optimizer.learning_rate(optimizer.iterations))
 
     def parameters(self) -> Dict[str, int]:

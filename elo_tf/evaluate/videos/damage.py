@@ -64,7 +64,7 @@ def unreadable(manifest: Manifest, wanted: Collection[str]) -> Dict[str, str]:
         try:
             for payload in read_shard(Path(manifest.folder) / shard, skip_damaged=True):
                 record, why = _look(payload, missing, manifest)
-                if missing.pop(record, None) and why:
+                if record is not None and missing.pop(record, None) and why:
                     found[record] = why
         except (DamagedShardError, OSError) as error:
             reason = f"{shard}: {_line(error)}"

@@ -96,9 +96,7 @@ class Split:
                     left.append(dataclasses.replace(video, parts=whole if video.parts else ()))
             parts[name] = tuple(left)
         lost = len(self.train) + len(self.test) - sum(map(len, parts.values()))
-        return dataclasses.replace(
-            self, train=parts["train"], test=parts["test"], unreadable=self.unreadable + lost
-        )
+        return dataclasses.replace(self, train=parts["train"], test=parts["test"], unreadable=self.unreadable + lost)
 
     def check(self, frames: int, max_missing: float, called: str = "") -> None:
         """Raises `InputError` where too many videos are missing, or a class has none to train on.

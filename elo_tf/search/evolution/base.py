@@ -14,9 +14,10 @@ import dataclasses
 import importlib
 import math
 import pkgutil
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Type
+from typing import Dict, Iterable, List, Optional, Tuple, Type
 
 import numpy as np
+import numpy.typing as npt
 
 _REGISTRY: Dict[str, Type["Strategy"]] = {}
 
@@ -144,7 +145,7 @@ class Strategy(abc.ABC):
         """Takes vectors for those of the last `ask`, [n,G], from which they differ by rounding alone."""
         self._waiting = np.array(vectors, np.float64)
 
-    def tell(self, vectors: np.ndarray, fitness: Sequence[float]) -> None:
+    def tell(self, vectors: np.ndarray, fitness: npt.ArrayLike) -> None:
         """Takes the results of a whole round.
 
         Args:
@@ -213,7 +214,7 @@ def strategies() -> Dict[str, Type[Strategy]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def replay(strategy: Strategy, rounds: Iterable[Tuple[np.ndarray, Optional[Sequence[float]]]]) -> None:
+def replay(strategy: Strategy, rounds: Iterable[Tuple[np.ndarray, Optional[npt.ArrayLike]]]) -> None:
     """Brings a new strategy to the state of one that went through the given rounds.
 
     Args:

@@ -94,15 +94,15 @@ def ties(results: Sequence[Optional[TrialResult]]) -> List[int]:
     all. Where a standard error is unknown, only equal values tie. Results without a value, and missing ones, are no
     ties.
     """
-    valued = [(place, result) for place, result in enumerate(results) if result and result.value is not None]
+    valued = [
+        (place, result.value, result.error)
+        for place, result in enumerate(results)
+        if result and result.value is not None
+    ]
     if not valued:
         return []
-    _, best = min(valued, key=lambda each: each[1].value)
-
-    def is_tie(result: TrialResult) -> bool:
-        return result.value == best.value or within_noise(result.value, result.error, best.value, best.error)
-
-    return [place for place, result in valued if is_tie(result)]
+    _, best, least = min(valued, key=lambda each: each[1])
+    return [place for place, value, error in valued if value == best or within_noise(value, error, best, least)]
 
 
 def ranking(generations: Sequence[Generation]) -> List[Standing]:

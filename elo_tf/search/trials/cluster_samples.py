@@ -119,7 +119,7 @@ def make(
     sizes = cluster_sizes(assignment, config.clusters)
     biggest = np.argsort(-np.bincount(assignment[0], minlength=config.clusters), kind="stable")[:CLUSTERS]
     unit = normalise(np.asarray(features, np.float32)).numpy()
-    strips, names = _fetch(nearest(unit, assignment[0], biggest, _SPARE * CLIPS), clips)
+    strips, names = _fetch(nearest(unit, assignment[0], biggest.tolist(), _SPARE * CLIPS), clips)
     shown = np.arange(len(names))[:, None], np.array([distinct_first(row, CLIPS) for row in names])  # [C,1], [C,n]
     return ClusterSamples(
         np.asarray(lambdas, np.float32),

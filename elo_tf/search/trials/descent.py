@@ -48,6 +48,7 @@ class Descent:
 
     Raises:
       InputError: there are no held-out clips to learn by.
+      ValueError: the weighting takes none.
     """
 
     def __init__(self, runner: CandidateRunner, config: LambdaConfig, initial: Optional[Sequence[float]] = None):
@@ -57,6 +58,9 @@ class Descent:
         start = base.Start(names, initial or [0.5] * len(names), settings.run.seed, self._config)
         weighting = base.create(config.learn_lambdas or LOOK_AHEAD, start)
         self._weigher = Weigher(runner.model, weighting, settings.run.records, settings.data)
+        if self._weigher.held_out is None:
+            raise ValueError(f"{weighting.known_as} learns no λ from held-out clips")
+        self._held_out = self._weigher.held_out
         self._first = [(variable, variable.numpy()) for variable in weighting.variables]
         self._step = tf.function(self._weighed_step, autograph=False)
 
@@ -75,7 +79,7 @@ class Descent:
         for variable, value in self._first:
             variable.assign(value)
         seed = (self._runner.settings.run.seed + number * _NEXT) % 2**31
-        held_out = iter(self._weigher.held_out.batches(seed))
+        held_out = iter(self._held_out.batches(seed))
         path: List[Tuple[int, Tuple[float, ...], float]] = []
 
         def weighed_step(step: int, clips: Any) -> bool:
@@ -88,7 +92,7 @@ class Descent:
             return True
 
         steps = self._runner.settings.train.steps
-        reason = self._runner.train_weighed(self._weigher.weighting.first(), steps, seed, weighed_step)
+        reason = self._runner.train_weighed(self._weigher.weighting.first().tolist(), steps, seed, weighed_step)
         if reason:
             raise InputError(f"--strategy=gradient: a descent diverged ({reason}); lower --learning_rate")
         values = np.array([lambdas for _, lambdas, _ in path])

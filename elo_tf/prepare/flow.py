@@ -40,6 +40,8 @@ class FlowEstimator:
         """
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         # Both methods may start from the field that they are given: None makes pairs independent of each other.
-        fields = [quantise(self._method.calc(a, b, None), self._bound) for a, b in zip(grey, grey[1:])]
+        # OpenCV's own annotations leave the None out.
+        flows = [self._method.calc(a, b, None) for a, b in zip(grey, grey[1:])]  # type: ignore[call-overload]
+        fields = [quantise(flow, self._bound) for flow in flows]
         fields.append(fields[-1] if fields else np.full((*grey[0].shape, 2), ZERO, np.uint8))
         return np.stack(fields)

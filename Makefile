@@ -73,7 +73,6 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
-	@$(BIN)/mypy
 
 MINUTES ?= 20
 FUZZ_SEED ?= 0

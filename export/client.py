@@ -254,7 +254,7 @@ def embed(
                 one.cancel()
 
 
-def write(path: pathlib.Path, **arrays) -> None:
+def write(path: pathlib.Path, **arrays: np.ndarray) -> None:
     """Writes an .npz file, whole or not at all."""
     content = io.BytesIO()
     np.savez(content, **arrays)

@@ -85,7 +85,7 @@ def serialize(
     feature[FRAMES].int64_list.value.append(len(frames))
     feature[HAS_SOUND].int64_list.value.append(sound is not None)
 
-    def fill(name, entries: Iterable[bytes]):
+    def fill(name: str, entries: Iterable[bytes]) -> None:
         lists[name].SetInParent()  # An empty list is stored as such.
         for entry in entries:
             lists[name].feature.add().bytes_list.value.append(entry)
@@ -100,7 +100,7 @@ def _image(kind: str, pixels: np.ndarray, options: Tuple[int, ...]) -> bytes:
     return cv2.imencode(kind, np.ascontiguousarray(pixels), options)[1].tobytes()
 
 
-def parse(serialized) -> Dict[str, Any]:
+def parse(serialized: tf.Tensor) -> Dict[str, Any]:
     """The inverse of `serialize`, in a TensorFlow graph; images and sound stay encoded.
 
     Args:

@@ -167,7 +167,7 @@ class ResidentVideos:
 
         return tf.data.Dataset.range(first * block, np.iinfo(np.int64).max).map(visit)
 
-    def _at(self, place) -> Video:
+    def _at(self, place: tf.Tensor) -> Video:
         return {name: values[place] for name, values in self._video.items()}
 
     def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:

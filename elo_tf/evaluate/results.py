@@ -109,7 +109,7 @@ def write(
     return content
 
 
-def _matrices(results: Sequence[Measurement]):
+def _matrices(results: Sequence[Measurement]) -> Dict[Any, np.ndarray]:
     """(entrant, protocol) -> counts [K,K] over all runs, splits and seeds, at the largest label budget."""
     largest = results[-1].budget
     found: Dict[Any, np.ndarray] = {}

@@ -77,7 +77,7 @@ class Ledger:
     def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
         self._held.close()
 
@@ -203,7 +203,7 @@ class Ledger:
         check_same(path.parent, before, settings, "give the same settings, or another folder as --records")
 
 
-def lock(folder: Path):
+def lock(folder: Path) -> contextlib.ExitStack:
     """The lock of a records folder, as `storage.claim_folder` returns it.
 
     Raises:

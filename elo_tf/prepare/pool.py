@@ -72,7 +72,7 @@ class Pool:
         self._start = self._new_start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._engine.close()
 
     def _new_start(self) -> Wait:

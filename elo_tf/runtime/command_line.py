@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import textwrap
-from typing import Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
 
 from absl import flags, logging
 
@@ -122,7 +122,7 @@ class _Output:
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 

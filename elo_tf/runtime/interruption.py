@@ -15,7 +15,8 @@ import signal
 import sys
 import threading
 import time
-from typing import Dict, Iterator, List, Optional, Set
+import types
+from typing import Dict, Iterator, List, Optional, Set, Type
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Between a signal and the end of the program, however busy it is; schedulers follow with SIGKILL after 30 s.
@@ -143,13 +144,13 @@ def _end(number: int, silently: bool = False) -> None:
     os._exit(128 + number)
 
 
-def _show(kind, error, trace) -> None:
+def _show(kind: Type[BaseException], error: BaseException, trace: Optional[types.TracebackType]) -> None:
     if _State.received is not None:
         end(_State.received)
     sys.__excepthook__(kind, error, trace)
 
 
-def _take(number: int, _) -> None:
+def _take(number: int, _: Optional[types.FrameType]) -> None:
     """The handler; runs in the main thread."""
     first, _State.received = _State.received is None, _State.received or number
     if _State.heard is not None:

@@ -20,7 +20,7 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 
-def _canonical(task: Task):
+def _canonical(task: Task) -> Tuple[int, List[int], str]:
     """Sort key: single modalities first, then pairs, each in the order of the modality table; then by name."""
     places = [list(MODALITIES).index(modality) for modality in task.modalities]
     return len(places), places, task.name

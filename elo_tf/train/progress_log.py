@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any, Dict, Optional
 
+from tqdm import tqdm
+
 from elo_tf import tasks
 from elo_tf.data.clips import MODALITIES
 from elo_tf.model import term_table
@@ -40,7 +42,7 @@ class Account:
         self._terms = terms
         self._directory = directory
         self._done = done
-        self._bar = None
+        self._bar: Optional[tqdm] = None
         self._log: Optional[TrainingLog] = None
         self._path: Optional[LambdaPath] = None
         self._since = _Sums()  # The last entry of the record.
@@ -96,7 +98,7 @@ class Account:
                 self._add_to_path(self._path, self._trainer.weighing, self._done)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         if self._bar is not None:
             self._bar.close()
         if self._log:

@@ -7,12 +7,14 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
 import math
 import pathlib
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
+from elo_tf.data.clips import Clips
+from elo_tf.data.held_out import HeldOutClips
 from elo_tf.data.reader import Reader, clip_sizes, reading
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
@@ -169,7 +171,9 @@ class Trainer:
         }
         return f"the gradient of {', '.join(sorted(found))}" if found else "a gradient of the heads"
 
-    def _make_steps(self, batches, held_out, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _make_steps(
+        self, batches: Iterator[Clips], held_out: Optional[Iterator[HeldOutClips]], count: tf.Tensor
+    ) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Losses of the last step and 0 for the gradient [G+1], seconds waited for clips, the step [G+1] at which each
         was first not finite, clips [G] that counted for each."""
         terms = len(self.model.objective.names) + 1
@@ -194,7 +198,9 @@ class Trainer:
         )
         return values, waited, bad, counted
 
-    def _make_step(self, clips, after, held_out) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _make_step(
+        self, clips: Clips, after: tf.Tensor, held_out: Optional[Iterator[HeldOutClips]]
+    ) -> Tuple[tf.Tensor, tf.Tensor]:
         """What `_replica_step` gives: means of the losses and sums of the counts over the replicas."""
 
         def step(is_weighed):
@@ -210,7 +216,9 @@ class Trainer:
         # Outside of the replicas, which cannot meet inside of a branch of the graph.
         return tf.cond(self.step % self.weighing.every == 0, lambda: step(True), lambda: step(False))
 
-    def _replica_step(self, clips, after, is_weighed, held_out=None) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _replica_step(
+        self, clips: Clips, after: tf.Tensor, is_weighed: bool, held_out: Optional[HeldOutClips] = None
+    ) -> Tuple[tf.Tensor, tf.Tensor]:
         """Losses [G] of this replica, and behind them NaN where the gradient of all replicas was not finite; clips [G]
         that counted for each."""
         # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.

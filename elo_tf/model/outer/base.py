@@ -7,7 +7,7 @@ held-out clips ─> RGB tower, in inference mode ─> embeddings [N,D] ─┐
 import abc
 import importlib
 import pkgutil
-from typing import Dict, Mapping, Type
+from typing import Any, Dict, Mapping, Type
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ class OuterObjective(abc.ABC):
 
     needs_targets: bool = True
 
-    def __init_subclass__(cls, known_as: str, **kwargs):
+    def __init_subclass__(cls, known_as: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         owner = _REGISTRY.setdefault(known_as, cls)
         if owner is not cls:

@@ -100,7 +100,7 @@ class Engine(abc.ABC, Generic[AnyWorker]):
     def __enter__(self) -> "Engine":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
 

@@ -14,7 +14,7 @@ import dataclasses
 import importlib
 import math
 import pkgutil
-from typing import Dict, Iterable, List, Optional, Tuple, Type
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Type
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,7 @@ class Strategy(abc.ABC):
     limit: float = math.inf
     takes_initial: bool = False
 
-    def __init_subclass__(cls, known_as: str, **kwargs):
+    def __init_subclass__(cls, known_as: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         owner = _REGISTRY.setdefault(known_as, cls)
         if owner is not cls:

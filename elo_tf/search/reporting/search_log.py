@@ -3,7 +3,7 @@
 import pathlib
 import sys
 import time
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 from tensorboard.plugins.hparams import api as hparams
@@ -48,7 +48,7 @@ class SearchLog:
     def __enter__(self) -> "SearchLog":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._bar.clear()  # Closing leaves one that was shown by `write` alone.
         self._bar.close()
         if self._course:

@@ -242,7 +242,7 @@ class CandidateRunner:
                     return reason, {}
         return None, dict(zip(self.names, values.numpy().tolist()))
 
-    def _record(self, log: TrainingLog, step: int, clips, values: tf.Tensor) -> None:
+    def _record(self, log: TrainingLog, step: int, clips: Clips, values: tf.Tensor) -> None:
         settings = self.settings.train
         if settings.log_every and step % settings.log_every == 0:
             log.losses(step, dict(zip(self.names, values.numpy().tolist())))

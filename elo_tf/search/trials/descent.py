@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError, LambdaConfig
+from elo_tf.data.clips import Clips
+from elo_tf.data.held_out import HeldOutClips
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
 from elo_tf.search.trials.candidate import CandidateRunner
@@ -64,7 +66,7 @@ class Descent:
         self._first = [(variable, variable.numpy()) for variable in weighting.variables]
         self._step = tf.function(self._weighed_step, autograph=False)
 
-    def _weighed_step(self, clips, held_out) -> None:
+    def _weighed_step(self, clips: Clips, held_out: HeldOutClips) -> None:
         model = self._runner.model
         _, pairs = model.compute_gradients(clips, self._weigher.at(held_out))
         model.optimizer.apply_gradients(pairs)
@@ -82,7 +84,7 @@ class Descent:
         held_out = iter(self._held_out.batches(seed))
         path: List[Tuple[int, Tuple[float, ...], float]] = []
 
-        def weighed_step(step: int, clips: Any) -> bool:
+        def weighed_step(step: int, clips: Clips) -> bool:
             """Makes a step in which λ are updated, at every `--lambda_every`-th; returns whether it did."""
             if step % self._weigher.every:
                 return False

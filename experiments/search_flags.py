@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import platform
+import re
 import sys
 import typing
 from typing import Dict, Tuple
@@ -81,10 +82,11 @@ class MeasuredConfig(Checked):
 
 
 def head(experiment: str, unit: str = "candidate") -> Dict[str, str]:
-    """The head of results: the command without its folders, and the machine; `unit` is what has a thread."""
+    """The head of results: the command without folders and absolute paths, and the machine; `unit` has a thread."""
     import tensorflow as tf
 
     places = [f"--{name}=" for name in ("folder", "results")]
     given = [next((place + "DIR" for place in places if text.startswith(place)), text) for text in sys.argv[1:]]
+    given = [re.sub(r"=[/~][^,]*", "=PATH", text) for text in given]  # Of this machine, as in --losses=NAME=/a/b.json.
     machine = f"{os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}, one thread a {unit}"
     return {"command": " ".join([f"python -m experiments.{experiment}", *given]), "hardware": machine}

@@ -80,13 +80,14 @@ def _train_weighed(records: str, job: Job, name: str) -> Tuple[Any, Dict[str, An
     """The RGB tower after a training that weighs its terms; its `cost` and `lambdas`."""
     import tensorflow as tf
 
+    from elo_tf.data.records import Manifest
     from elo_tf.model.weighting import base
     from elo_tf.model.weighting.weigher import Weigher
 
     model, batches = training.build_model(records, job)
     objective, config = model.objective, job.weighting
     weighting = base.create(name, base.Start(objective.names, objective.lambdas.numpy().tolist(), job.seed, config))
-    weigher = Weigher(model, weighting, records, job.data)
+    weigher = Weigher(model, weighting, Manifest.load(records), job.data)
     clips_ahead = iter(weigher.held_out.batches(job.seed)) if weigher.held_out else None
 
     @tf.function(autograph=False)

@@ -12,7 +12,10 @@ INGEST = {
     "labelled": IngestConfig(size=36, labels="folders", holdout_fraction=0.5),
     # The unlabelled part for a search, which scores on a quarter of it.
     "searched": IngestConfig(size=36, holdout_fraction=0.25),
+    # Labelled videos that all train, for towers that are to be measured in other worlds.
+    "pretraining": IngestConfig(size=36, labels="folders", holdout_fraction=0.0),
 }
+_VIDEOS = {"searched": "unlabelled", "pretraining": "labelled"}  # Of which videos, where the names differ.
 PARTS = ("unlabelled", "labelled")
 
 
@@ -47,6 +50,6 @@ def prepare(config: WorldConfig, folder: pathlib.Path, processes: int, parts: Se
 
     render_world(config, folder / "videos", processes)
     for part in parts:
-        videos = folder / "videos" / ("unlabelled" if part == "searched" else part)
+        videos = folder / "videos" / _VIDEOS.get(part, part)
         convert(videos, folder / "records" / part, INGEST[part], LocalEngine(processes))
     return folder / "records"

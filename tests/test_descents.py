@@ -1,5 +1,6 @@
 """A search by gradient: trainings learn λ, what they found is scored, and it ends in a loss like any other search."""
 
+import base64
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from elo_tf.model.objective import load_loss
 from tests import videos
+from tests.test_report import Page
 from tests.test_search import refused, run
 
 GRADIENT = ("--strategy=gradient", "--descents=2", "--lambda_every=2", "--lambda_clips=8", "--lambda_rate=0.3")
@@ -32,7 +34,10 @@ def test_a_search_by_gradient_ends_in_a_loss(records, tmp_path, capsys):
     # Two descents, two candidates, and two fresh seeds of the best: of four steps each.
     assert loss["training_steps"] == 4 * 6
     assert np.all(load_loss(result.loss, tuple(result.lambdas)).lambdas > 0)
-    assert (tmp_path / "run" / "figures" / "descents.png").exists()
+    drawn = base64.b64encode((tmp_path / "run" / "figures" / "descents.png").read_bytes()).decode()
+    page = Page(tmp_path / "run" / "report.html")
+    assert "Weights while they are learned" in page.text and drawn in page.source
+    assert "descent-0: seconds" in page.text and "descent-0: path" not in page.text
     # Repeated, it has nothing to do.
     assert run(records, tmp_path / "run", *GRADIENT).lambdas == result.lambdas
     assert "Descent" not in capsys.readouterr().out

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from elo_tf.config import DataConfig, InputError, WeightingConfig
 from elo_tf.data.held_out import HeldOut
+from elo_tf.data.records import Manifest
 from elo_tf.model.outer import base as outer_objectives
 from elo_tf.model.outer.predictability import unexplained
 from elo_tf.model.weighting import base
@@ -67,7 +68,7 @@ def test_every_objective_has_a_slope_that_lowers_it(name):
 
 
 def test_held_out_clips_are_not_trained_on(records):
-    held_out = HeldOut.open(str(records), DATA, 8, (), labelled=False)
+    held_out = HeldOut.of(Manifest.load(str(records)), DATA, 8, (), labelled=False)
     batch = next(iter(held_out.batches(0)))
     ids = {identity for identity in batch["video"].numpy().tolist()}
     trainer_reader = trainings.make(records, "unused").reader

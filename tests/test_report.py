@@ -119,6 +119,7 @@ def test_everything_is_in_the_page(finished):
         "best_loss.png", "clusters.png", "fitness.png", "health.png", "lambdas.png"
     ]  # fmt: skip
     assert "R-S 0." in page.text
+    assert "Weights while they are learned" not in page.text  # This search evolves them.
 
 
 def test_nothing_comes_from_elsewhere_and_every_picture_has_words(finished):

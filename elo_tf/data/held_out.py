@@ -14,6 +14,7 @@ from elo_tf.config import DataConfig, InputError
 from elo_tf.data.clips import Clips
 from elo_tf.data.descriptors import describe
 from elo_tf.data.reader import Reader
+from elo_tf.data.records import Manifest
 
 DESCRIBED = ("flow", "audio")
 LABELS = "labels"
@@ -35,11 +36,11 @@ class HeldOut:
     targets: Tuple[str, ...]
 
     @classmethod
-    def open(cls, records: str, data: DataConfig, clips: int, targets: Sequence[str], labelled: bool) -> "HeldOut":
-        """Opens the records.
+    def of(cls, manifest: Manifest, data: DataConfig, clips: int, targets: Sequence[str], labelled: bool) -> "HeldOut":
+        """Opens the records of a manifest.
 
         Args:
-          records: Their folder.
+          manifest: Of the records.
           data: How clips are cut.
           clips: N, clips of a batch.
           targets: Modalities to describe; empty means those of `DESCRIBED` that the videos have.
@@ -54,24 +55,24 @@ class HeldOut:
         wanted = tuple(name for name in DESCRIBED if name in (targets or DESCRIBED))
         needs = frozenset(("now", modality) for modality in ("rgb", *([] if labelled else wanted)))
         try:
-            reader = Reader.open(records, "holdout", needs, dataclasses.replace(data, batch_size=clips))
+            reader = Reader.of(manifest, "holdout", needs, dataclasses.replace(data, batch_size=clips))
         except InputError as error:
             raise InputError(f"learned lambdas need held-out videos: {error}") from None
         if reader.videos.count < LEAST_VIDEOS:
             raise InputError(
-                f"{reader.videos.count} held-out videos in {records} are too few to learn lambdas by; give "
+                f"{reader.videos.count} held-out videos in {manifest.folder} are too few to learn lambdas by; give "
                 f"{LEAST_VIDEOS} or more, by another --holdout_fraction of python -m elo_tf.prepare"
             )
         if labelled:
-            if len(reader.manifest.labels) < 2:
+            if len(manifest.labels) < 2:
                 raise InputError(
-                    f"--lambda_objective=labels: {records} has fewer than two labels; use another objective"
+                    f"--lambda_objective=labels: {manifest.folder} has fewer than two labels; use another objective"
                 )
             return cls(reader, (LABELS,))
         if not reader.sounding:
             if "audio" in targets:
                 raise InputError(
-                    f"--lambda_targets: no held-out video of {records} has sound; use --lambda_targets=flow"
+                    f"--lambda_targets: no held-out video of {manifest.folder} has sound; use --lambda_targets=flow"
                 )
             wanted = tuple(name for name in wanted if name != "audio")
         return cls(reader, wanted)

@@ -78,7 +78,7 @@ class Trainer:
             self.model.compile(optimizer=make_optimizer(train, self.steps))
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
             self._build(terms)
-            self.weighing = weighing.make(settings, terms, self.model)
+            self.weighing = weighing.make(settings, terms, self.model, manifest)
         self.checkpoints = Checkpoints(
             pathlib.Path(run.run_dir), self.model, self.step, train.keep, replicas.number(strategy)
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.data.held_out import HeldOutClips
+from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
@@ -36,13 +37,14 @@ class Weighing(Weigher):
         return float(self.weighting.outer_value) if self.held_out else None
 
 
-def make(settings: Settings, terms: Terms, model: EloModel) -> Optional[Weighing]:
+def make(settings: Settings, terms: Terms, model: EloModel, manifest: Manifest) -> Optional[Weighing]:
     """The weighing of a training, None where weights stay those of its loss; under the scope of its strategy.
 
     Args:
       settings: Of the training.
       terms: Of its loss.
       model: Built.
+      manifest: Of the records.
 
     Raises:
       InputError: settings, loss and records do not go together.
@@ -56,7 +58,7 @@ def make(settings: Settings, terms: Terms, model: EloModel) -> Optional[Weighing
     start = base.Start(
         model.objective.names, [terms.lambdas[each] for each in model.objective.names], settings.run.seed, config
     )
-    return Weighing(model, base.create(name, start), settings.run.records, settings.data)
+    return Weighing(model, base.create(name, start), manifest, settings.data)
 
 
 def _check(settings: Settings, terms: Terms, name: str, kind: Type[base.Weighting]) -> None:

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from elo_tf.config import DataConfig
 from elo_tf.data.held_out import LABELS, HeldOut, HeldOutClips
+from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel, Weigh
 from elo_tf.model.outer import base as outer_objectives
 from elo_tf.model.weighting.base import HELD_OUT, VALUES, Weighting
@@ -18,7 +19,7 @@ class Weigher:
     Args:
       model: Compiled; its variables are made.
       weighting: Of its terms. It becomes a part of the model, so that checkpoints hold it.
-      records: Folder of the records, of whose held-out videos λ are learned.
+      manifest: Of the records, of whose held-out videos λ are learned.
       data: How clips are cut.
 
     Attributes:
@@ -29,7 +30,7 @@ class Weigher:
       InputError: λ are to be learned, and the records do not have what is needed.
     """
 
-    def __init__(self, model: EloModel, weighting: Weighting, records: str, data: DataConfig):
+    def __init__(self, model: EloModel, weighting: Weighting, manifest: Manifest, data: DataConfig):
         self.weighting = weighting
         self.held_out: Optional[HeldOut] = None
         self._model = model
@@ -37,7 +38,7 @@ class Weigher:
             config = weighting.start.config
             self._outer = outer_objectives.create(config.lambda_objective)
             labelled = config.lambda_objective == LABELS
-            self.held_out = HeldOut.open(records, data, config.lambda_clips, config.lambda_targets, labelled)
+            self.held_out = HeldOut.of(manifest, data, config.lambda_clips, config.lambda_targets, labelled)
         model.weighting = weighting
         model.objective.lambdas.assign(weighting.first())
 

@@ -18,8 +18,10 @@ from elo_tf.search.journal.rungs import Rungs
 VERSION = 2
 
 # Settings that are looked at when a journal is read.
-_READ: Dict[str, Kind] = {"steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
-         "min_deviation": NUMBER}  # fmt: skip
+_READ: Dict[str, Kind] = {
+    "steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
+    "min_deviation": NUMBER,
+}  # fmt: skip
 _TOLD: Dict[str, Kind] = {
     "steps": int, "seed": int, "value": (*NUMBER, None), "reason": (str, None), "deviation": (*NUMBER, None),
     "restarts": int, "diagnostics": dict, "seconds": NUMBER, "attempts": int, "failed": bool,

@@ -28,6 +28,8 @@ from elo_tf.search.reporting.quantity import quantity_of
 
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
 _FEW_ROUNDS = 60
+# Drawn only of a search with --strategy=gradient.
+FIRST_DESCENT = "descents.png"
 
 
 def draw_all(
@@ -58,7 +60,7 @@ def draw_all(
     }
     learned = notes.descents(journal.notes)
     if learned:
-        figures["descents.png"] = lambdas_over_steps(learned[0], names, codes)
+        figures[FIRST_DESCENT] = lambdas_over_steps(learned[0], names, codes)
     return [save(figure, directory / name) for name, figure in figures.items()]
 
 

@@ -25,6 +25,8 @@ from elo_tf.search.reporting.quantity import agreed_with, quantity_of
 FILE = "report.html"
 # Name of the journal's note of the diagnostics of the untrained tower.
 UNTRAINED = "untrained"
+# Of what is noted, the path of a descent: it has thousands of numbers, and stands in a figure.
+_DRAWN = ("path",)
 
 
 def redraw(directory: Union[str, pathlib.Path]) -> pathlib.Path:
@@ -69,6 +71,7 @@ def write(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -
             standings.best_candidates(ranked, journal, codes),
             standings.finalists(journal),
             _lambdas(drawn),
+            _first_descent(drawn),
             gallery.clusters(won, journal, directory),
             _health(generations, journal, directory),
         ]
@@ -118,6 +121,20 @@ def _lambdas(drawn: Mapping[str, pathlib.Path]) -> str:
     return page.section("Weights over the rounds", page.picture(drawn["lambdas.png"].read_bytes(), alt, caption))
 
 
+def _first_descent(drawn: Mapping[str, pathlib.Path]) -> str:
+    """The section of a search with `--strategy=gradient`; empty for any other."""
+    if figures.FIRST_DESCENT not in drawn:
+        return ""
+    caption = (
+        "λ over the steps of the first training that learned them, a term a row. The mean over the second half is a "
+        "candidate of this search. Good: rows drift and then stay. Bad: no drift (λ have learned nothing), or rows "
+        "that still move at the end (more --steps, or a lower --lambda_rate)."
+    )
+    alt = "Heat map of the weight of each term over the steps of a training, a term a row, rows grouped by modality."
+    png = drawn[figures.FIRST_DESCENT].read_bytes()
+    return page.section("Weights while they are learned", page.picture(png, alt, caption))
+
+
 def _health(generations: List[Generation], journal: Journal, directory: pathlib.Path) -> str:
     settings, untrained = journal.header.get("settings", {}), journal.notes.get(UNTRAINED, {})
     gate = {"feature_deviation": settings["min_deviation"]} if "min_deviation" in settings else {}
@@ -147,7 +164,7 @@ def _settings(journal: Journal) -> str:
     rows = []
     for name, value in {**journal.header, **journal.notes}.items():
         rows += (
-            [(f"{name}: {key}", _plain(own)) for key, own in value.items()]
+            [(f"{name}: {key}", _plain(own)) for key, own in value.items() if key not in _DRAWN]
             if isinstance(value, dict)
             else [(name, _plain(value))]
         )

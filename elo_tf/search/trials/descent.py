@@ -59,7 +59,7 @@ class Descent:
         settings, names = runner.settings, runner.names
         start = base.Start(names, initial or [0.5] * len(names), settings.run.seed, self._config)
         weighting = base.create(config.learn_lambdas or LOOK_AHEAD, start)
-        self._weigher = Weigher(runner.model, weighting, settings.run.records, settings.data)
+        self._weigher = Weigher(runner.model, weighting, runner.training.manifest, settings.data)
         if self._weigher.held_out is None:
             raise ValueError(f"{weighting.known_as} learns no λ from held-out clips")
         self._held_out = self._weigher.held_out

@@ -18,6 +18,7 @@ import typing
 from typing import List, Sequence, Type
 
 import numpy as np
+import numpy.typing as npt
 
 from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
 from elo_tf.data.clips import centre
@@ -254,7 +255,7 @@ def embed(
                 one.cancel()
 
 
-def write(path: pathlib.Path, **arrays: np.ndarray) -> None:
+def write(path: pathlib.Path, **arrays: npt.ArrayLike) -> None:
     """Writes an .npz file, whole or not at all."""
     content = io.BytesIO()
     np.savez(content, **arrays)

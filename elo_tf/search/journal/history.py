@@ -121,10 +121,8 @@ class History:
             json_text.check(record, {"name": str})
             if record["name"] in self.notes or "value" not in record:
                 raise ValueError(f"note {record['name']!r} is there already, or has no value")
-            value = record["value"]
-            numbers = value.values() if isinstance(value, dict) else [value]
-            if not all(json_text.is_kind(number, NUMBER) for number in numbers):
-                raise ValueError(f"note {record['name']!r} is neither a number nor numbers by name")
+            if not _is_of_numbers(record["value"]):
+                raise ValueError(f"note {record['name']!r} has something that is no number")
         elif kind == "asked":
             self._check_asked(record)
         elif kind == "finalists":
@@ -222,3 +220,12 @@ def _check_header(record: Mapping[str, Any]) -> None:
 def _rungs(header: Mapping[str, Any]) -> Rungs:
     settings = header["settings"]
     return Rungs.of(settings["steps"], settings.get("rungs", 1), settings.get("reduction", 3))
+
+
+def _is_of_numbers(value: Any) -> bool:
+    """Whether it is a number, or numbers by name and in lists."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_of_numbers, value))
+    return json_text.is_kind(value, NUMBER)

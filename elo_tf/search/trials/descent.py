@@ -6,7 +6,7 @@ initial weights ─> step with λ ─┬─> every few steps: held-out clips, sl
 
 import dataclasses
 import time
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf

@@ -1,6 +1,6 @@
 # make demo   the whole path on a rendered world, from nothing to an exported tower and what it finds, in runs/demo/
 # make test   the tests but for those that take longest, which make test-all has too
-# make lint   the linter and the import contracts
+# make lint   the linter, the import contracts and the types
 # make fuzz   spoilt files, odd flags and odd answers, for MINUTES=20; findings in runs/fuzz/findings/
 # Each makes the environment in .venv first, if it is missing or requirements.txt has changed.
 
@@ -72,6 +72,7 @@ lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
+	@$(BIN)/mypy
 
 MINUTES ?= 20
 FUZZ_SEED ?= 0

@@ -15,9 +15,10 @@ import json
 import pathlib
 import sys
 import typing
-from typing import List, Sequence
+from typing import List, Sequence, Type
 
 import numpy as np
+import numpy.typing as npt
 
 from elo_tf.config import Checked, IngestConfig, InputError, from_flags, setting
 from elo_tf.data.clips import centre
@@ -210,12 +211,16 @@ def connect(config: ClientConfig) -> Transport:
     endpoint = Endpoint(server, config.model_name, config.deadline, config.max_message_mb << 20, config.in_flight)
     try:
         if config.rest:
-            from export.rest import RestTransport as Chosen
+            from export.rest import RestTransport
+
+            chosen: Type[Transport] = RestTransport
         else:
-            from export.grpc_transport import GrpcTransport as Chosen
+            from export.grpc_transport import GrpcTransport
+
+            chosen = GrpcTransport
     except ModuleNotFoundError as error:
         raise InputError(f"--{kind} needs the package {error.name}: pip install -e .[serving]") from error
-    return Chosen(endpoint)
+    return chosen(endpoint)
 
 
 def embed(
@@ -250,7 +255,7 @@ def embed(
                 one.cancel()
 
 
-def write(path: pathlib.Path, **arrays) -> None:
+def write(path: pathlib.Path, **arrays: npt.ArrayLike) -> None:
     """Writes an .npz file, whole or not at all."""
     content = io.BytesIO()
     np.savez(content, **arrays)

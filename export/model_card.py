@@ -1,6 +1,6 @@
 """The model card: what a user of the tower has to know, as Markdown, from what the run has recorded."""
 
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, Tuple
 
 
 def write(facts: Dict[str, Any], name: str, evaluation: str) -> str:
@@ -147,9 +147,8 @@ def _flatten(content: Any, path: str = "") -> Iterator[Tuple[str, str]]:
         yield path, ", ".join(map(str, content))
 
 
-def _table(rows) -> str:
-    rows: List[Tuple[str, str]] = list(rows)
-    if not rows:
-        return "Nothing was recorded."
+def _table(rows: Iterable[Tuple[str, str]]) -> str:
     escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    if not escaped:
+        return "Nothing was recorded."
     return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in escaped)])

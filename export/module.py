@@ -45,7 +45,7 @@ class Stretch:
 
     def __init__(self, network: Backbone, name: str, weight_decay: float):
         place = MAPS.index(name)
-        layers = network.stages[place - 1] if place else [network.stem, network.stem_norm]
+        layers: List[tf.keras.layers.Layer] = network.stages[place - 1] if place else [network.stem, network.stem_norm]
         kernels = [
             module.kernel
             for layer in layers

@@ -55,20 +55,20 @@ def writing(target: pathlib.Path, packed: Optional[pathlib.Path] = None) -> Iter
       InputError: another program has made the version or the archive in the meantime.
     """
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
-    part, packing = storage.partial(target), packed and storage.partial(packed)
+    part, packing = storage.partial(target), storage.partial(packed) if packed else None
     shutil.rmtree(part, ignore_errors=True)  # A killed program may have had the number of this one.
     try:
         part.mkdir(parents=True)
         yield part
         _flush(part)
-        if packed:
+        if packing:
             archive(part, packing)
         _publish(part, target)
-        if packed:
+        if packed and packing:
             _publish_archive(packing, packed, part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
-        if packed:
+        if packing:
             packing.unlink(missing_ok=True)
         for folder in made:
             with contextlib.suppress(OSError):  # Not empty: somebody else uses it by now.

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tup
 
 from absl import flags
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound="Checked")
 _MOST_COMMAS = 8  # in the path of a list, where it is not quoted
 _MOST_WHOLE = 2**31 - 1  # of whole numbers without a limit of their own: what tensors of int32 hold
 
@@ -47,6 +47,7 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclasses.dataclass(frozen=True)
 class Checked:
     """A dataclass of settings derives from this: it refuses values outside of what `setting` declares.
 
@@ -77,7 +78,7 @@ def _check_number(name: str, value: Any, low: Optional[float], high: Optional[fl
         raise InputError(f"--{name}={value} is more than {high}, its limit")
 
 
-_types = functools.cache(typing.get_type_hints)
+_types: Callable[..., Dict[str, Any]] = functools.cache(typing.get_type_hints)
 
 
 def _at_home(value: Any) -> Any:
@@ -150,12 +151,18 @@ def _converted(name: str, kind: Any, value: Any) -> Any:
 def define_flags(*configs: Type, values: Optional[flags.FlagValues] = None) -> None:
     """Defines one absl flag for each field of the given dataclasses, among those of the program or others."""
     values = flags.FLAGS if values is None else values
-    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+    define: Dict[Any, Callable[..., Any]] = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
     for config in configs:
         for field in dataclasses.fields(config):
             kind = _types(config)[field.name]
             if kind == Tuple[str, ...]:
-                flags.DEFINE_list(field.name, list(field.default), field.metadata["help"], values)
+                default: Any = field.default
+                flags.DEFINE_list(field.name, list(default), field.metadata["help"], values)
             else:
                 define[kind](field.name, field.default, field.metadata["help"], flag_values=values)
 

@@ -81,7 +81,7 @@ class Plan:
     @property
     def parts(self) -> int:
         """In how many parts a device takes its clips, one after the other."""
-        return self.train.accumulate if self.shared_batch else 1
+        return self.train.accumulate if isinstance(self.train, FinalTrainConfig) else 1
 
     @property
     def clips_at_a_time(self) -> int:
@@ -90,7 +90,7 @@ class Plan:
         Raises:
           InputError: the devices cannot share the batch evenly, or parts not the clips of a device.
         """
-        if self.shared_batch:
+        if isinstance(self.train, FinalTrainConfig):
             return self.train.clips_at_a_time(self.data.batch_size, self.budget.devices)
         return self.data.batch_size
 

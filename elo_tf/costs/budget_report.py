@@ -53,7 +53,9 @@ def _times(budget: Budget) -> str:
 
 def _parts(budget: Budget) -> List[str]:
     step = budget.step
-    rows = [("", "parameters", "runs a clip", "FLOPs a clip forward", f"and backward (x {BACKWARD_FACTOR})")]
+    rows: List[Sequence[str]] = [
+        ("", "parameters", "runs a clip", "FLOPs a clip forward", f"and backward (x {BACKWARD_FACTOR})")
+    ]
     for name, parameters in step.parameters.items():
         runs = f"{step.runs[name]:.1f}" if name in step.runs else ""
         rows.append(_part(name if name == HEADS else f"{name} tower", parameters, runs, step.forward[name]))
@@ -115,7 +117,7 @@ def _time(plan: Plan, budget: Budget) -> List[str]:
     own, precision = plan.budget, plan.model.precision
     devices = with_own(own.device_teraflops, own.device_gb, own.device_gbs)
     kind = "candidate" if plan.search else "training"
-    rows = [
+    rows: List[Sequence[str]] = [
         ("", "peak TFLOP/s", "fits", "largest batch", "step", "waits for", "clips/s", f"a {kind}", "all", "wall-clock")
     ]
     rows += [_device(plan, budget, device) for device in devices]

@@ -1,6 +1,7 @@
 """How many bytes the records of videos take: measured where there are records, from stated averages where not."""
 
 import dataclasses
+from pathlib import Path
 from typing import Optional
 
 from elo_tf.config import IngestConfig
@@ -53,7 +54,7 @@ def measured(manifest: Manifest) -> Optional[RecordSizes]:
         return None
     totals, frames, videos = {RGB: 0, FLOW: 0, SOUND: 0}, 0, 0
     for shard in (path for split in SPLITS for path in manifest.shards(split)):
-        for payload in read_shard(shard):
+        for payload in read_shard(Path(shard)):
             lists = SequenceExample.FromString(payload).feature_lists.feature_list
             for name in totals:
                 totals[name] += sum(len(entry.bytes_list.value[0]) for entry in lists[name].feature)

@@ -8,7 +8,7 @@ exist; no clip and no activation does, and a batch that fits no machine is trace
 """
 
 import dataclasses
-from typing import Dict, List, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import tensorflow as tf
 
@@ -137,7 +137,7 @@ def kept_bytes(graph: tf.Graph, before: int, inputs: List[tf.Tensor]) -> Tuple[i
     return dependent, total - dependent
 
 
-def _placeholders(model: EloModel, batch: int):
+def _placeholders(model: EloModel, batch: int) -> Dict[str, Any]:
     """A batch without values, in the graph at hand."""
     specs = clip_specs(model.sizes, batch)
     return tf.nest.map_structure(lambda spec: tf.compat.v1.placeholder(spec.dtype, spec.shape), specs)
@@ -151,7 +151,9 @@ def _loss_faults(losses: Dict[str, tf.Tensor]) -> List[str]:
     ]
 
 
-def _gradient_faults(model: EloModel, variables, gradients) -> List[str]:
+def _gradient_faults(
+    model: EloModel, variables: Sequence[tf.Variable], gradients: Sequence[Optional[tf.Tensor]]
+) -> List[str]:
     """One line for each trainable variable whose gradient is missing, though a term should teach it, or misshapen."""
     taught = _taught(model)
     faults = []
@@ -180,11 +182,11 @@ def _taught(model: EloModel) -> Dict[int, str]:
     return taught
 
 
-def count(variables) -> int:
+def count(variables: Iterable[tf.Variable]) -> int:
     """Numbers in some variables."""
     return sum(variable.shape.num_elements() for variable in variables)
 
 
-def _bytes(tensor) -> int:
+def _bytes(tensor: tf.Tensor) -> int:
     # Variants and resources are handles.
     return tensor.shape.num_elements() * tensor.dtype.size if tensor.shape.is_fully_defined() else 0

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import DataConfig, InputError
+from elo_tf.data.clips import Clips
 from elo_tf.data.descriptors import DESCRIBED, describe
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest
@@ -91,7 +92,7 @@ class HeldOut:
             batches = batches.flat_map(lambda batch: tf.data.Dataset.from_tensors(batch).repeat(copies))
         return batches.prefetch(1)
 
-    def _described(self, clips) -> HeldOutClips:
+    def _described(self, clips: Clips) -> HeldOutClips:
         targets, present = {}, {}
         for name in self.targets:
             if name == LABELS:

@@ -1,13 +1,13 @@
 """What the lines and the settings of a manifest have to be, whoever wrote it."""
 
 import os
-from typing import Any
+from typing import Any, Dict
 
 from elo_tf.runtime import json_text
-from elo_tf.runtime.json_text import NUMBER
+from elo_tf.runtime.json_text import NUMBER, Kind
 
 SPLITS = ("train", "holdout")
-_SETTINGS = {"size": int, "fps": NUMBER}
+_SETTINGS: Dict[str, Kind] = {"size": int, "fps": NUMBER}
 _LARGEST = 4096  # side of a frame, pixels
 _FASTEST = 1000  # frames a second
 

@@ -18,7 +18,7 @@ import json
 import os
 import posixpath
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -30,6 +30,9 @@ from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, read_shard
 from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry, are_entries, as_lines
 from elo_tf.data.video_entry import parse as parse_lines
 from elo_tf.runtime import storage
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 ID, INDEX, LABEL, FRAMES, HAS_SOUND = "video/id", "video/index", "video/label", "video/frames", "video/has_sound"
 RGB, FLOW, SOUND = "rgb", "flow", "sound"
@@ -85,7 +88,7 @@ def serialize(
     feature[FRAMES].int64_list.value.append(len(frames))
     feature[HAS_SOUND].int64_list.value.append(sound is not None)
 
-    def fill(name, entries: Iterable[bytes]):
+    def fill(name: str, entries: Iterable[bytes]) -> None:
         lists[name].SetInParent()  # An empty list is stored as such.
         for entry in entries:
             lists[name].feature.add().bytes_list.value.append(entry)
@@ -100,7 +103,7 @@ def _image(kind: str, pixels: np.ndarray, options: Tuple[int, ...]) -> bytes:
     return cv2.imencode(kind, np.ascontiguousarray(pixels), options)[1].tobytes()
 
 
-def parse(serialized) -> Dict[str, Any]:
+def parse(serialized: "tf.Tensor") -> Dict[str, Any]:
     """The inverse of `serialize`, in a TensorFlow graph; images and sound stay encoded.
 
     Args:

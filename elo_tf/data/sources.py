@@ -113,7 +113,7 @@ class ResidentVideos:
         }
         self.count = len(videos)
         total = int(lengths.sum())
-        flat = {
+        flat: Dict[str, np.ndarray] = {
             "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
             "flow": np.empty([total, self.size, self.size, 2], np.uint8),
             "audio": np.zeros([total, self.samples], np.int16),
@@ -167,7 +167,7 @@ class ResidentVideos:
 
         return tf.data.Dataset.range(first * block, np.iinfo(np.int64).max).map(visit)
 
-    def _at(self, place) -> Video:
+    def _at(self, place: tf.Tensor) -> Video:
         return {name: values[place] for name, values in self._video.items()}
 
     def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:

@@ -348,7 +348,7 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except OSError as error:
-        why = "broken link" if path.is_symlink() else f"cannot be read: {error.strerror.lower()}"
+        why = "broken link" if path.is_symlink() else f"cannot be read: {(error.strerror or str(error)).lower()}"
         raise UnusableError(why) from error
     if not stat.S_ISREG(status.st_mode):
         raise UnusableError("not a regular file")

@@ -7,7 +7,7 @@ import selectors
 import signal
 import subprocess
 import time
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import IO, Callable, Dict, List, NamedTuple, Sequence, Tuple, cast
 
 import imageio_ffmpeg
 
@@ -120,10 +120,10 @@ def run(
     finally:
         os.close(writer)
     out_of_time = f"decoding takes longer than {seconds:g} s (--decode_seconds)"
-    with process, os.fdopen(reader, "rb", buffering=0) as second:
+    with process, os.fdopen(reader, "rb", buffering=0) as pipe:
         try:
             started(process)
-            first, second, errors = process.stdout.fileno(), second.fileno(), process.stderr.fileno()
+            (first, errors), second = outputs(process), pipe.fileno()
             limits = {first: byte_limits[0], second: byte_limits[1], errors: error_bytes}
             output, limit = _read(limits, errors, seconds, out_of_time)
         except BaseException:
@@ -133,6 +133,13 @@ def run(
     text = output[errors].decode("utf-8", "replace")
     limit = limit_passed(process.returncode, text, limit, out_of_time, memory_mb)
     return Finished(output[first], output[second], text, process.returncode, limit)
+
+
+def outputs(process: subprocess.Popen) -> Tuple[int, int]:
+    """Descriptors of the standard output and the standard error of a process that `start` gave."""
+    # Neither is None: `start` asks for pipes.
+    output, errors = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+    return output.fileno(), errors.fileno()
 
 
 def start(arguments: Sequence[str], seconds: float, memory_mb: int, pipes: Tuple[int, ...] = ()) -> subprocess.Popen:

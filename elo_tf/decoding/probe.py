@@ -124,7 +124,7 @@ def parse(text: str) -> Probe:
     length = _DURATION.search(text)
     seconds = sum(float(part) * unit for part, unit in zip(length.groups(), (3600, 60, 1))) if length else None
     container = _CONTAINER.search(text)
-    indexed = bool(container) and container[1].split(",")[0] in _INDEXED
+    indexed = container is not None and container[1].split(",")[0] in _INDEXED
     return Probe(tuple(sounds), _light(pictures[0] if pictures else ""), seconds, indexed, "")
 
 
@@ -139,7 +139,7 @@ def _light(facts: str) -> Light:
     for transfer in _HDR:
         named = re.search(rf"([\w-]+)/([\w-]+)/{transfer}\b", facts)
         if named:
-            return Light(*named.groups(), transfer)
+            return Light(named[1], named[2], transfer)
     return UNKNOWN_LIGHT
 
 

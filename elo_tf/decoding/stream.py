@@ -11,7 +11,7 @@ import selectors
 import subprocess
 import time
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Generator, Iterator, Optional
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class FrameStream:
         if self._process:
             self._process.kill()
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Generator[np.ndarray, None, None]:
         """
         Raises:
           UnusableError: no frame can be had, or a limit was passed, which may be after frames have been given.
@@ -80,7 +80,7 @@ class FrameStream:
 
     def _read(self, process: subprocess.Popen) -> Iterator[np.ndarray]:
         """Frames until both pipes end, or `decode_seconds` pass without one."""
-        picture, errors = process.stdout.fileno(), process.stderr.fileno()
+        picture, errors = ffmpeg.outputs(process)
         shape = (self._config.size, self._config.size, 3)
         frame, filled = np.empty(shape, np.uint8), 0
         with selectors.DefaultSelector() as selector:
@@ -98,7 +98,7 @@ class FrameStream:
                     if key.fd == errors:
                         count = self._note(errors)
                     else:
-                        count = os.readv(picture, [memoryview(frame).cast("B")[filled:]])
+                        count = os.readv(picture, [frame.data.cast("B")[filled:]])
                         filled += count
                     if not count:
                         selector.unregister(key.fd)

@@ -11,7 +11,7 @@ those of different videos come mixed.
 import queue
 import threading
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence, Set, Union
+from typing import Any, Iterator, NamedTuple, Sequence, Set, Union
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Feed:
             thread.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._stop.set()
         for stream in list(self._streams):
             stream.kill()

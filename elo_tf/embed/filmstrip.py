@@ -64,8 +64,8 @@ def draw(rows: Sequence[Tuple[str, Optional[np.ndarray]]], path: Path) -> None:
     top = height - _MARGIN
     for number, ((caption, _), strip) in enumerate(zip(rows, strips)):
         top -= _CAPTION
-        style = {"fontsize": 7, "weight": "normal" if number else "bold", "parse_math": False}
-        figure.text(_MARGIN / width, (top + 8) / height, _short(caption), **style)
+        weight = "normal" if number else "bold"
+        figure.text(_MARGIN / width, (top + 8) / height, _short(caption), fontsize=7, weight=weight, parse_math=False)
         top -= SIDE
         if strip is None:
             figure.text(_MARGIN / width, (top + SIDE / 2) / height, "its frames cannot be read any more", fontsize=7)

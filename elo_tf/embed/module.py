@@ -73,12 +73,15 @@ def choose_clips(config: EmbedConfig, about: Optional[Description], place: Path)
     Raises:
       InputError: neither says it.
     """
-    missing = [f"--{name}" for name in ("frames", "size", "fps") if not getattr(config, name)]
-    if about is None and missing:
-        raise InputError(f"{place} does not say what clips it expects (assets.extra/{FILE}); give {', '.join(missing)}")
+    if about is None:
+        missing = [f"--{name}" for name in ("frames", "size", "fps") if not getattr(config, name)]
+        if missing:
+            raise InputError(
+                f"{place} does not say what clips it expects (assets.extra/{FILE}); give {', '.join(missing)}"
+            )
+        return Clips(config.frames, config.stride or config.frames, config.size, config.size, config.fps)
     frames, size = config.frames or about.frames, config.size or about.size
-    stored = about.stored_for(size) if about else size
-    return Clips(frames, config.stride or frames, size, stored, config.fps or about.fps)
+    return Clips(frames, config.stride or frames, size, about.stored_for(size), config.fps or about.fps)
 
 
 class Module:
@@ -141,7 +144,7 @@ def fingerprint(directory: Path) -> str:
     for path in [directory / GRAPH, *sorted((directory / "variables").glob("*"))]:
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
         with open(path, "rb") as file:
-            for chunk in iter(lambda file=file: file.read(_CHUNK), b""):
+            while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()[:_HASH_DIGITS]
 

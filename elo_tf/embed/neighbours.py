@@ -63,10 +63,10 @@ def nearest_moments(query: Entry, table: Table, count: int, centre: bool = False
         pairs = []
         for first in range(0, len(entry.windows), _WINDOWS_AT_A_TIME):
             similarity = _unit(entry.windows[first : first + _WINDOWS_AT_A_TIME] - mean) @ ours.T  # [W,V]
-            window, own = np.unravel_index(np.argmax(similarity), similarity.shape)
-            pairs.append((float(similarity[window, own]), first + int(window), int(own)))
-        similarity, window, own = max(pairs, key=lambda pair: pair[0])
-        matches.append(Match(entry, similarity, int(entry.offsets[window]), int(query.offsets[own])))
+            row, column = np.unravel_index(np.argmax(similarity), similarity.shape)
+            pairs.append((float(similarity[row, column]), first + int(row), int(column)))
+        best, window, own = max(pairs, key=lambda pair: pair[0])
+        matches.append(Match(entry, best, int(entry.offsets[window]), int(query.offsets[own])))
     return sorted(matches, key=lambda match: -match.similarity)[:count]
 
 

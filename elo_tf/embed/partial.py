@@ -46,7 +46,7 @@ class Partial:
     def __enter__(self) -> "Partial":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         if self._file.is_in_place() and not self._file.size:
             self.remove()  # Nothing came of the run.
         self._file.close()

@@ -147,7 +147,7 @@ def embed_videos(
         known = {entry.id: entry for entry in table.entries}
     with Partial(output.with_name(f"{output.name}.partial"), facts) as partial:
         known.update((entry.id, entry) for entry in partial.kept)
-        files = {video: file_state(videos.root / video) or _GONE for video in videos.ids}
+        files: Dict[str, Sequence[int]] = {video: file_state(videos.root / video) or _GONE for video in videos.ids}
         least = 0 if loop else clips.frames
         known = {
             video: entry for video, entry in known.items() if files.get(video) == entry.file and entry.frames >= least

@@ -15,6 +15,7 @@ from elo_tf.embed.module import Clips, Module
 
 # A video becomes one protocol buffer, which holds less than 2 GiB; some is left for what is not an embedding.
 _MOST_BYTES = (2 << 30) - (64 << 20)
+_IN_BATCH = np.empty(0, np.uint8)  # In place of the frames of a window, of which the batch has its own copy.
 _BYTES_A_WINDOW = 16  # of its offset and its seconds, besides its embedding
 
 
@@ -66,24 +67,25 @@ class _Videos:
         self._pooled: Dict[str, Pooled] = {}
         self._refused: Set[str] = set()  # Of which more may come.
 
-    def take(self, event: Event, row: Union[np.ndarray, Exception, None] = None) -> Iterator[Finished]:
-        """Takes in an event, a window with its embedding [D] or what that raised; gives the video if that ends it."""
-        if event.video in self._refused:
+    def take(self, window: Window, row: Union[np.ndarray, Exception]) -> Iterator[Finished]:
+        """Takes in a window with its embedding [D], or what that raised; gives the video if that ends it."""
+        if window.video in self._refused:
             return
+        pooled = self._pooled.setdefault(window.video, Pooled(self._width, self._keep))
         if isinstance(row, Exception):
-            self._refused.add(event.video)
-            pooled = self._pooled.pop(event.video, Pooled(self._width, self._keep))
-            yield Bad(event.video, unforeseen(f"embedding its window at frame {event.offset}", row)), pooled
-            return
-        pooled = self._pooled.setdefault(event.video, Pooled(self._width, self._keep))
-        if row is None:
-            yield _judged(event, self._pooled.pop(event.video))
-            return
-        pooled.add(event.offset, row)
-        if pooled.bytes > _MOST_BYTES:
-            self._refused.add(event.video)
+            why = unforeseen(f"embedding its window at frame {window.offset}", row)
+        else:
+            pooled.add(window.offset, row)
+            if pooled.bytes <= _MOST_BYTES:
+                return
             why = f"its first {len(pooled.rows)} windows take all that a record holds (give --nostore_windows)"
-            yield Bad(event.video, why), self._pooled.pop(event.video)
+        self._refused.add(window.video)
+        yield Bad(window.video, why), self._pooled.pop(window.video)
+
+    def end(self, event: Union[End, Bad]) -> Iterator[Finished]:
+        """Gives the video that ends, unless it has been refused."""
+        if event.video not in self._refused:
+            yield _judged(event, self._pooled.pop(event.video, Pooled(self._width, self._keep)))
 
 
 def embed(events: Iterable[Event], module: Module, clips: Clips, keep: bool) -> Iterator[Finished]:
@@ -103,15 +105,15 @@ def embed(events: Iterable[Event], module: Module, clips: Clips, keep: bool) -> 
     def run() -> Iterator[Finished]:
         rows = iter(_rows(module, batch[:filled], batch) if filled else ())
         for event in waiting:
-            yield from videos.take(event, next(rows) if isinstance(event, Window) else None)
+            yield from videos.take(event, next(rows)) if isinstance(event, Window) else videos.end(event)
 
     for event in events:
         if isinstance(event, Window):
             batch[filled] = event.clip
             filled += 1
-            event = event._replace(clip=None)
+            event = event._replace(clip=_IN_BATCH)
         elif not any(event.video == other.video for other in waiting):
-            yield from videos.take(event)
+            yield from videos.end(event)
             continue
         waiting.append(event)
         if filled == module.batch_size:

@@ -162,7 +162,8 @@ def from_records(payloads: Iterable[bytes]) -> Table:
     Raises:
       ValueError, KeyError, DecodeError: an Example is something else, or they were made with different settings.
     """
-    entries, settings = [], {}
+    entries: List[Entry] = []
+    settings: Dict[str, Any] = {}
     for payload in payloads:
         feature = tf.train.Example.FromString(payload).features.feature
         own = _settings(feature["settings"].bytes_list.value[0]) if "settings" in feature else None

@@ -1,6 +1,9 @@
 """The confusion matrix as a picture."""
 
+from typing import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Up to so many classes, cells have numbers.
@@ -9,7 +12,7 @@ _FEW = 25
 _MANY = 150
 
 
-def draw(confusion: np.ndarray, classes, title: str) -> Figure:
+def draw(confusion: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     """Draws the matrix, rows scaled to 1: of each class, the part taken for each class.
 
     Args:
@@ -40,7 +43,7 @@ def draw(confusion: np.ndarray, classes, title: str) -> Figure:
     return figure
 
 
-def _number(axes, shares: np.ndarray, font: int) -> None:
+def _number(axes: Axes, shares: np.ndarray, font: int) -> None:
     """Percentages in the cells, where they round to 1 or more."""
     for row, column in zip(*np.nonzero(shares >= 0.005)):
         share = shares[row, column]

@@ -89,7 +89,7 @@ class Scratch(Entrant):
     """Random weights."""
 
     name = "scratch"
-    depends_on = ("seed",)
+    depends_on: Tuple[str, ...] = ("seed",)
 
     def weights(self, case: Case) -> List[np.ndarray]:
         tf.keras.utils.set_random_seed(case.seed)

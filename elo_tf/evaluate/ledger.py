@@ -87,7 +87,7 @@ class Ledger:
     def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         if not self._found:  # What was refused leaves nothing.
             self.remove()
         self._file.close()

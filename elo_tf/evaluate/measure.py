@@ -44,7 +44,7 @@ class Embeddings:
         """
         parts = {"seed": case.seed, "split": whole.name, "budget": len(case.split.train)}
         key = (entrant.name, whole.name, *(parts[name] for name in entrant.depends_on))
-        if key != self._key:  # One at a time: they may be large.
+        if key != self._key or self._function is None:  # One at a time: they may be large.
             self._key, self._parts, self._function = key, {}, entrant.embed(case)
         if part not in self._parts:
             videos = getattr(whole, part)

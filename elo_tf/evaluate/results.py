@@ -83,7 +83,7 @@ def write(
         save(confusion.draw(matrix, classes, f"{entrant}, {protocol}: {accuracy:.1%} right"), folder / picture)
         pictures[entrant, protocol] = picture
     rows = table.rows(results)
-    content = {
+    content: Dict[str, Any] = {
         "schema": SCHEMA,
         "inputs": inputs,
         "packages": {**{name: metadata.version(name) for name in _PACKAGES}, "python": platform.python_version()},
@@ -109,7 +109,7 @@ def write(
     return content
 
 
-def _matrices(results: Sequence[Measurement]):
+def _matrices(results: Sequence[Measurement]) -> Dict[Any, np.ndarray]:
     """(entrant, protocol) -> counts [K,K] over all runs, splits and seeds, at the largest label budget."""
     largest = results[-1].budget
     found: Dict[Any, np.ndarray] = {}

@@ -89,10 +89,10 @@ def comparisons(results: Sequence[Measurement]) -> List[str]:
     for other in others:
         parts = []
         for name in dict.fromkeys(result.protocol for result in results):
-            pair = [found.get((entrant, name, limit, split)) for entrant in (first, other)]
-            if all(pair):
-                own, its = (cell.mean for cell in pair)
-                error = math.sqrt(sum(cell.mean * (1 - cell.mean) for cell in pair) / next(iter(videos.values())))
+            cell, its_cell = (found.get((entrant, name, limit, split)) for entrant in (first, other))
+            if cell and its_cell:
+                own, its = cell.mean, its_cell.mean
+                error = math.sqrt((own * (1 - own) + its * (1 - its)) / next(iter(videos.values())))
                 word = "even" if abs(own - its) <= 2 * error else "better" if own > its else "worse"
                 parts.append(f"{PROTOCOLS[name].title} {100 * (own - its):+.1f} ({word})")
         if parts:

@@ -150,7 +150,7 @@ class EloModel(tf.keras.Model):
         gradients = scaler.get_unscaled_gradients(gradients) if scaler else gradients
         return losses, self._open_gradients(variables, gradients)
 
-    def _open_gradients(self, variables, gradients) -> Pairs:
+    def _open_gradients(self, variables: Sequence[tf.Variable], gradients: Sequence[tf.Tensor]) -> Pairs:
         """(gradient, variable) pairs; those of the heads of a term of weight 0 are set to 0, be they NaN."""
         owner = {id(variable): index for index, task in enumerate(self.tasks) for variable in task.trainable_variables}
         weights = self.objective.lambdas.read_value()

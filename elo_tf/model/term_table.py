@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import typing
 from typing import Dict, List, Tuple
 
 import tensorflow as tf
@@ -91,13 +92,13 @@ def count_operations(graph: tf.Graph, model: EloModel) -> Dict[str, float]:
     tf.get_logger().setLevel("ERROR")
     root = tf.compat.v1.profiler.profile(graph, cmd="scope", options=options.with_empty_output().build())
     scopes = [*(tower.name for tower in model.towers.values()), *(task.name for task in model.tasks)]
-    counts = collections.Counter()
+    counts: typing.Counter[str] = collections.Counter()
     nodes = [root]
     while nodes:
         node = nodes.pop()
         nodes.extend(node.children)
         counts[next((scope for scope in scopes if node.name.startswith(f"{scope}/")), "")] += node.float_ops
-    return counts
+    return dict(counts)
 
 
 def table(entries: List[Entry]) -> str:

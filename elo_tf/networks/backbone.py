@@ -10,7 +10,7 @@ different modalities match in time.
 """
 
 import dataclasses
-from typing import Dict, Tuple
+from typing import Dict, Tuple, Type, Union
 
 import tensorflow as tf
 
@@ -40,7 +40,7 @@ class Variant:
         (`HalfDifferences`).
     """
 
-    block: type
+    block: Type[Union[UnitBlock, BasicBlock, BottleneckBlock]]
     stem_kernel: int
     stem_middle: int
     stem_width: int
@@ -111,7 +111,7 @@ class Backbone(tf.keras.Model):
                 if isinstance(layer, TemporalConv):
                     layer.start_with_differences()
 
-    def call(self, video, training=False) -> Dict[str, tf.Tensor]:
+    def call(self, video: tf.Tensor, training: bool = False) -> Dict[str, tf.Tensor]:
         """Embeds clips.
 
         Args:
@@ -126,7 +126,7 @@ class Backbone(tf.keras.Model):
             video = endpoints[name] = self.advance(name, video, training)
         return endpoints
 
-    def advance(self, name: str, video, training=False) -> tf.Tensor:
+    def advance(self, name: str, video: tf.Tensor, training: bool = False) -> tf.Tensor:
         """One endpoint from that before it: the stem from the clip, the embedding from the map of the last stage."""
         if name == "embedding":
             return tf.reduce_mean(tf.cast(video, tf.float32), axis=[1, 2, 3])  # [B, D]

@@ -71,7 +71,9 @@ class HalfDifferences(tf.keras.initializers.Initializer):
         return tf.concat([plain, change * (shape[0] / (shape[0] - 1)) ** 0.5], axis=-1)
 
 
-def _conv(filters: int, kernel: Tuple[int, int], strides: Tuple[int, int], weight_decay: float):
+def _conv(
+    filters: int, kernel: Tuple[int, int], strides: Tuple[int, int], weight_decay: float
+) -> tf.keras.layers.Conv2D:
     return tf.keras.layers.Conv2D(
         filters,
         kernel,

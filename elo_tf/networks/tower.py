@@ -16,7 +16,7 @@ import tensorflow as tf
 from elo_tf.config import InputError
 from elo_tf.networks.backbone import VARIANTS, Backbone
 from elo_tf.runtime import json_text, text
-from elo_tf.runtime.json_text import NUMBER
+from elo_tf.runtime.json_text import NUMBER, Kind
 from elo_tf.runtime.storage import write_text
 
 # In the run directory.
@@ -26,7 +26,7 @@ PREFIX = "ckpt"
 VERSION = 2
 
 
-_KINDS = {
+_KINDS: Dict[str, Kind] = {
     "backbone": str, "precision": str, "frames": int, "size": int, "fps": NUMBER, "stored_size": int, "loss": dict,
     "training": dict, "data": dict, "version": int,
 }  # fmt: skip

@@ -53,7 +53,7 @@ def run(settings: Settings) -> Result:
     if settings.world:
         videos = Path(settings.videos) if settings.videos else records.parent / "videos"
         made = _prepare_world(config, part(settings, WorldConfig), videos, records, engine)
-        return Result(*(made.get(name) for name in _PARTS))
+        return Result(made[_PARTS[0]], made.get(_PARTS[1]))
     if not settings.videos:
         raise InputError("--videos is missing; name the folder of videos, or render some with --world=1000")
     return Result(_prepare(config, Path(settings.videos), records, engine))

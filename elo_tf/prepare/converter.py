@@ -153,7 +153,7 @@ def _mark(path: Path) -> int:
     try:
         return content_mark(path)
     except OSError as error:
-        raise UnusableError(f"cannot be read: {error.strerror.lower()}", again=True) from error
+        raise UnusableError(f"cannot be read: {(error.strerror or str(error)).lower()}", again=True) from error
 
 
 def _why(error: Exception) -> str:

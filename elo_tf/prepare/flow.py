@@ -24,9 +24,9 @@ class FlowEstimator:
     def __init__(self, config: IngestConfig):
         self._bound = config.flow_bound
         if config.flow == "dis":
-            self._method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+            self._method: cv2.DenseOpticalFlow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         else:
-            self._method = cv2.optflow.DualTVL1OpticalFlow_create()
+            self._method = cv2.optflow.DualTVL1OpticalFlow.create()
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Quantised flow from each frame to the next.
@@ -40,6 +40,8 @@ class FlowEstimator:
         """
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         # Both methods may start from the field that they are given: None makes pairs independent of each other.
-        fields = [quantise(self._method.calc(a, b, None), self._bound) for a, b in zip(grey, grey[1:])]
+        # OpenCV's own annotations leave the None out.
+        flows = [self._method.calc(a, b, None) for a, b in zip(grey, grey[1:])]  # type: ignore[call-overload]
+        fields = [quantise(flow, self._bound) for flow in flows]
         fields.append(fields[-1] if fields else np.full((*grey[0].shape, 2), ZERO, np.uint8))
         return np.stack(fields)

@@ -97,7 +97,7 @@ def describe(layout: Layout, videos: Sequence[str]) -> Dict[str, str]:
     """What a user should know of the split and the labels, in a line each; by `split` and `labels`."""
     about = {}
     if layout.depth is not None:
-        about["split"] = _split_words(layout, videos)
+        about["split"] = _split_words(layout.depth, videos)
     elif _split_depth(videos) is not None:
         about["split"] = (
             "by the hash of the path: the folders called train, val and test are not followed; "
@@ -108,14 +108,14 @@ def describe(layout: Layout, videos: Sequence[str]) -> Dict[str, str]:
     return about
 
 
-def _split_words(layout: Layout, videos: Sequence[str]) -> str:
+def _split_words(depth: int, videos: Sequence[str]) -> str:
     counts: Dict[str, Dict[str, int]] = {"train": collections.Counter(), "holdout": collections.Counter()}
     outside = 0
     for video in videos:
         folders = _folders_of(video)
-        part = _part(folders[layout.depth]) if len(folders) > layout.depth else None
+        part = _part(folders[depth]) if len(folders) > depth else None
         if part:
-            counts[part][folders[layout.depth]] += 1
+            counts[part][folders[depth]] += 1
         else:
             outside += 1
     train, held_out = (

@@ -77,7 +77,7 @@ class Ledger:
     def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
         self._held.close()
 
@@ -203,7 +203,7 @@ class Ledger:
         check_same(path.parent, before, settings, "give the same settings, or another folder as --records")
 
 
-def lock(folder: Path):
+def lock(folder: Path) -> contextlib.ExitStack:
     """The lock of a records folder, as `storage.claim_folder` returns it.
 
     Raises:
@@ -239,6 +239,7 @@ def _refused(line: bytes) -> Optional[UnusableVideo]:
     """The entry of a line of refused.jsonl; None where a disk has damaged it: that video is tried again."""
     with contextlib.suppress(ValueError):
         facts = json_text.parse(line)
-        if is_line(facts) and not facts["ok"] and {"again", "file"} <= facts.keys():
-            return from_json(facts)
+        if is_line(facts) and {"again", "file"} <= facts.keys():
+            entry = from_json(facts)
+            return entry if isinstance(entry, UnusableVideo) else None
     return None

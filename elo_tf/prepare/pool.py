@@ -72,7 +72,7 @@ class Pool:
         self._start = self._new_start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._engine.close()
 
     def _new_start(self) -> Wait:
@@ -147,7 +147,7 @@ class Pool:
         if not member.ready:
             member.ready, self._false_starts = True, 0
             return
-        for event in answer:
+        for event in answer or ():
             if event[0] == "video":
                 member.given.popleft()
                 if isinstance(event[1], VideoEntry):

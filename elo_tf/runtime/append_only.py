@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pathlib
-from typing import List
+from typing import Any, List
 
 from elo_tf.runtime import storage
 
@@ -36,7 +36,7 @@ class AppendOnlyFile:
     def __enter__(self) -> "AppendOnlyFile":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
     def lines(self) -> List[bytes]:

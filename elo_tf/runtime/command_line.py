@@ -6,11 +6,12 @@ SIGINT and SIGTERM end a command by one line too, with exit status 130 or 143 (`
 import contextlib
 import dataclasses
 import errno
+import io
 import os
 import re
 import sys
 import textwrap
-from typing import Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
 
 from absl import flags, logging
 
@@ -39,7 +40,7 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
       configs: Dataclasses whose fields are flags of this command; the command defines its own flags beforehand.
       arguments: How many words beside flags the user may give.
     """
-    with contextlib.suppress(AttributeError):  # A program may have put another stream in its place.
+    if isinstance(sys.stdout, io.TextIOWrapper):  # A program may have put another stream in its place.
         sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
     with _unread_output_dropped():
         config.define_flags(*configs)
@@ -121,7 +122,7 @@ class _Output:
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
@@ -179,7 +180,7 @@ def _declared(settings: Type) -> Dict[Type, List[str]]:
 
 def _heading(settings: Type) -> str:
     """The first sentence of a dataclass's docstring, without the module that it names in brackets."""
-    sentence = " ".join(settings.__doc__.split("\n\n")[0].split())
+    sentence = " ".join((settings.__doc__ or "").split("\n\n")[0].split())
     return re.sub(r" \(`[^`]*`\)", "", sentence).rstrip(".")
 
 

@@ -7,6 +7,7 @@ The watch is needed where C++ code holds the main thread, and where a library sw
 """
 
 import contextlib
+import math
 import os
 import pathlib
 import select
@@ -14,7 +15,8 @@ import signal
 import sys
 import threading
 import time
-from typing import Iterator, List, Optional, Set
+import types
+from typing import Dict, Iterator, List, Optional, Set, Type
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Between a signal and the end of the program, however busy it is; schedulers follow with SIGKILL after 30 s.
@@ -142,13 +144,13 @@ def _end(number: int, silently: bool = False) -> None:
     os._exit(128 + number)
 
 
-def _show(kind, error, trace) -> None:
+def _show(kind: Type[BaseException], error: BaseException, trace: Optional[types.TracebackType]) -> None:
     if _State.received is not None:
         end(_State.received)
     sys.__excepthook__(kind, error, trace)
 
 
-def _take(number: int, _) -> None:
+def _take(number: int, _: Optional[types.FrameType]) -> None:
     """The handler; runs in the main thread."""
     first, _State.received = _State.received is None, _State.received or number
     if _State.heard is not None:
@@ -158,7 +160,8 @@ def _take(number: int, _) -> None:
 
 
 def _watch(reader: int) -> None:
-    number = begun = None
+    number: Optional[int] = None
+    begun = math.inf
     while number is None or time.monotonic() < begun + _State.grace:
         if not select.select([reader], [], [], None if number is None else _LOOK_SECONDS)[0]:
             continue
@@ -181,7 +184,7 @@ def _kill_children() -> None:
 
 def _descendants(process: int) -> List[int]:
     """Processes below one, by /proc; none where there is no such folder: workers there see that their pipe closes."""
-    children = {}
+    children: Dict[int, List[int]] = {}
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):  # It has ended meanwhile.
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])

@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional, Tuple, Union
 
 # Types of an entry; None in a tuple stands for null.
 Kind = Union[type, Tuple[Optional[type], ...]]
-NUMBER: Kind = (int, float)
+NUMBER = (int, float)
 MOST = 2**53  # beyond it floats lose whole numbers, and sizes are none
 
 

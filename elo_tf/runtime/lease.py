@@ -12,7 +12,7 @@ import pathlib
 import socket
 import threading
 import uuid
-from typing import Set
+from typing import Optional, Set
 
 from elo_tf.config import InputError
 
@@ -139,7 +139,7 @@ def _machine() -> str:
     return f"{socket.gethostname()}/{space}".replace(" ", "_")
 
 
-def _read(path: pathlib.Path):
+def _read(path: pathlib.Path) -> Optional[str]:
     """The content of a lease; None if there is none."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")

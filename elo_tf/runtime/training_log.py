@@ -2,7 +2,7 @@
 
 import pathlib
 import sys
-from typing import Callable, Dict, Mapping
+from typing import Callable, Dict, Mapping, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,7 @@ class TrainingLog:
         suffix: str = ".v2",
     ):
         self._file = EventFile(directory, suffix)
-        self._warn = warn
+        self._warn: Optional[Callable[[str], None]] = warn
         self.scalars("lambda", 0, lambdas)
 
     def losses(self, step: int, losses: Mapping[str, float]) -> None:
@@ -45,7 +45,7 @@ class TrainingLog:
     def shares(self, step: int, shares: Dict[str, float]) -> None:
         """Records the shares of the terms in the gradient of the RGB tower (`elo_tf.model.gradients`)."""
         self.scalars("share", step, shares)
-        name = max(shares, key=shares.get, default=None)
+        name = max(shares, key=lambda term: shares[term], default="")
         if self._warn and len(shares) > 1 and shares[name] > GREATEST_SHARE:
             self._warn(f"step {step}: {name} holds {shares[name]:.0%} of the gradient in the RGB tower")
             self._warn = None

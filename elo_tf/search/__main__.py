@@ -30,7 +30,7 @@ _REPORT = config.define_path("report", None, "run directory whose figures and re
 
 def main() -> None:
     """Runs or continues a search, or does what else the flags say."""
-    settings, budget = (config.from_flags(kind) for kind in CONFIGS)
+    settings, budget = config.from_flags(SearchSettings), config.from_flags(BudgetConfig)
     is_search = not (_REPORT.value or _LIST_LOSSES.value or budget.dry_run)
     if is_search:
         require(settings, "records", "run_dir")

@@ -8,11 +8,12 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Type
 
 from elo_tf import tasks
 from elo_tf.config import (
     BudgetConfig,
+    Checked,
     DataConfig,
     DescentConfig,
     EvolutionConfig,
@@ -104,7 +105,8 @@ def run(settings: Settings) -> Result:
     learns = settings.strategy == GRADIENT
     strategy = make_strategy(settings, len(names), settings.seed, vectors, None if learns else initial)
     make_rungs(settings, settings.steps, strategy.population)
-    recorded = [part(settings, kind) for kind in (*_RECORDED, *([DescentConfig] if learns else []))]
+    kinds: List[Type[Checked]] = [*_RECORDED, *([DescentConfig] if learns else [])]
+    recorded = [part(settings, kind) for kind in kinds]
     header = make_header(settings.seed, recorded, names, manifest, vectors, initial)
     devices.set_up()
     engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())
@@ -136,9 +138,17 @@ def dry_run(settings: Settings, budget: BudgetConfig) -> None:
 
     names = [term.name for term in _terms(settings)]
     size = size_of(settings, names, settings.loss_units, settings.steps, settings.descents)
-    parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, TrainConfig))
     manifest = Manifest.load(settings.records) if settings.records else None
-    print_budget(Plan(*parts, budget, manifest, size))
+    plan = Plan(
+        part(settings, DataConfig),
+        part(settings, ModelConfig),
+        part(settings, TaskConfig),
+        part(settings, TrainConfig),
+        budget,
+        manifest,
+        size,
+    )
+    print_budget(plan)
 
 
 def list_losses(settings: Settings) -> None:
@@ -186,10 +196,21 @@ def _run_directory(run: RunConfig) -> pathlib.Path:
 
 def _of_workers(settings: Settings) -> candidate.Settings:
     """Settings of the workers: those on other machines do not start in this folder."""
-    there = {name: absolute(getattr(settings, name)) for name in ("records", "run_dir", "labelled")}
-    moved = dataclasses.replace(settings, **there)
-    kinds = (RunConfig, DataConfig, ModelConfig, TaskConfig, TrainConfig, FitnessConfig, LambdaConfig)
-    return candidate.Settings(*(part(moved, kind) for kind in kinds))
+    moved = dataclasses.replace(
+        settings,
+        records=absolute(settings.records),
+        run_dir=absolute(settings.run_dir),
+        labelled=absolute(settings.labelled),
+    )
+    return candidate.Settings(
+        part(moved, RunConfig),
+        part(moved, DataConfig),
+        part(moved, ModelConfig),
+        part(moved, TaskConfig),
+        part(moved, TrainConfig),
+        part(moved, FitnessConfig),
+        part(moved, LambdaConfig),
+    )
 
 
 def _announce(about: About, names: Tuple[str, ...], crew: Crew, trainings: int, done: int) -> None:

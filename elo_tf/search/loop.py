@@ -70,9 +70,9 @@ class Search:
         return (
             self._rounds_left()
             or failures.too_many(self.journal, self.evolution.max_failures)
-            or self._lacks_finalists()
+            or self._unnamed_finalists() is not None
             or bool(finalists and finalists.due())
-            or self._lacks_samples()
+            or self._unsampled_winner() is not None
         )
 
     def _rounds_left(self) -> bool:
@@ -81,17 +81,20 @@ class Search:
             return True
         return (last.index + 1 if last else 0) < self.evolution.generations and not self.strategy.stop()
 
-    def _lacks_finalists(self) -> bool:
-        """Whether finalists are to be named: there are none of this stage, or the settings ask for others."""
+    def _unnamed_finalists(self) -> Optional[_Wanted]:
+        """Finalists to be named, where none of this stage are or the settings ask for others; else None."""
         wanted, named = self._wanted_finalists(), self.journal.finalists()
         if wanted is None or named is None:
-            return wanted is not None
-        return named.seeds != wanted.seeds or not np.array_equal(named.lambdas, wanted.lambdas)
+            return wanted
+        are_named = named.seeds == wanted.seeds and np.array_equal(named.lambdas, wanted.lambdas)
+        return None if are_named else wanted
 
-    def _lacks_samples(self) -> bool:
-        """Whether there is a winner whose clusters are not on disk."""
+    def _unsampled_winner(self) -> Optional[Standing]:
+        """The winner, if there is one whose clusters are not on disk."""
         won = winner(self.journal)
-        return won is not None and not cluster_samples.shows(self.directory / cluster_samples.FILE, won.lambdas)
+        if won is None or cluster_samples.shows(self.directory / cluster_samples.FILE, won.lambdas):
+            return None
+        return won
 
     def trainings(self) -> int:
         """Trainings of the whole search, as far as one knows beforehand."""
@@ -123,12 +126,14 @@ class Search:
             while self._rounds_left():
                 self._run_generation(crew, log)
                 failures.check(self.journal, self.evolution.max_failures)
-            if self._lacks_finalists():
-                self.journal.name_finalists(*self._wanted_finalists())
+            wanted = self._unnamed_finalists()
+            if wanted is not None:
+                self.journal.name_finalists(*wanted)
             self._run_finalists(crew, log)
         self._save()
-        if self._lacks_samples():
-            self._sample_winner(crew)
+        won = self._unsampled_winner()
+        if won is not None:
+            self._sample(won, crew)
         for reason in self.strategy.stop():
             print(f"The strategy stopped: {reason}")
 
@@ -137,15 +142,15 @@ class Search:
         generation = self.journal.last()
         if not generation or generation.complete:
             self.journal.ask(self.strategy.ask())
-            generation = self.journal.last()
-        while not generation.complete:
+            generation = self.journal.generation(generation.index + 1 if generation else 0)
+        while (fitness := generation.fitness()) is None:
             trials = [
                 self._trial(generation.candidates[place], generation.lambdas[place], steps, self._seed, recorded=True)
                 for place, steps in generation.due()
             ]
             self._run_trials(trials, crew, log)
-            generation = self.journal.last()
-        self.strategy.tell(generation.lambdas, generation.fitness())
+            generation = self.journal.generation(generation.index)
+        self.strategy.tell(generation.lambdas, fitness)
         log.generation(generation, ranking(self.journal.generations()))
         self._save()
 
@@ -163,11 +168,11 @@ class Search:
 
     def _keep(self, ended: Ended) -> bool:
         """Keeps the embeddings of a training that may be the winner's; returns whether it may."""
-        trial, outcome = ended.trial, ended.outcome
-        if outcome.embeddings is None:
+        trial, outcome, value = ended.trial, ended.outcome, ended.outcome.fitness.value
+        if outcome.embeddings is None or value is None:
             return False
         best = ranking(self.journal.generations())[:1]
-        if trial.seed == self._seed and best and best[0].value < outcome.fitness.value:
+        if trial.seed == self._seed and best and best[0].value < value:
             return False
         self._kept.save(Run(trial.candidate, trial.steps, trial.seed), outcome.embeddings)
         return True
@@ -220,9 +225,8 @@ class Search:
             ]
             self._run_trials(trials, crew, log)
 
-    def _sample_winner(self, crew: Crew) -> None:
+    def _sample(self, won: Standing, crew: Crew) -> None:
         """Saves what the clusters of the winner look like, as it was scored."""
-        won = winner(self.journal)
         scored = won.results[0]
         embeddings = self._kept.load(Run(won.candidate, scored.steps, scored.seed), won.lambdas)
         samples = crew.call("sample_clusters", embeddings) if embeddings else None
@@ -276,4 +280,4 @@ class Search:
             "seconds": round(sum(result.seconds for result in results) + sum(found["seconds"] for found in learned), 1),
         }
         path = self.directory / "evolved_loss.json"
-        save_loss(path, self.journal.names, won.lambdas, about, self.journal.notes.get(notes.UNITS))
+        save_loss(path, self.journal.names, won.lambdas.tolist(), about, self.journal.notes.get(notes.UNITS))

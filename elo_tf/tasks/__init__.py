@@ -6,7 +6,7 @@ Importing this package registers every file in it; `select` builds the genome.
 import fnmatch
 import importlib
 import pkgutil
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Set, Tuple
 
 from elo_tf.config import InputError, TaskConfig
 from elo_tf.data.clips import MODALITIES
@@ -20,7 +20,7 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 
-def _canonical(task: Task):
+def _canonical(task: Task) -> Tuple[int, List[int], str]:
     """Sort key: single modalities first, then pairs, each in the order of the modality table; then by name."""
     places = [list(MODALITIES).index(modality) for modality in task.modalities]
     return len(places), places, task.name
@@ -46,7 +46,7 @@ def select(modalities: Sequence[str], patterns: Sequence[str] = ("*",), config: 
     """
     tasks = sorted((task for kind in KINDS.values() for task in kind.instances(modalities, config)), key=_canonical)
     names = [task.name for task in tasks]
-    chosen = set()
+    chosen: Set[str] = set()
     for pattern in patterns:
         if pattern == "paper":
             chosen.update(task.name for task in tasks if task.in_paper)

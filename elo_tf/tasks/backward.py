@@ -4,6 +4,7 @@ clip          -> tower -> embedding -> W -> logit, truth 1
 reversed clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of forward + L_B of reversed) / 2
 """
 
+from elo_tf.config import TaskConfig
 from elo_tf.tasks.base import register
 from elo_tf.tasks.shuffle import Shuffle
 
@@ -19,5 +20,5 @@ class Backward(Shuffle):
     symbol = "B"
 
     @staticmethod
-    def false_view(config) -> str:
+    def false_view(config: TaskConfig) -> str:
         return "reversed"

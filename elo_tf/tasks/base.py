@@ -95,6 +95,7 @@ class Task(tf.keras.layers.Layer):
     def example(self, features: Features, clips: Clips) -> Optional[Tuple[tf.Tensor, tf.Tensor]]:
         """What the term decodes, and what it ought to: [B,T,H,W,C] each; None where it decodes nothing."""
         del features, clips
+        return None
 
     def counted(self, clips: Clips) -> tf.Tensor:
         """How many clips of a batch count for the term, of the view that has the fewest; float32."""

@@ -6,6 +6,8 @@ pointer   grey -> tower -> stage2 [B,T/2,H/4,W/4,C] -> W -> f      A_ij = softma
 L = distance(colour', colour),      colour = rgb - grey [B,T,H,W,3], the chroma
 """
 
+from typing import Tuple
+
 import tensorflow as tf
 
 from elo_tf.networks.decoder import Decoder
@@ -55,7 +57,8 @@ class Colorize(Task):
     def loss(self, features, clips, training):
         chroma = clips["now"]["rgb"] - clips["now"]["grey"]  # [B, T, H, W, 3]
         if self.config.colorize_head == "pointer":
-            values = distance(*self._copy(features["grey", "plain"]["stage2"], chroma), self.config.norm)
+            copied, true = self._copy(features["grey", "plain"]["stage2"], chroma)
+            values = distance(copied, true, self.config.norm)
         else:
             values = self.decoder.loss(features["grey", "plain"]["stage4"], chroma, training)
         return average(values, self.present(clips))
@@ -79,7 +82,7 @@ class Colorize(Task):
         return tf.matmul(attention, colours[:, :places]), colours[:, places:]
 
 
-def _pool(video: tf.Tensor, sizes) -> tf.Tensor:
+def _pool(video: tf.Tensor, sizes: Tuple[int, int, int]) -> tf.Tensor:
     """The mean of the blocks of [B,T,H,W,C] that the positions of a map of the given sizes stand for."""
     window = [1, *(-(-full // part) for full, part in zip(video.shape[1:4], sizes)), 1]
     return tf.nn.avg_pool3d(video, window, window, padding="SAME")

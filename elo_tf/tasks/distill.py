@@ -8,6 +8,7 @@ from typing import Tuple
 
 import tensorflow as tf
 
+from elo_tf.config import TaskConfig
 from elo_tf.networks.backbone import STAGES
 from elo_tf.ops.equations import average, distance
 from elo_tf.tasks.base import Task, register
@@ -31,7 +32,7 @@ class Distill(Task):
             return []
         return [cls(config, modality, stage) for modality in modalities if modality != "rgb" for stage in STAGES]
 
-    def __init__(self, config, modality: str, stage: str):
+    def __init__(self, config: TaskConfig, modality: str, stage: str):
         super().__init__(
             config,
             [modality],

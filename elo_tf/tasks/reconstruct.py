@@ -33,7 +33,8 @@ class Reconstruct(Task):
         ]
 
     def build(self, sizes, channels):
-        self.decoder = Decoder.of(self.segment, *self.modalities, sizes=sizes, config=self.config)
+        (modality,) = self.modalities
+        self.decoder = Decoder.of(self.segment, modality, sizes=sizes, config=self.config)
         super().build(sizes, channels)
 
     def loss(self, features, clips, training):

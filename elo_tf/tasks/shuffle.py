@@ -4,6 +4,7 @@ clip          -> tower -> embedding -> W -> logit, truth 1
 shuffled clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of ordered + L_B of shuffled) / 2
 """
 
+from elo_tf.config import TaskConfig
 from elo_tf.networks.layers import binary_head
 from elo_tf.ops.equations import balanced_cross_entropy
 from elo_tf.tasks.base import Task, register
@@ -25,12 +26,12 @@ class Shuffle(Task):
     def instances(cls, modalities, config):
         return [cls(config, modality) for modality in modalities]
 
-    def __init__(self, config, modality: str):
+    def __init__(self, config: TaskConfig, modality: str):
         self.view = self.false_view(config)
         super().__init__(config, [modality], views=[(modality, "plain"), (modality, self.view)], teaches=[modality])
 
     @staticmethod
-    def false_view(config) -> str:
+    def false_view(config: TaskConfig) -> str:
         """Name of the view whose truth is 0."""
         return f"shuffled-{config.shuffle_frames}" if config.shuffle_frames else "shuffled"
 

@@ -3,6 +3,7 @@
 source clip -> tower -> stage4 [B,T/8,h,w,C] -> decoder -> target clip'        L = distance(target', target)
 """
 
+from elo_tf.config import TaskConfig
 from elo_tf.data.clips import MODALITIES
 from elo_tf.networks.decoder import Decoder
 from elo_tf.ops.equations import average
@@ -25,7 +26,7 @@ class Transfer(Task):
     def instances(cls, modalities, config):
         return [cls(config, *pair) for pair in DIRECTIONS if set(pair) <= set(modalities)]
 
-    def __init__(self, config, source: str, target: str):
+    def __init__(self, config: TaskConfig, source: str, target: str):
         super().__init__(
             config,
             [source, target],

@@ -34,7 +34,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 def main() -> None:
     """Trains, or goes on training, as the flags say."""
-    settings, budget = (config.from_flags(kind) for kind in CONFIGS)
+    settings, budget = config.from_flags(TrainSettings), config.from_flags(BudgetConfig)
     given = config.given(TaskConfig)
     settings.check_devices(settings.precision)
     if not budget.dry_run:

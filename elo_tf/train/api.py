@@ -103,7 +103,13 @@ def _run(
     settings: Settings, given: Optional[Collection[str]], strategy: tf.distribute.Strategy, interruption: Interruption
 ) -> Result:
     directory, is_chief = pathlib.Path(settings.run_dir), replicas.number(strategy) == 0
-    parts = TrainerSettings(*(part(settings, kind) for kind in _PARTS))
+    parts = TrainerSettings(
+        part(settings, FinalRunConfig),
+        part(settings, DataConfig),
+        part(settings, ModelConfig),
+        part(settings, FinalTrainConfig),
+        part(settings, WeightingConfig),
+    )
     with contextlib.ExitStack() as held:
         with replicas.refused_together(strategy):
             task, chosen = _choose(settings, given)
@@ -130,9 +136,6 @@ def _run(
         return Result(directory, training.done, training.steps, str(training.checkpoints.last))
 
 
-_PARTS = (FinalRunConfig, DataConfig, ModelConfig, FinalTrainConfig, WeightingConfig)
-
-
 def dry_run(settings: Settings, budget: BudgetConfig, given: Optional[Collection[str]] = None) -> None:
     """Prints what a training takes, and trains nothing; with a loss file, of the terms that it leaves in the graph."""
     from elo_tf.costs.budget_report import Plan
@@ -149,8 +152,15 @@ def dry_run(settings: Settings, budget: BudgetConfig, given: Optional[Collection
     counted = len(manifest.of_split("train")) if manifest else 0
     steps = settings.steps_of(counted or budget.planned_videos, settings.batch_size)
     settings = dataclasses.replace(settings, steps=steps)
-    parts = (part(settings, kind) for kind in (DataConfig, ModelConfig, TaskConfig, FinalTrainConfig))
-    print_budget(Plan(*parts, budget, manifest))
+    plan = Plan(
+        part(settings, DataConfig),
+        part(settings, ModelConfig),
+        part(settings, TaskConfig),
+        part(settings, FinalTrainConfig),
+        budget,
+        manifest,
+    )
+    print_budget(plan)
 
 
 def _choose(settings: Settings, given: Optional[Collection[str]]) -> Tuple[TaskConfig, terms.Terms]:

@@ -75,7 +75,7 @@ class LambdaPath:
         if values.min() < 0 or values.max() > 1:
             return
         about = {"task": dataclasses.asdict(task), "strategy": by, "training_steps": int(steps[-1])}
-        save_loss(self._directory / LOSS, self._names, averaged(values), about, units)
+        save_loss(self._directory / LOSS, self._names, averaged(values).tolist(), about, units)
 
     def _draw(self, values: np.ndarray, steps: np.ndarray, codes: Mapping[str, str]) -> None:
         groups = by_modality(self._names, tuple(MODALITIES))

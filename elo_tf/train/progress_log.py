@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any, Dict, Optional
 
+from tqdm import tqdm
+
 from elo_tf import tasks
 from elo_tf.data.clips import MODALITIES
 from elo_tf.model import term_table
@@ -20,6 +22,7 @@ from elo_tf.train.lambda_path import EVERY, LambdaPath
 from elo_tf.train.progress import Progress
 from elo_tf.train.terms import Terms
 from elo_tf.train.trainer import Trainer
+from elo_tf.train.weighing import Weighing
 
 RESULTS = "results.json"
 
@@ -39,7 +42,7 @@ class Account:
         self._terms = terms
         self._directory = directory
         self._done = done
-        self._bar = None
+        self._bar: Optional[tqdm] = None
         self._log: Optional[TrainingLog] = None
         self._path: Optional[LambdaPath] = None
         self._since = _Sums()  # The last entry of the record.
@@ -91,11 +94,11 @@ class Account:
             if train.log_every or train.share_every or train.pictures_every:
                 self._log = TrainingLog(self._directory / "tensorboard", self._terms.lambdas)
             if self._trainer.weighing:
-                self._path = self._open_path()
-                self._add_to_path(self._done)
+                self._path = self._open_path(self._directory)
+                self._add_to_path(self._path, self._trainer.weighing, self._done)
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         if self._bar is not None:
             self._bar.close()
         if self._log:
@@ -121,28 +124,29 @@ class Account:
         if every and progress.step % every == 0:
             # In all processes: they hold the statistics of batch normalisation together.
             drawn = pictures.draw(self._trainer.model, self._trainer.sample(pictures.CLIPS))
-        if self._path and (progress.step % EVERY == 0 or progress.step == self._trainer.steps):
-            self._add_to_path(progress.step)
+        weighing, step = self._trainer.weighing, progress.step
+        if self._path and weighing and (step % EVERY == 0 or step == self._trainer.steps):
+            self._add_to_path(self._path, weighing, step)
         if self._log:
-            self._record(progress)
+            self._record(self._log, progress)
             self._log.pictures(progress.step, drawn)
 
-    def _open_path(self) -> LambdaPath:
-        return LambdaPath(self._directory, self._trainer.model.objective.names, self._done)
+    def _open_path(self, directory: pathlib.Path) -> LambdaPath:
+        return LambdaPath(directory, self._trainer.model.objective.names, self._done)
 
-    def _conclude_path(self, path: LambdaPath) -> None:
-        terms, by = self._terms, self._trainer.weighing.weighting.known_as
+    def _conclude_path(self, path: LambdaPath, weighing: Weighing) -> None:
+        terms, by = self._terms, weighing.weighting.known_as
         codes = {task.name: task.code for task in terms.tasks}
         path.conclude(codes, terms.tasks[0].config, terms.units, by)
 
-    def _add_to_path(self, step: int) -> None:
-        self._path.add(step, self._trainer.model.objective.lambdas.numpy(), self._trainer.weighing.outer_value())
+    def _add_to_path(self, path: LambdaPath, weighing: Weighing, step: int) -> None:
+        path.add(step, self._trainer.model.objective.lambdas.numpy(), weighing.outer_value())
 
-    def _record(self, progress: Progress) -> None:
+    def _record(self, log: TrainingLog, progress: Progress) -> None:
         train, step = self._trainer.settings.train, progress.step
         if train.log_every and step % train.log_every == 0:
-            self._log.losses(step, progress.losses)
-            self._log.scalars(
+            log.losses(step, progress.losses)
+            log.scalars(
                 "training",
                 step,
                 {
@@ -153,24 +157,24 @@ class Account:
             )
             self._since = _Sums()
         if train.share_every and step % train.share_every == 0:
-            self._log.shares(step, self._trainer.shares())
+            log.shares(step, self._trainer.shares())
 
     def complete(self) -> None:
         """Writes what is lacking of results.json where the program was killed between the last checkpoint and it."""
         if self._directory is not None and not (self._directory / RESULTS).exists():
             if self._trainer.weighing:
-                with contextlib.closing(self._open_path()) as path:
-                    self._conclude_path(path)
-            self._write(self._facts())
+                with contextlib.closing(self._open_path(self._directory)) as path:
+                    self._conclude_path(path, self._trainer.weighing)
+            _write(self._directory, self._facts())
 
     def conclude(self) -> None:
         """Writes results.json and prints the end."""
         if self._directory is None:
             return
-        if self._path:
-            self._conclude_path(self._path)
+        if self._path and self._trainer.weighing:
+            self._conclude_path(self._path, self._trainer.weighing)
         totals = self._totals
-        self._write({
+        _write(self._directory, {
             **self._facts(),
             "losses": self._last,
             # Of the part that this process has trained, but for its first call, which traces the graph.
@@ -194,8 +198,9 @@ class Account:
             "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
-    def _write(self, facts: Dict[str, Any]) -> None:
-        write_text(self._directory / RESULTS, json.dumps(facts, indent=2) + "\n")
+
+def _write(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
+    write_text(directory / RESULTS, json.dumps(facts, indent=2) + "\n")
 
 
 class _Counts:

@@ -7,12 +7,14 @@ records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, a
 import math
 import pathlib
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError
+from elo_tf.data.clips import Clips
+from elo_tf.data.held_out import HeldOutClips
 from elo_tf.data.reader import Reader, clip_sizes, reading
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
@@ -169,7 +171,9 @@ class Trainer:
         }
         return f"the gradient of {', '.join(sorted(found))}" if found else "a gradient of the heads"
 
-    def _make_steps(self, batches, held_out, count) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _make_steps(
+        self, batches: Iterator[Clips], held_out: Optional[Iterator[HeldOutClips]], count: tf.Tensor
+    ) -> Tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Losses of the last step and 0 for the gradient [G+1], seconds waited for clips, the step [G+1] at which each
         was first not finite, clips [G] that counted for each."""
         terms = len(self.model.objective.names) + 1
@@ -187,14 +191,16 @@ class Trainer:
             self.step.assign_add(1)
             return index + 1, waited, bad, counted, values
 
-        begin = (tf.constant(0), tf.constant(0.0, tf.float64), tf.fill([terms], tf.constant(-1, tf.int64)))
-        begin = (*begin, tf.zeros([terms - 1]))
+        bad = tf.fill([terms], tf.constant(-1, tf.int64))
+        begin = (tf.constant(0), tf.constant(0.0, tf.float64), bad, tf.zeros([terms - 1]))
         _, waited, bad, counted, values = tf.while_loop(
             lambda index, *_: index < count, body, (*begin, tf.zeros([terms])), parallel_iterations=1
         )
         return values, waited, bad, counted
 
-    def _make_step(self, clips, after, held_out) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _make_step(
+        self, clips: Clips, after: tf.Tensor, held_out: Optional[Iterator[HeldOutClips]]
+    ) -> Tuple[tf.Tensor, tf.Tensor]:
         """What `_replica_step` gives: means of the losses and sums of the counts over the replicas."""
 
         def step(is_weighed):
@@ -210,13 +216,15 @@ class Trainer:
         # Outside of the replicas, which cannot meet inside of a branch of the graph.
         return tf.cond(self.step % self.weighing.every == 0, lambda: step(True), lambda: step(False))
 
-    def _replica_step(self, clips, after, is_weighed, held_out=None) -> Tuple[tf.Tensor, tf.Tensor]:
+    def _replica_step(
+        self, clips: Clips, after: tf.Tensor, is_weighed: bool, held_out: Optional[HeldOutClips] = None
+    ) -> Tuple[tf.Tensor, tf.Tensor]:
         """Losses [G] of this replica, and behind them NaN where the gradient of all replicas was not finite; clips [G]
         that counted for each."""
         # After the clock: where threads are few, it would be read at the end of the step, and all be called waiting.
         with tf.control_dependencies([after]):
             clips = tf.nest.map_structure(tf.identity, clips)
-        losses, finite = self._update(clips, self.weighing.at(held_out) if is_weighed else None)
+        losses, finite = self._update(clips, self.weighing.at(held_out) if is_weighed and self.weighing else None)
         values = [losses[name] for name in self.model.objective.names]
         counts = tf.stack([task.counted(clips) for task in self.model.tasks])
         return tf.stack([*values, tf.where(finite, 0.0, math.nan)]), counts
@@ -257,7 +265,7 @@ class Trainer:
     def _until_next_event(self, step: int) -> int:
         """Steps to make in one call: no further than the next checkpoint or entry of the record."""
         train = self.settings.train
-        events = (train.save_every, train.log_every, train.share_every, train.pictures_every)
+        events: Tuple[int, ...] = (train.save_every, train.log_every, train.share_every, train.pictures_every)
         if self.weighing:
             events = (*events, lambda_path.EVERY)
         return min(train.steps_a_call, self.steps - step, *(each - step % each for each in events if each))
@@ -273,7 +281,9 @@ class Trainer:
 
     def learning_rate(self) -> float:
         """That of the next step."""
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        optimizer: tf.keras.optimizers.Optimizer = getattr(
+            self.model.optimizer, "inner_optimizer", self.model.optimizer
+        )
         return float(optimizer.learning_rate(optimizer.iterations))
 
     def parameters(self) -> Dict[str, int]:

@@ -63,8 +63,7 @@ class Update:
         """Terms, variables and gradients of the whole batch of this replica."""
         if self._parts == 1:
             losses, pairs = self._model.compute_gradients(clips, weigh)
-            gradients, variables = zip(*pairs)
-            return losses, list(variables), list(gradients)
+            return losses, [variable for _, variable in pairs], [gradient for gradient, _ in pairs]
         size = clips["video"].shape[0] // self._parts
         names = self._model.objective.names
         variables: List[tf.Variable] = []

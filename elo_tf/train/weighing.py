@@ -3,7 +3,7 @@
 Whatever is refused here is refused before the first step, in one line.
 """
 
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Type
 
 import tensorflow as tf
 
@@ -61,7 +61,7 @@ def make(settings: Settings, terms: Terms, model: EloModel, manifest: Manifest) 
     return Weighing(model, base.create(name, start), manifest, settings.data)
 
 
-def _check(settings: Settings, terms: Terms, name: str, kind: type) -> None:
+def _check(settings: Settings, terms: Terms, name: str, kind: Type[base.Weighting]) -> None:
     train = settings.train
     flag = f"--learn_lambdas={name}" if kind.looks_at == base.HELD_OUT else f"--weighting={name}"
     if train.accumulate > 1:

@@ -75,6 +75,7 @@ class Trainer:
 
         Raises:
           InputError: the loss stops being finite.
+          ValueError: the case has no network.
         """
         self._reset(case)
         steps = steps_for(self._config, len(case.split.train))
@@ -96,6 +97,8 @@ class Trainer:
 
         A layer of zeros would pass no gradient to the network in the first step.
         """
+        if case.weights is None:
+            raise ValueError("the case has no network to be fine-tuned")
         self.network.set_weights(case.weights())
         kernel, bias = self.layer.kernel, self.layer.bias
         kernel.assign(tf.keras.initializers.GlorotUniform(seed=case.seed ^ _LAYER)(kernel.shape))

@@ -121,7 +121,9 @@ def choose_strength(train: Features, classes: int, seed: int) -> Tuple[float, Di
         layer = _fit_clips(known, classes, strength)
         likely = np.take_along_axis(probabilities(layer, train.clips[held_back]), own, axis=2)
         entropies[strength] = float(-np.log(np.maximum(likely, np.finfo(float).tiny)).mean())
-    return min(STRENGTHS, key=entropies.get), {str(strength): value for strength, value in entropies.items()}
+    return min(STRENGTHS, key=lambda strength: entropies[strength]), {
+        str(strength): value for strength, value in entropies.items()
+    }
 
 
 def hold_back(labels: np.ndarray, seed: int) -> np.ndarray:

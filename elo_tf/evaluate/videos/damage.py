@@ -64,8 +64,10 @@ def unreadable(manifest: Manifest, wanted: Collection[str]) -> Dict[str, str]:
         try:
             for payload in read_shard(Path(manifest.folder) / shard, skip_damaged=True):
                 record, why = _look(payload, missing, manifest)
-                if missing.pop(record, None) and why:
-                    found[record] = why
+                if record in missing:
+                    del missing[record]
+                    if why:
+                        found[record] = why
         except (DamagedShardError, OSError) as error:
             reason = f"{shard}: {_line(error)}"
         found.update(dict.fromkeys(missing, reason))

@@ -115,7 +115,8 @@ class Material:
         """
         records = [record for video in videos for record in video.records]
         places = {identity(record)[0]: place for place, record in enumerate(records)}
-        results, filled = None, np.zeros(len(records), np.int64)
+        results: Optional[np.ndarray] = None
+        filled = np.zeros(len(records), np.int64)
         for clips in self._read(videos, windows):
             values = np.asarray(function(clips["now"]["rgb"]), np.float32)
             if results is None:
@@ -125,7 +126,7 @@ class Material:
                 results[place, filled[place]] = value
                 filled[place] += 1
         missing = {record: "not in the shards" for record, count in zip(records, filled) if count < windows}
-        if missing:
+        if missing or results is None:
             raise UnreadableError(self.manifest.folder, missing)
         if not np.isfinite(results).all():
             bad = np.count_nonzero(~np.isfinite(results).all(axis=(1, 2)))

@@ -96,7 +96,8 @@ def _index(videos: Iterable[StoredVideo], classes: Set[str], kinetics: bool) -> 
 
 def _listed_forms(name: str, kinetics: bool) -> List[str]:
     name = _composed(name)
-    shorter = _TIMES.fullmatch(name)[1] if kinetics else _LISTED_EXTENSION.sub("", name)
+    times = _TIMES.fullmatch(name) if kinetics else None
+    shorter = times[1] if times else _LISTED_EXTENSION.sub("", name)
     return [name] if shorter in ("", name) else [name, shorter]
 
 

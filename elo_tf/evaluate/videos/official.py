@@ -103,8 +103,8 @@ def kinetics(folder: pathlib.Path, split: int) -> Lists:
     train, test = (_kinetics_labels(_only(folder, pattern)) for pattern in ("*train*.csv", "*val*.csv"))
     classes = tuple(sorted({*train.values(), *test.values()}))
     places = {name: label for label, name in enumerate(classes)}
-    parts = ({("", name): places[label] for name, label in part.items()} for part in (train, test))
-    return Lists(classes, *parts, kinetics=True)
+    train_part, test_part = ({("", name): places[label] for name, label in part.items()} for part in (train, test))
+    return Lists(classes, train_part, test_part, kinetics=True)
 
 
 def _kinetics_labels(file: pathlib.Path) -> Dict[str, str]:

@@ -82,7 +82,8 @@ class Split:
             parts[name] = tuple(video for video in videos if lengths[video.id] >= frames)
             short += [video.id for video in videos if lengths[video.id] < frames]
         names = (*self.first_missing, *short)[:_SHOWN]
-        return dataclasses.replace(self, **parts, short=len(short), first_missing=names)
+        train, test = (parts[name] for name in PARTS)
+        return dataclasses.replace(self, train=train, test=test, short=len(short), first_missing=names)
 
     def without(self, damaged: Collection[str]) -> "Split":
         """The split without records that cannot be read, and without the videos of which no other is left."""
@@ -95,7 +96,7 @@ class Split:
                     left.append(dataclasses.replace(video, parts=whole if video.parts else ()))
             parts[name] = tuple(left)
         lost = len(self.train) + len(self.test) - sum(map(len, parts.values()))
-        return dataclasses.replace(self, **parts, unreadable=self.unreadable + lost)
+        return dataclasses.replace(self, train=parts["train"], test=parts["test"], unreadable=self.unreadable + lost)
 
     def check(self, frames: int, max_missing: float, called: str = "") -> None:
         """Raises `InputError` where too many videos are missing, or a class has none to train on.
@@ -159,11 +160,11 @@ def of_folders(manifest: Manifest) -> Split:
     """The two parts that `prepare` made: training and held-out videos that have a label."""
     places = {label: place for place, label in enumerate(manifest.labels)}
     labelled = [video for video in stored_videos(manifest) if video.label]
-    parts = (
+    train, test = (
         tuple(LabelledVideo.of(video, places[video.label]) for video in labelled if video.split == part)
         for part in ("train", "holdout")
     )
-    return Split("holdout", tuple(places), *parts)
+    return Split("holdout", tuple(places), train, test)
 
 
 def digest(split: Split) -> str:

@@ -82,7 +82,8 @@ def in_records(number: str, lists: Lists, manifest: Manifest, duplicates: str = 
     return Split(
         number,
         lists.classes,
-        *parts,
+        train=parts[0],
+        test=parts[1],
         missing=len(missing),
         first_missing=tuple(missing[:_SHOWN]),
         overlap=len(both),

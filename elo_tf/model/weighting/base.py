@@ -10,7 +10,7 @@ it remembers lies in variables, so that checkpoints hold it and a training that 
 import dataclasses
 import importlib
 import pkgutil
-from typing import Dict, Sequence, Tuple, Type
+from typing import Any, Dict, Sequence, Tuple, Type
 
 import numpy as np
 import tensorflow as tf
@@ -60,7 +60,7 @@ class Weighting(tf.Module):
     second_order: bool = False
     is_lambda: bool = False
 
-    def __init_subclass__(cls, known_as: str, **kwargs):
+    def __init_subclass__(cls, known_as: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         owner = _REGISTRY.setdefault(known_as, cls)
         if owner is not cls:

@@ -64,7 +64,13 @@ class TermGradients:
         return tf.matmul(rows, rows, transpose_b=True)
 
     def outer(self) -> Tuple[tf.Tensor, Vectors]:
-        """The outer objective, and a multiple of its gradient."""
+        """The outer objective, and a multiple of its gradient.
+
+        Raises:
+          ValueError: there is none.
+        """
+        if self._outer is None:
+            raise ValueError("these gradients were made without an outer objective")
         with tf.GradientTape() as tape:
             value = self._outer()
             scaled = value * _SCALE
@@ -94,8 +100,14 @@ class TermGradients:
         return [part / (tf.sqrt(moment) + optimizer.epsilon) for part, moment in zip(vectors, moments)]
 
     def rate(self) -> tf.Tensor:
-        """η, by which `step_of` a gradient is the step of the optimiser."""
+        """η, by which `step_of` a gradient is the step of the optimiser.
+
+        Raises:
+          ValueError: there is no optimiser.
+        """
         optimizer = self._inner_optimizer
+        if optimizer is None:
+            raise ValueError("these gradients were made without an optimiser")
         rate = optimizer.learning_rate
         return tf.cast(rate(optimizer.iterations) if callable(rate) else rate, tf.float32)
 

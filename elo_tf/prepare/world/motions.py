@@ -10,7 +10,7 @@ Units: time in frames, lengths in pixels of a 64-pixel video, angles in radians.
 """
 
 import dataclasses
-from typing import Callable, Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple, Union
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class Motion:
     upright: bool = False
 
 
-def _track(beat: Beat, **course) -> Track:
+def _track(beat: Beat, **course: Union[float, np.ndarray]) -> Track:
     still = dict(x=0.0, y=0.0, angle=0.0, width=1.0, height=1.0, visible=1.0)
     return Track(
         **{

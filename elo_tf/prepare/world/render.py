@@ -166,7 +166,8 @@ def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, 
     """Writes the videos, and yields after each."""
     if workers == 1:
         for video in videos:
-            yield _write(video, config, directory)
+            _write(video, config, directory)
+            yield
         return
     # Not forked: the caller may run threads (TensorFlow), which a fork would leave dead with their locks held.
     context = multiprocessing.get_context("spawn")

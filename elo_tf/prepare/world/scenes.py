@@ -95,7 +95,7 @@ def _camera(rng: np.random.Generator, frames: int, nuisance: float) -> Tuple[np.
 def _film(ground: np.ndarray, camera: np.ndarray, size: int) -> np.ndarray:
     """[F,size,size,3] uint8: the ground as the camera sees it; it starts from the ground's middle."""
     corners = camera * size / motions.FRAME + (ground.shape[0] - size) / 2
-    shifts = [np.float64([[1, 0, -x], [0, 1, -y]]) for x, y in corners]
+    shifts = [np.array([[1, 0, -x], [0, 1, -y]], np.float64) for x, y in corners]
     return np.stack([cv2.warpAffine(ground, shift, (size, size), borderMode=cv2.BORDER_REFLECT) for shift in shifts])
 
 

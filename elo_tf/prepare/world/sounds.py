@@ -10,7 +10,7 @@ family and in its own time; some moments make no sound, and a hum wavers by itse
 part, and its rhythm only with the picture, what happens.
 """
 
-from typing import Callable, Dict, Sequence, Tuple
+from typing import Callable, Dict, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def _off_screen(rng: np.random.Generator, samples: int) -> np.ndarray:
 def record(
     rng: np.random.Generator,
     family: str,
-    moments: Sequence[float],
+    moments: Union[Sequence[float], np.ndarray],
     speed: np.ndarray,
     lift: np.ndarray,
     register: Register = ANY,

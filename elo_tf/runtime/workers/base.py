@@ -12,7 +12,7 @@ for a place to run, on a busy cluster, is not ready, and nothing should be sent 
 
 import abc
 import traceback
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Generic, List, Optional, Sequence, Tuple, TypeVar
 
 from elo_tf.config import InputError
 
@@ -61,7 +61,10 @@ class Worker(abc.ABC):
         """Ends the process, whatever it does."""
 
 
-class Engine(abc.ABC):
+AnyWorker = TypeVar("AnyWorker", bound=Worker)
+
+
+class Engine(abc.ABC, Generic[AnyWorker]):
     """Starts workers; a context manager that ends what it has started.
 
     Attributes:
@@ -73,7 +76,7 @@ class Engine(abc.ABC):
     start_minutes: float = 0.0
 
     @abc.abstractmethod
-    def start(self, build: Callable[..., Handler], arguments: Tuple) -> Worker:
+    def start(self, build: Callable[..., Handler], arguments: Tuple) -> AnyWorker:
         """A new worker, which may still be waiting for a place to run.
 
         Args:
@@ -83,11 +86,11 @@ class Engine(abc.ABC):
         """
 
     @abc.abstractmethod
-    def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
+    def wait(self, workers: Sequence[AnyWorker], timeout: Optional[float] = None) -> List[AnyWorker]:
         """Those of the workers whose `receive` would not wait; empty after `timeout` seconds without any."""
 
     @abc.abstractmethod
-    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+    def lost(self, workers: Sequence[AnyWorker]) -> List[AnyWorker]:
         """Those of the workers, which owe no answer, that are known to be gone."""
 
     @abc.abstractmethod
@@ -97,7 +100,7 @@ class Engine(abc.ABC):
     def __enter__(self) -> "Engine":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
 

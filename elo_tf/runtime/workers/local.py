@@ -8,8 +8,9 @@ import sys
 import threading
 import types
 from multiprocessing import connection, resource_tracker
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, cast
 
 from elo_tf.runtime import interruption
 from elo_tf.runtime.machine import cores
@@ -32,7 +33,7 @@ def place() -> int:
     return _place
 
 
-class LocalEngine(Engine):
+class LocalEngine(Engine["LocalWorker"]):
     """Processes of this machine. They are spawned, not forked, so that they share no lock and no thread."""
 
     def __init__(self, count: int):
@@ -45,11 +46,11 @@ class LocalEngine(Engine):
         self._workers.append(LocalWorker(build, arguments, free))
         return self._workers[-1]
 
-    def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
+    def wait(self, workers: Sequence["LocalWorker"], timeout: Optional[float] = None) -> List["LocalWorker"]:
         ready = connection.wait([worker.pipe for worker in workers], timeout)
         return [worker for worker in workers if worker.pipe in ready]
 
-    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+    def lost(self, workers: Sequence["LocalWorker"]) -> List["LocalWorker"]:
         return [worker for worker in workers if not worker.process.is_alive()]
 
     def close(self) -> None:
@@ -124,8 +125,11 @@ def starting() -> Iterator[None]:
 def follow_parent() -> None:
     """Leaves signals to the parent of this process, and ends this one when the parent ends, however it ends."""
 
-    def follow():
-        multiprocessing.parent_process().join()
+    # Not None: multiprocessing has started this process.
+    parent = cast(BaseProcess, multiprocessing.parent_process())
+
+    def follow() -> None:
+        parent.join()
         os._exit(1)
 
     interruption.ignore()

@@ -6,6 +6,7 @@ path.
 """
 
 import collections
+import logging
 import os
 import re
 import socket
@@ -18,7 +19,7 @@ from elo_tf.runtime.workers.base import Engine, Handler, LostError, Worker, answ
 _REACHABLE_SECONDS = 10.0
 
 
-class RayEngine(Engine):
+class RayEngine(Engine["RayWorker"]):
     """Actors of a cluster.
 
     Args:
@@ -38,7 +39,7 @@ class RayEngine(Engine):
         self._ray = ray
         try:
             _check_reachable(address)
-            ray.init(address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
             interruption.restore()  # Ray has put its own handler in place.
         except (OSError, ValueError, RuntimeError) as error:  # The last of another version of Ray or Python there.
             raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
@@ -65,12 +66,12 @@ class RayEngine(Engine):
         self._workers.append(RayWorker(self._ray, self._actor.remote(build, arguments, self._gpus)))
         return self._workers[-1]
 
-    def wait(self, workers: Sequence[Worker], timeout: Optional[float] = None) -> List[Worker]:
-        owner: Dict[Any, Worker] = {worker.waiting[0]: worker for worker in workers if worker.waiting}
+    def wait(self, workers: Sequence["RayWorker"], timeout: Optional[float] = None) -> List["RayWorker"]:
+        owner: Dict[Any, RayWorker] = {worker.waiting[0]: worker for worker in workers if worker.waiting}
         ready, _ = self._ray.wait(list(owner), num_returns=1, timeout=timeout)
         return [owner[reference] for reference in ready]
 
-    def lost(self, workers: Sequence[Worker]) -> List[Worker]:
+    def lost(self, workers: Sequence["RayWorker"]) -> List["RayWorker"]:
         # All are asked at once: a machine that is silent is waited for once, however many workers it has.
         asked = {worker.ask(): worker for worker in workers}
         if not asked:  # Ray waits for one at least.

@@ -14,9 +14,10 @@ import dataclasses
 import importlib
 import math
 import pkgutil
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Type
 
 import numpy as np
+import numpy.typing as npt
 
 _REGISTRY: Dict[str, Type["Strategy"]] = {}
 
@@ -87,7 +88,7 @@ class Strategy(abc.ABC):
     limit: float = math.inf
     takes_initial: bool = False
 
-    def __init_subclass__(cls, known_as: str, **kwargs):
+    def __init_subclass__(cls, known_as: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         owner = _REGISTRY.setdefault(known_as, cls)
         if owner is not cls:
@@ -144,7 +145,7 @@ class Strategy(abc.ABC):
         """Takes vectors for those of the last `ask`, [n,G], from which they differ by rounding alone."""
         self._waiting = np.array(vectors, np.float64)
 
-    def tell(self, vectors: np.ndarray, fitness: Sequence[float]) -> None:
+    def tell(self, vectors: np.ndarray, fitness: npt.ArrayLike) -> None:
         """Takes the results of a whole round.
 
         Args:
@@ -156,14 +157,14 @@ class Strategy(abc.ABC):
         """
         if self._waiting is None or not np.array_equal(vectors, self._waiting):
             raise ValueError("these are not the vectors that were asked for")
-        fitness = np.asarray(fitness, np.float64)
-        if fitness.shape != (len(self._waiting),) or np.isnan(fitness).any() or (fitness == -np.inf).any():
-            raise ValueError(f"fitness must be {len(self._waiting)} numbers or inf, not {fitness}")
-        lowest = int(np.argmin(fitness))
-        if fitness[lowest] < self._lowest:
-            self._best, self._lowest = self._waiting[lowest], fitness[lowest]
-        self._learn(self._waiting, fitness)
-        self._told += len(fitness)
+        values = np.asarray(fitness, np.float64)
+        if values.shape != (len(self._waiting),) or np.isnan(values).any() or (values == -np.inf).any():
+            raise ValueError(f"fitness must be {len(self._waiting)} numbers or inf, not {values}")
+        lowest = int(np.argmin(values))
+        if values[lowest] < self._lowest:
+            self._best, self._lowest = self._waiting[lowest], values[lowest]
+        self._learn(self._waiting, values)
+        self._told += len(values)
         self._waiting = None
 
     def stop(self) -> List[str]:
@@ -213,7 +214,7 @@ def strategies() -> Dict[str, Type[Strategy]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def replay(strategy: Strategy, rounds: Iterable[Tuple[np.ndarray, Optional[Sequence[float]]]]) -> None:
+def replay(strategy: Strategy, rounds: Iterable[Tuple[np.ndarray, Optional[npt.ArrayLike]]]) -> None:
     """Brings a new strategy to the state of one that went through the given rounds.
 
     Args:

@@ -9,7 +9,7 @@ otherwise stay the parent of everything for ever.
 """
 
 import collections
-from typing import Deque, Tuple
+from typing import Deque, Sequence, Tuple
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Tournament(base.Strategy, known_as="tournament"):
     def _learn(self, vectors: np.ndarray, fitness: np.ndarray) -> None:
         self._pool.extend(zip(vectors, fitness))
 
-    def _child(self, members) -> np.ndarray:
+    def _child(self, members: Sequence[Tuple[np.ndarray, float]]) -> np.ndarray:
         """The winner of one tournament among (vector, fitness) pairs, with one λ drawn anew: [G]."""
         size = min(self.settings.tournament_size, len(members))
         drawn = self._random.choice(len(members), size, replace=False)

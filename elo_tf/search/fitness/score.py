@@ -112,9 +112,9 @@ class Scorer:
         if not np.isfinite(list(diagnostics.values())).all():
             finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
             return self._infeasible("not finite: the features are too large to be compared", finite)
-        reason = health.infeasible(self._config, diagnostics["feature_deviation"], gains)
-        if reason:
-            return self._infeasible(reason, diagnostics)
+        ailment = health.infeasible(self._config, diagnostics["feature_deviation"], gains)
+        if ailment:
+            return self._infeasible(ailment, diagnostics)
         name, more_is_better = CHOICES[self._config.fitness]
         if name == GAIN and foretold and foretold.untrained is None:
             diagnostics[name] = 0.0  # The untrained tower, from which gains are measured.

@@ -103,6 +103,6 @@ class Finalists:
         return np.array([np.mean([fitness_of(result) for result in runs]) for runs in self.runs])
 
 
-def fitness_of(result: TrialResult) -> float:
-    """The value of a result, inf where it has none."""
-    return math.inf if result.value is None else result.value
+def fitness_of(result: Optional[TrialResult]) -> float:
+    """The value of a result; inf where it has none, or is missing."""
+    return math.inf if result is None or result.value is None else result.value

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from elo_tf.runtime import json_text
-from elo_tf.runtime.json_text import NUMBER
+from elo_tf.runtime.json_text import NUMBER, Kind
 from elo_tf.search.journal.generation import Finalists, Generation
 from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.journal.rungs import Rungs
@@ -18,10 +18,14 @@ from elo_tf.search.journal.rungs import Rungs
 VERSION = 2
 
 # Settings that are looked at when a journal is read.
-_READ = {"steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
-         "min_deviation": NUMBER}  # fmt: skip
-_TOLD = {"steps": int, "seed": int, "value": (*NUMBER, None), "reason": (str, None), "deviation": (*NUMBER, None),
-         "restarts": int, "diagnostics": dict, "seconds": NUMBER, "attempts": int, "failed": bool}  # fmt: skip
+_READ: Dict[str, Kind] = {
+    "steps": int, "rungs": int, "reduction": NUMBER, "fitness": str, "agree_with": str, "zipf_exponent": NUMBER,
+    "min_deviation": NUMBER,
+}  # fmt: skip
+_TOLD: Dict[str, Kind] = {
+    "steps": int, "seed": int, "value": (*NUMBER, None), "reason": (str, None), "deviation": (*NUMBER, None),
+    "restarts": int, "diagnostics": dict, "seconds": NUMBER, "attempts": int, "failed": bool,
+}  # fmt: skip
 
 # A run of a candidate: its number, its training steps, and the seed of the order of its clips.
 Run = Tuple[int, int, int]
@@ -55,13 +59,14 @@ class History:
 
     def generations(self) -> List[Generation]:
         """All that was asked, with the results so far."""
-        return [self._generation(index) for index in range(len(self._asked))]
+        return [self.generation(index) for index in range(len(self._asked))]
 
     def last(self) -> Optional[Generation]:
         """The generation asked for last."""
-        return self._generation(len(self._asked) - 1) if self._asked else None
+        return self.generation(len(self._asked) - 1) if self._asked else None
 
-    def _generation(self, index: int) -> Generation:
+    def generation(self, index: int) -> Generation:
+        """The generation of this number, from 0."""
         candidates, lambdas = self._asked[index]
         rungs, seed = self.rungs, self.header["seed"]
         keys = [[(number, steps, seed) for steps in rungs.steps] for number in candidates]
@@ -169,8 +174,8 @@ class History:
                 raise ValueError(f"candidate {candidate} has a number that is not finite")
         if result.seed == self.header["seed"]:
             generation = self._generation_of(candidate)
-            due = generation.due() if generation else []
-            if (candidate, result.steps) not in [(generation.candidates[place], steps) for place, steps in due]:
+            due = [(generation.candidates[place], steps) for place, steps in generation.due()] if generation else []
+            if (candidate, result.steps) not in due:
                 raise ValueError(f"candidate {candidate} was not to be trained for {result.steps} steps")
         elif not self._finalists or candidate not in self._finalists[0] or result.seed not in self._finalists[2]:
             raise ValueError(f"candidate {candidate} was not to be trained with seed {result.seed}")
@@ -179,7 +184,7 @@ class History:
         """The generation of a candidate, looked for from the last."""
         for index in reversed(range(len(self._asked))):
             if candidate in self._asked[index][0]:
-                return self._generation(index)
+                return self.generation(index)
         return None
 
     def apply(self, record: Dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ class Journal(History):
     def __enter__(self) -> "Journal":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self.close()
 
     def note(self, name: str, value: Any) -> None:

@@ -14,7 +14,7 @@ def descent(number: int) -> str:
 
 def descents(notes: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """All descents that are noted, in order; see `elo_tf.search.trials.descent.Descended`."""
-    found = []
+    found: List[Dict[str, Any]] = []
     while descent(len(found)) in notes:
         found.append(notes[descent(len(found))])
     return found

@@ -4,16 +4,16 @@ health.png    what the health gate sees, and what is measured besides, over the 
 clusters.png  sizes of the clusters of the winner, against Zipf's law
 """
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 from matplotlib import ticker
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from elo_tf.search.journal.generation import Generation
-from elo_tf.search.journal.result import TrialResult
 
 # Name in `TrialResult.diagnostics` -> title of its panel.
 _MEASURES = {
@@ -59,12 +59,14 @@ def health_over_rounds(
     for axes in panels[2:]:
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
         axes.set_xlabel("round (generation)", fontsize=9)
-    entries: Dict[str, object] = {}
+    entries: Dict[str, Artist] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         entries.update(zip(labels, handles))
     if entries:
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        figure.legend(
+            list(entries.values()), list(entries), loc="outside lower center", ncols=2, frameon=False, fontsize=9
+        )
     figure.suptitle("Health of the features", fontsize=11)
     return figure
 
@@ -110,7 +112,8 @@ def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> b
     rounds, medians = [], []
     for generation in generations:
         offsets = np.linspace(-0.3, 0.3, len(generation.results)) if len(generation.results) > 1 else [0.0]
-        told = [(offset, each) for offset, each in zip(offsets, generation.results) if _has(each, name)]
+        results = zip(offsets, generation.results)
+        told = [(offset, each) for offset, each in results if each is not None and name in each.diagnostics]
         full = generation.rungs.steps[-1]
         for offset, result in told:
             feasible = "feasible" if result.steps == full else "feasible, trained shorter"
@@ -123,14 +126,11 @@ def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> b
     size = np.clip(400 / len(generations), 4, 18)
     for label, points in found.items():
         if points:
-            axes.scatter(*zip(*points), s=size, label=label, **_MARKS[label])
+            places, values = zip(*points)
+            axes.scatter(places, values, s=size, label=label, **_MARKS[label])
     if rounds:
         axes.plot(rounds, medians, color=BLUE, linewidth=1.4, label="median of the round")
     return any(found.values())
-
-
-def _has(result: Optional[TrialResult], name: str) -> bool:
-    return result is not None and name in result.diagnostics
 
 
 def _draw_levels(axes: Axes, name: str, untrained: Mapping[str, float], gate: Mapping[str, float]) -> None:

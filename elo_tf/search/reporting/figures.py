@@ -103,7 +103,7 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
     """
     full = [[result for result in generation.full_results if result] for generation in generations]
     feasible = [[result for result in results if result.value is not None] for results in full]
-    failed = [sum(bool(each) and each.value is None for each in generation.results) for generation in generations]
+    failed = [sum(each is not None and each.value is None for each in generation.results) for generation in generations]
     figure = Figure(figsize=(5.8, 4.6), layout="constrained")
     if any(failed):
         strip, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 8])
@@ -166,14 +166,16 @@ def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[TrialResult]]) -> N
     results = [result for own in feasible for result in own]
     values = np.array([result.value for result in results])
     size, few = np.clip(600 / len(feasible), 4, 26), len(feasible) <= _FEW_ROUNDS
-    style = {"color": GREY, "alpha": 0.6, "linewidths": 0, "zorder": 2}
-    axes.scatter(rounds, values, s=size, label="candidate ± s.e." if few else "candidate", **style)
+    label = "candidate ± s.e." if few else "candidate"
+    axes.scatter(rounds, values, s=size, label=label, color=GREY, alpha=0.6, linewidths=0, zorder=2)
     if few:
         errors = [math.nan if result.error is None else result.error for result in results]  # NaN has no bar.
         axes.errorbar(rounds, values, errors, fmt="none", ecolor=GREY, elinewidth=0.8, alpha=0.6, zorder=2)
     tied = ties(results)
-    style = {"facecolors": "none", "edgecolors": ORANGE, "linewidths": 1.2, "zorder": 5}
-    axes.scatter(rounds[tied], values[tied], s=2.5 * size, label="the best and its ties", **style)
+    axes.scatter(
+        rounds[tied], values[tied], s=2.5 * size, label="the best and its ties",
+        facecolors="none", edgecolors=ORANGE, linewidths=1.2, zorder=5,
+    )  # fmt: skip
 
 
 def _draw_summary(axes: Axes, values: Sequence[np.ndarray]) -> None:
@@ -182,8 +184,10 @@ def _draw_summary(axes: Axes, values: Sequence[np.ndarray]) -> None:
     means, deviations = (np.array([measure(values[index]) for index in rounds]) for measure in (np.mean, np.std))
     best = np.minimum.accumulate([values[index].min() for index in rounds])
     if len(values) <= _FEW_ROUNDS:
-        style = {"marker": "o", "markersize": 3, "linewidth": 1.2, "elinewidth": 0.8, "capsize": 2, "color": BLUE}
-        axes.errorbar(rounds, means, deviations, label="mean ± s.d. of the round", zorder=3, **style)
+        axes.errorbar(
+            rounds, means, deviations, label="mean ± s.d. of the round", zorder=3,
+            marker="o", markersize=3, linewidth=1.2, elinewidth=0.8, capsize=2, color=BLUE,
+        )  # fmt: skip
     else:
         axes.fill_between(rounds, means - deviations, means + deviations, color=BLUE, alpha=0.25, linewidth=0)
         axes.plot(rounds, means, color=BLUE, linewidth=1.2, label="mean ± s.d. of the round", zorder=3)

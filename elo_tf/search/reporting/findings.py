@@ -82,7 +82,9 @@ def within_noise(value: float, error: Optional[float], best: float, least: Optio
       best: The lowest value.
       least: Its standard error.
     """
-    return None not in (error, least) and value - best < TIE_ERRORS * math.hypot(error, least)
+    if error is None or least is None:
+        return False
+    return value - best < TIE_ERRORS * math.hypot(error, least)
 
 
 def ties(results: Sequence[Optional[TrialResult]]) -> List[int]:
@@ -92,15 +94,15 @@ def ties(results: Sequence[Optional[TrialResult]]) -> List[int]:
     all. Where a standard error is unknown, only equal values tie. Results without a value, and missing ones, are no
     ties.
     """
-    valued = [(place, result) for place, result in enumerate(results) if result and result.value is not None]
+    valued = [
+        (place, result.value, result.error)
+        for place, result in enumerate(results)
+        if result and result.value is not None
+    ]
     if not valued:
         return []
-    _, best = min(valued, key=lambda each: each[1].value)
-
-    def is_tie(result: TrialResult) -> bool:
-        return result.value == best.value or within_noise(result.value, result.error, best.value, best.error)
-
-    return [place for place, result in valued if is_tie(result)]
+    _, best, least = min(valued, key=lambda each: each[1])
+    return [place for place, value, error in valued if value == best or within_noise(value, error, best, least)]
 
 
 def ranking(generations: Sequence[Generation]) -> List[Standing]:
@@ -125,10 +127,13 @@ def winner(journal: Journal) -> Optional[Standing]:
     None where no candidate is feasible.
     """
     finalists = journal.finalists()
-    trained_again = bool(finalists) and not finalists.due()
-    if trained_again and np.isfinite(finalists.means()).any():
-        place = int(np.argmin(finalists.means()))
-        return Standing(finalists.candidates[place], finalists.lambdas[place], finalists.runs[place], confirmed=True)
+    trained_again = False
+    if finalists and not finalists.due():
+        trained_again, means = True, finalists.means()
+        if np.isfinite(means).any():
+            place = int(np.argmin(means))
+            results = tuple(filter(None, finalists.runs[place]))
+            return Standing(finalists.candidates[place], finalists.lambdas[place], results, confirmed=True)
     ranked = ranking(journal.generations())
     if not ranked:
         return None
@@ -139,7 +144,7 @@ def reasons(results: Sequence[Optional[TrialResult]]) -> List[Tuple[str, int, st
     """(kind, count, first reason) of the infeasible results, the most frequent first; a kind ends at the colon."""
     found: Dict[str, List[str]] = collections.defaultdict(list)
     for result in results:
-        if result and result.value is None:
+        if result and result.reason:
             found[result.reason.split(":")[0]].append(result.reason)
     return sorted(((kind, len(each), each[0]) for kind, each in found.items()), key=lambda row: -row[1])
 

@@ -3,7 +3,7 @@
 import pathlib
 import sys
 import time
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 from tensorboard.plugins.hparams import api as hparams
@@ -48,7 +48,7 @@ class SearchLog:
     def __enter__(self) -> "SearchLog":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._bar.clear()  # Closing leaves one that was shown by `write` alone.
         self._bar.close()
         if self._course:
@@ -94,15 +94,15 @@ class SearchLog:
         shown = [str(row[name]) if isinstance(row[name], (int, str)) else f"{row[name]:.4f}" for name in _COLUMNS]
         self._bar.write(_line(["-" if text == "nan" else text for text in shown]))
         if not any(result and result.value is not None for result in generation.full_results):
-            reason = next(result.reason for result in generation.results if result.value is None)
+            reason = next(each.reason for each in generation.results if each and each.value is None)
             self.warn(f"generation {generation.index}: no candidate is feasible; the first: {reason}")
         if self._course is None:
             self._course = EventFile(self._directory / "search")
-        shown = ("best", "mean", "s.d.", "infeasible", "trainings/h")
-        values = {f"search/{name}": row[name] for name in shown if np.isfinite(row[name])}
-        self._course.scalars(generation.index, values)
+        charted = ("best", "mean", "s.d.", "infeasible", "trainings/h")
+        finite = {name: value for name, value in row.items() if not isinstance(value, str) and np.isfinite(value)}
+        self._course.scalars(generation.index, {f"search/{name}": finite[name] for name in charted if name in finite})
 
-    def _row(self, generation: Generation, ranking: List[Standing]) -> Dict[str, object]:
+    def _row(self, generation: Generation, ranking: List[Standing]) -> Dict[str, Union[str, float]]:
         values = np.array([each.value for each in generation.full_results if each and each.value is not None])
         best = ranking[0] if ranking else None
         rate = self._finished / (time.perf_counter() - self._begun)
@@ -114,7 +114,7 @@ class SearchLog:
             "ties": sum(each.tie for each in ranking) - 1 if best else 0,
             "mean": float(values.mean()) if len(values) else float("nan"),
             "s.d.": float(values.std()) if len(values) else float("nan"),
-            "infeasible": sum(result.value is None for result in generation.results),
+            "infeasible": sum(each is not None and each.value is None for each in generation.results),
             "trainings/h": round(3600 * rate),
             "left": _duration(left),
         }

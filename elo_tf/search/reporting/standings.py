@@ -93,7 +93,9 @@ def _means(runs: Sequence[Sequence[Optional[TrialResult]]]) -> List[str]:
         if len(values) == len(own):
             error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
             found[place] = float(np.mean(values)), error
-    best = min(found, key=lambda place: found[place][0], default=None)
+    if not found:
+        return ["–"] * len(runs)
+    best = min(found, key=lambda place: found[place][0])
     texts = []
     for place in range(len(runs)):
         if place not in found:

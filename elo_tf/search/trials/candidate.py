@@ -181,7 +181,8 @@ class CandidateRunner:
         self._steps.assign(steps)
         self.model.objective.assign(lambdas)
         seconds = {"reset": time.perf_counter() - begun}
-        reason, diverged, losses = self._idle(lambdas), False, {}
+        reason, diverged = self._idle(lambdas), False
+        losses: Dict[str, float] = {}
         if reason is None:
             reason, losses = self._train(steps, seed, seconds, log)
             diverged = reason is not None
@@ -241,7 +242,7 @@ class CandidateRunner:
                     return reason, {}
         return None, dict(zip(self.names, values.numpy().tolist()))
 
-    def _record(self, log: TrainingLog, step: int, clips, values: tf.Tensor) -> None:
+    def _record(self, log: TrainingLog, step: int, clips: Clips, values: tf.Tensor) -> None:
         settings = self.settings.train
         if settings.log_every and step % settings.log_every == 0:
             log.losses(step, dict(zip(self.names, values.numpy().tolist())))

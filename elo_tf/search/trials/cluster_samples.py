@@ -119,7 +119,7 @@ def make(
     sizes = cluster_sizes(assignment, config.clusters)
     biggest = np.argsort(-np.bincount(assignment[0], minlength=config.clusters), kind="stable")[:CLUSTERS]
     unit = normalise(np.asarray(features, np.float32)).numpy()
-    strips, names = _fetch(nearest(unit, assignment[0], biggest, _SPARE * CLIPS), clips)
+    strips, names = _fetch(nearest(unit, assignment[0], biggest.tolist(), _SPARE * CLIPS), clips)
     shown = np.arange(len(names))[:, None], np.array([distinct_first(row, CLIPS) for row in names])  # [C,1], [C,n]
     return ClusterSamples(
         np.asarray(lambdas, np.float32),
@@ -166,10 +166,10 @@ def distinct_first(names: Sequence[str], count: int) -> np.ndarray:
       names: At least n; what is empty comes last.
       count: n.
     """
-    names = np.asarray(names)
-    _, first = np.unique(names, return_index=True)
-    again = ~np.isin(np.arange(len(names)), first)
-    return np.lexsort((np.arange(len(names)), again, names == ""))[:count]
+    array = np.asarray(names)
+    _, first = np.unique(array, return_index=True)
+    again = ~np.isin(np.arange(len(array)), first)
+    return np.lexsort((np.arange(len(array)), again, array == ""))[:count]
 
 
 def _fetch(places: np.ndarray, clips: Iterable[Tuple[np.ndarray, Sequence[str]]]) -> Tuple[np.ndarray, np.ndarray]:
@@ -185,6 +185,6 @@ def _fetch(places: np.ndarray, clips: Iterable[Tuple[np.ndarray, Sequence[str]]]
     if missing:
         raise ValueError(f"{first} clips for features that go on to place {max(missing)}")
     found[-1] = np.zeros_like(next(iter(found.values()))[0]), ""
-    strips, names = zip(*(found[int(place)] for place in places.ravel()))
-    strips = np.array(strips)
-    return strips.reshape(*places.shape, *strips.shape[1:]), np.array(names).reshape(places.shape)
+    pictures, labels = zip(*(found[int(place)] for place in places.ravel()))
+    strips = np.array(pictures)
+    return strips.reshape(*places.shape, *strips.shape[1:]), np.array(labels).reshape(places.shape)

@@ -6,12 +6,14 @@ initial weights ─> step with λ ─┬─> every few steps: held-out clips, sl
 
 import dataclasses
 import time
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
 
 from elo_tf.config import InputError, LambdaConfig
+from elo_tf.data.clips import Clips
+from elo_tf.data.held_out import HeldOutClips
 from elo_tf.model.weighting import base
 from elo_tf.model.weighting.weigher import Weigher
 from elo_tf.search.trials.candidate import CandidateRunner
@@ -48,6 +50,7 @@ class Descent:
 
     Raises:
       InputError: there are no held-out clips to learn by.
+      ValueError: the weighting takes none.
     """
 
     def __init__(self, runner: CandidateRunner, config: LambdaConfig, initial: Optional[Sequence[float]] = None):
@@ -57,10 +60,13 @@ class Descent:
         start = base.Start(names, initial or [0.5] * len(names), settings.run.seed, self._config)
         weighting = base.create(config.learn_lambdas or LOOK_AHEAD, start)
         self._weigher = Weigher(runner.model, weighting, runner.training.manifest, settings.data)
+        if self._weigher.held_out is None:
+            raise ValueError(f"{weighting.known_as} learns no λ from held-out clips")
+        self._held_out = self._weigher.held_out
         self._first = [(variable, variable.numpy()) for variable in weighting.variables]
         self._step = tf.function(self._weighed_step, autograph=False)
 
-    def _weighed_step(self, clips, held_out) -> None:
+    def _weighed_step(self, clips: Clips, held_out: HeldOutClips) -> None:
         model = self._runner.model
         _, pairs = model.compute_gradients(clips, self._weigher.at(held_out))
         model.optimizer.apply_gradients(pairs)
@@ -75,10 +81,10 @@ class Descent:
         for variable, value in self._first:
             variable.assign(value)
         seed = (self._runner.settings.run.seed + number * _NEXT) % 2**31
-        held_out = iter(self._weigher.held_out.batches(seed))
+        held_out = iter(self._held_out.batches(seed))
         path: List[Tuple[int, Tuple[float, ...], float]] = []
 
-        def weighed_step(step: int, clips: Any) -> bool:
+        def weighed_step(step: int, clips: Clips) -> bool:
             """Makes a step in which λ are updated, at every `--lambda_every`-th; returns whether it did."""
             if step % self._weigher.every:
                 return False
@@ -88,7 +94,7 @@ class Descent:
             return True
 
         steps = self._runner.settings.train.steps
-        reason = self._runner.train_weighed(self._weigher.weighting.first(), steps, seed, weighed_step)
+        reason = self._runner.train_weighed(self._weigher.weighting.first().tolist(), steps, seed, weighed_step)
         if reason:
             raise InputError(f"--strategy=gradient: a descent diverged ({reason}); lower --learning_rate")
         mean = base.averaged(np.array([lambdas for _, lambdas, _ in path]))

@@ -95,7 +95,7 @@ class Crew:
     def __enter__(self) -> "Crew":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._engine.close()
 
     @property
@@ -144,10 +144,11 @@ class Crew:
             self._fill(min(self._size, left))
             self._deal(todo)
             for member in self._answering():
-                if not member.ready:
+                task, member.task = member.task, None
+                if task is None:
                     self._start(member)
                     continue
-                task, ended = self._collect(member)
+                ended = self._collect(member, task)
                 if ended is None:
                     todo.appendleft(task)
                     continue
@@ -200,12 +201,15 @@ class Crew:
 
     def _tell_unusual(self, member: _Member) -> None:
         """Says that a trial takes far longer than those before it of its length."""
-        longest = self._longest.get(member.task.trial.steps) if member.task else None
+        if member.task is None:
+            return
+        trial = member.task.trial
+        longest = self._longest.get(trial.steps)
         if longest is None or member.wait.seconds < _UNUSUAL * longest:
             return
         limit = f"--trial_minutes={self._trial_minutes:g} ends it" if self._trial_minutes else "--trial_minutes is 0"
         member.wait.tell(
-            f"Candidate {member.task.trial.candidate} has been trained for {member.wait.seconds:.0f} s, "
+            f"Candidate {trial.candidate} has been trained for {member.wait.seconds:.0f} s, "
             f"{longest:.0f} s were the most before; waiting ({limit}) ..."
         )
 
@@ -225,22 +229,21 @@ class Crew:
         self._size, self._false_starts = len(self._members), 0
         print(f"{died} Going on with {self._size}", flush=True)
 
-    def _collect(self, member: _Member) -> Tuple[_Task, Optional[Ended]]:
-        """What came of a member's task; None where it is to be tried again."""
-        task, member.task = member.task, None
+    def _collect(self, member: _Member, task: _Task) -> Optional[Ended]:
+        """What came of the task that a member had; None where it is to be tried again."""
         seconds = member.wait.seconds
         task.seconds += seconds
         outcome, reason = self._receive(member)
         if reason is None:
             self._longest[task.trial.steps] = max(seconds, self._longest.get(task.trial.steps, 0.0))
             if not outcome.fitness.failed or task.diverged == self._retries:
-                return task, Ended(task.trial, outcome, task.seconds, task.attempts + 1)
+                return Ended(task.trial, outcome, task.seconds, task.attempts + 1)
             task.diverged += 1
-            return task, None
+            return None
         task.lost += 1
         if task.lost > self._retries:
-            return task, Ended(task.trial, lost(reason), task.seconds, task.attempts)
-        return task, None
+            return Ended(task.trial, lost(reason), task.seconds, task.attempts)
+        return None
 
     def _receive(self, member: _Member) -> Tuple[Any, Optional[str]]:
         """The answer of a member, or why there is none: it is then a member no longer."""

@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import pathlib
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import tensorflow as tf
 
@@ -33,7 +33,7 @@ class About:
 
     videos: Dict[str, int]
     excluded: Dict[str, int]
-    untrained: Dict[str, float]
+    untrained: Mapping[str, float]
 
 
 class CandidateWorker:

@@ -10,6 +10,8 @@
 Signatures: `serving_default`, `video` float32 [B,T,H,W,3] in [0,1] -> `embedding` float32 [B,D]; `encoded_frames`,
 `frames` string [B,T] of JPEG or PNG images -> the same. There is none for encoded videos: TensorFlow itself has no
 operation that decodes one, and those of tensorflow-io are not in TF Serving. The next export becomes version 2.
+
+`run(Settings(checkpoint=..., output=...))` is what the command does.
 """
 
 from elo_tf.runtime import command_line, interruption
@@ -25,7 +27,7 @@ import typing
 from typing import Any, Dict, Optional, Tuple
 
 from elo_tf import config
-from elo_tf.config import Checked, InputError, setting
+from elo_tf.config import Checked, InputError, part, setting
 from export import versions
 
 if typing.TYPE_CHECKING:
@@ -84,6 +86,35 @@ class ExportConfig(Checked):
 
 
 DEFAULTS = ExportConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(ExportConfig, PlacesConfig):
+    """The export of an RGB tower. `checkpoint` and `output` have no default."""
+
+
+def run(settings: Settings) -> pathlib.Path:
+    """Writes the next version of a model.
+
+    Returns:
+      The directory of the version, OUTPUT/<integer>.
+
+    Raises:
+      InputError: a setting, a file or a folder cannot be used; nothing remains of the version then.
+    """
+    if not settings.checkpoint:
+        raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
+    if not settings.output:
+        raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
+    base = pathlib.Path(settings.output)
+    versions.choose(base, settings.version)  # Refused before anything is read.
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf.networks import tower
+    from elo_tf.runtime import devices
+
+    evaluation = pathlib.Path(settings.evaluation) if settings.evaluation else None
+    with devices.precision(settings.precision):
+        return write(tower.Tower.load(settings.checkpoint), base, part(settings, ExportConfig), evaluation)
 
 
 def write(
@@ -197,22 +228,8 @@ def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:
 
 
 def main() -> None:
-    places, settings = config.from_flags(PlacesConfig), config.from_flags(ExportConfig)
-    if not places.checkpoint:
-        raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
-    if not places.output:
-        raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
-    # TensorFlow is imported only now, so that --help and missing flags answer at once.
-    import tensorflow as tf
-
-    from elo_tf.networks import tower
-
-    base = pathlib.Path(places.output)
-    versions.choose(base, settings.version)  # Refused before anything is read.
-    tf.keras.mixed_precision.set_global_policy(places.precision)
-    evaluation = pathlib.Path(places.evaluation) if places.evaluation else None
-    print(write(tower.Tower.load(places.checkpoint), base, settings, evaluation))
+    print(run(config.from_flags(Settings)))
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [PlacesConfig, ExportConfig])
+    command_line.run(main, __doc__, [Settings])

@@ -1,0 +1,132 @@
+"""docs/quickstart.ipynb: what is stored is of one run of these cells, and a small run shows what the text promises."""
+
+import ast
+import base64
+import itertools
+import re
+
+import cv2
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+
+from elo_tf.data.records import Manifest
+from tests import notebooks
+
+# Of the cell that is tagged `parameters`: what ends within a minute.
+SMALL = {"WORLD": 48, "LABELLED": 4, "GENERATIONS": 1, "POPULATION": 3, "SEARCH_STEPS": 2, "STEPS": 2}
+
+
+def of_parameters(cell) -> bool:
+    return "parameters" in cell["metadata"].get("tags", ())
+
+
+def shown(outputs, kind):
+    """What outputs of a cell have of a MIME type."""
+    return [output["data"][kind] for output in outputs if kind in output.get("data", {})]
+
+
+def printed(outputs) -> str:
+    return "".join("".join(output["text"]) for output in outputs if output.get("name") == "stdout")
+
+
+class TestStored:
+    """The notebook as readers find it."""
+
+    cells = notebooks.cells("code")
+
+    def test_it_was_run_from_top_to_bottom_without_an_error(self):
+        assert [cell["execution_count"] for cell in self.cells] == list(range(1, len(self.cells) + 1))
+        outputs = [output for cell in self.cells for output in cell["outputs"]]
+        assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+        assert not [output for output in outputs if output.get("name") == "stderr"]
+
+    def test_it_is_small_enough_to_be_shown_by_web_pages(self):
+        assert notebooks.NOTEBOOK.stat().st_size < 500_000
+
+    def test_it_names_no_folder_of_the_machine_that_ran_it(self):
+        text = notebooks.NOTEBOOK.read_text()
+        assert re.findall(r"/(?:home|root|tmp|Users|work|opt)/[^\s\"]*", text) == []
+
+    def test_the_table_of_sizes_says_what_the_settings_are(self):
+        (parameters,) = filter(of_parameters, self.cells)
+        values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(parameters["source"]).body}
+        assert set(SMALL) | {"VIDEOS", "FOLDER"} == set(values)
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in notebooks.text().splitlines()]
+        here = {row[1]: row[2] for row in rows if len(row) == 5}
+        assert here["`VIDEOS`"] == f"{values['WORLD']} rendered"
+        assert here["`SEARCH_STEPS`"] == str(values["SEARCH_STEPS"]) and here["`STEPS`"] == str(values["STEPS"])
+        assert here["`GENERATIONS` × `POPULATION`"] == f"{values['GENERATIONS']} × {values['POPULATION']}"
+
+
+# By a kernel, not by `exec` of the cells: pictures are shown, and worker processes started, as where a reader runs it.
+# nbclient and ipykernel are what a reader's Jupyter has anyway.
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Folder and executed notebook of a small run."""
+    folder = tmp_path_factory.mktemp("notebook")
+    notebook = nbformat.read(notebooks.NOTEBOOK, as_version=4)
+    place = next(number for number, cell in enumerate(notebook.cells) if of_parameters(cell))
+    small = "\n".join(f"{name} = {value}" for name, value in SMALL.items())
+    notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(small))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(notebooks.NOTEBOOK.parents[1]))
+        NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    return folder / "runs" / "quickstart", [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.slow
+class TestRun:
+    """A run of all cells by a kernel of its own; one that raises fails them all."""
+
+    def outputs(self, run, code):
+        """Of the one cell that has this code."""
+        (found,) = [cell.outputs for cell in run[1] if code in cell.source]
+        return found
+
+    def test_it_makes_the_files_that_it_names(self, run):
+        folder, _ = run
+        names = (
+            "search/evolved_loss.json", "search/report.html", "evolved/tower.json", "equal/tower.json",
+            "evaluation/results.json", "models/elo_rgb/1/saved_model.pb", "embeddings-1.npz", "neighbours.png",
+        )  # fmt: skip
+        assert [name for name in names if not (folder / name).is_file()] == []
+        counts = [Manifest.load(folder / "records" / part).counts for part in ("unlabelled", "labelled")]
+        assert [count["train"] + count["holdout"] for count in counts] == [48, 12 * 4]
+
+    def test_videos_are_shown_with_flow(self, run):
+        (picture,) = shown(self.outputs(run, "flow_colours(video.flow"), "image/png")
+        image = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
+        left, right = np.array_split(image.astype(float), 2, axis=1)
+        # Flow is mostly white, and coloured in places.
+        assert right.mean() > left.mean() and (right.max(axis=-1) - right.min(axis=-1)).max() > 60
+
+    def test_the_weights_of_the_search_are_shown(self, run):
+        outputs = self.outputs(run, "lambdas.png")
+        assert len(shown(outputs, "image/png")) == 2
+        (weights,) = shown(outputs, "text/plain")[-1:]
+        found = ast.literal_eval(weights)
+        assert set(found) == {"rgb-flow/embed", "rgb/predict", "rgb/reconstruct", "rgb-audio/embed"}
+        assert all(0 <= weight <= 1 for weight in found.values())
+
+    def test_the_table_has_a_row_a_network_and_a_column_a_protocol(self, run):
+        lines = printed(self.outputs(run, "evaluate.run")).splitlines()
+        (head,) = [place for place, line in enumerate(lines) if line.startswith("representation")]
+        assert lines[head].split() == ["representation", "k-means", "1-layer"]
+        table = itertools.takewhile(lambda line: " against " not in line, lines[head + 1 :])
+        assert [line.split()[0] for line in table] == ["evolved", "equal", "scratch"]
+
+    def test_there_is_a_feature_vector_a_video(self, run):
+        assert printed(self.outputs(run, "features.table")).splitlines()[-1] == "(48, 128) float32"
+
+    def test_the_query_is_nearest_to_itself(self, run):
+        outputs = self.outputs(run, "neighbours.png")
+        first, *others = re.findall(r"^ *\d  +(\S+)  (\S+)$", printed(outputs), re.MULTILINE)
+        assert float(first[0]) == pytest.approx(1, abs=1e-3) and len(others) == 4
+        assert f"{first[1]}\n" in printed(outputs).splitlines(keepends=True)[0] or first[1] in printed(outputs)
+        assert len(shown(outputs, "image/png")) == 1
+
+    def test_nothing_is_shown_on_stderr_but_progress(self, run):
+        errors = [output["text"] for cell in run[1] for output in cell.outputs if output.get("name") == "stderr"]
+        assert [text for text in errors if not re.search(r"\d/\d|it/s|\r", text)] == []

@@ -18,13 +18,16 @@ from elo_tf.runtime import command_line, interruption
 
 interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
+import contextlib
 import dataclasses
 import errno
 import json
 import pathlib
 import re
 import typing
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
+
+from absl import logging
 
 from elo_tf import config
 from elo_tf.config import Checked, InputError, part, setting
@@ -189,7 +192,8 @@ def _fill(
     about = found.about
     module = RgbModule(found.network, about.size, about.stored_size, weight_decay)
     module.trace()
-    tf.saved_model.save(module, str(folder), signatures=module.signatures())
+    with _without_notices():
+        tf.saved_model.save(module, str(folder), signatures=module.signatures())
     facts = describe(found, weight_decay)
     extra = folder / EXTRA
     extra.mkdir()
@@ -197,6 +201,17 @@ def _fill(
     (folder / CARD).write_text(model_card.write(facts, name, measured))
     if sizes:
         warmup.write(extra / warmup.FILE, name.split("/")[0], sizes, about.frames, about.size)
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Within it TensorFlow does not tell, in a program's own output, of files that are about to be renamed."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:

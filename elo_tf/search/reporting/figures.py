@@ -77,7 +77,7 @@ def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str],
         "round (generation)",
         "Evolution of the loss weights",
     )
-    figure.axes[len(groups) - 1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    figure.axes[len(groups) - 1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     return figure
 
 
@@ -118,7 +118,7 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=GREY)
     axes.set_xlim(-0.7, len(generations) - 0.3)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("round (generation)")
     axes.set_ylabel(title)
     axes.spines[["top", "right"]].set_visible(False)

@@ -9,6 +9,8 @@ import pathlib
 import tempfile
 from typing import Any, Dict, List, Mapping
 
+from elo_tf.data.records import short_hash
+
 ROOT = pathlib.Path(__file__).parents[1]
 NOTEBOOK = ROOT / "docs" / "quickstart.ipynb"
 # Tag of the cell whose variables a run may change, as papermill has it.
@@ -24,6 +26,11 @@ def cells(kind: str) -> List[Dict[str, Any]]:
 def text() -> str:
     """What it says to a reader: its cells of Markdown."""
     return "\n\n".join(cell["source"] for cell in cells("markdown"))
+
+
+def digest() -> str:
+    """Stands for its code."""
+    return short_hash([cell["source"] for cell in cells("code")])
 
 
 def execute(folder: pathlib.Path, parameters: Mapping[str, Any]) -> Any:
@@ -60,6 +67,7 @@ def store(folder: pathlib.Path) -> None:
             for output in cell.outputs:
                 if "text" in output:
                     output.text = output.text.replace(f"{folder}/", "")
+    notebook.metadata["code"] = digest()
     nbformat.write(notebook, NOTEBOOK)
 
 

@@ -78,6 +78,14 @@ def test_fitness_shows_every_candidate_and_the_best_so_far(path):
     assert "zipf score, nats" in texts(figure)
 
 
+def test_a_single_round_has_no_fractions_of_rounds_below_it(path):
+    generations = write(path, rounds=1).generations()
+    for figure in (figures.lambdas_over_rounds(generations, NAMES, CODES), figures.fitness_over_rounds(generations, TITLE)):
+        below = next(axes for axes in figure.axes if axes.get_xlabel() == "round (generation)")
+        FigureCanvasAgg(figure).draw()
+        assert all(tick == round(tick) for tick in below.get_xticks())
+
+
 def test_fitness_shows_standard_errors_and_ties(path):
     with Journal.open(str(path), {"seed": 0, "settings": {"steps": 9}, "names": NAMES}) as journal:
         numbers = journal.ask(np.zeros([3, len(NAMES)]))

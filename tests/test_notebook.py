@@ -3,14 +3,17 @@
 import ast
 import base64
 import itertools
+import json
+import pathlib
 import re
 
 import cv2
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
 from elo_tf.data.records import Manifest
-from tests import notebooks
+from tests import notebooks, videos
 
 # Of the cell that is tagged `parameters`: what ends within a minute.
 SMALL = {"WORLD": 64, "LABELLED": 8, "CLUSTERS": 4, "GENERATIONS": 1, "POPULATION": 3, "SEARCH_STEPS": 2, "STEPS": 2}
@@ -36,6 +39,10 @@ class TestStored:
         assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
         assert not [output for output in outputs if output.get("name") == "stderr"]
 
+    def test_its_code_is_what_was_run(self):
+        stored = json.loads(notebooks.NOTEBOOK.read_text())["metadata"]["code"]
+        assert stored == notebooks.digest(), "run python -m tests.notebooks"
+
     def test_it_is_small_enough_to_be_shown_by_web_pages(self):
         assert notebooks.NOTEBOOK.stat().st_size < 500_000
 
@@ -60,6 +67,25 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
     done = notebooks.execute(folder, SMALL)
     return folder / "runs" / "quickstart", [cell for cell in done.cells if cell.cell_type == "code"]
+
+
+def test_a_folder_of_ones_own_takes_the_place_of_the_world(tmp_path, monkeypatch):
+    for number in range(4):
+        videos.plain(tmp_path / "mine" / f"{number % 2}" / f"{number}.mp4", size=40, grey=60 * number)
+    (tmp_path / "mine" / "notes.txt").write_text("no video")
+    names = {"VIDEOS": "mine", "FOLDER": "made"}
+    monkeypatch.chdir(tmp_path)
+    _, imports, records, look, *_ = (cell["source"] for cell in notebooks.cells("code"))
+    for source in (imports, records, look):
+        exec(source, names)
+    pyplot.close(names["figure"])
+    assert names["videos"] / names["labelled"].usable[0].video == pathlib.Path("mine/0/0.mp4")
+    assert names["unlabelled"] is names["labelled"] and names["labelled"].labels == ["0", "1"]
+    assert [left.get_ylabel() for left, _ in names["rows"]] == ["0", "0", "1", "1"]
+    greys = [np.median(left.images[0].get_array()) for left, _ in names["rows"]]
+    assert np.allclose(greys, [0, 120, 60, 180], atol=3)
+    # Nothing moves in them.
+    assert all(right.images[0].get_array().min() == 255 for _, right in names["rows"])
 
 
 @pytest.mark.slow

@@ -80,7 +80,8 @@ def test_fitness_shows_every_candidate_and_the_best_so_far(path):
 
 def test_a_single_round_has_no_fractions_of_rounds_below_it(path):
     generations = write(path, rounds=1).generations()
-    for figure in (figures.lambdas_over_rounds(generations, NAMES, CODES), figures.fitness_over_rounds(generations, TITLE)):
+    lambdas = figures.lambdas_over_rounds(generations, NAMES, CODES)
+    for figure in (lambdas, figures.fitness_over_rounds(generations, TITLE)):
         below = next(axes for axes in figure.axes if axes.get_xlabel() == "round (generation)")
         FigureCanvasAgg(figure).draw()
         assert all(tick == round(tick) for tick in below.get_xticks())

@@ -82,7 +82,7 @@ def test_a_folder_of_ones_own_takes_the_place_of_the_world(tmp_path, monkeypatch
     assert names["videos"] / names["labelled"].usable[0].video == pathlib.Path("mine/0/0.mp4")
     assert names["unlabelled"] is names["labelled"] and names["labelled"].labels == ["0", "1"]
     assert [left.get_ylabel() for left, _ in names["rows"]] == ["0", "0", "1", "1"]
-    greys = [np.median(left.images[0].get_array()) for left, _ in names["rows"]]
+    greys = [np.median(np.asarray(left.images[0].get_array())) for left, _ in names["rows"]]
     assert np.allclose(greys, [0, 120, 60, 180], atol=3)
     # Nothing moves in them.
     assert all(right.images[0].get_array().min() == 255 for _, right in names["rows"])

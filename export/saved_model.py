@@ -22,12 +22,11 @@ import contextlib
 import dataclasses
 import errno
 import json
+import logging
 import pathlib
 import re
 import typing
 from typing import Any, Dict, Iterator, Optional, Tuple
-
-from absl import logging
 
 from elo_tf import config
 from elo_tf.config import Checked, InputError, part, setting
@@ -206,12 +205,14 @@ def _fill(
 @contextlib.contextmanager
 def _without_notices() -> Iterator[None]:
     """Within it TensorFlow does not tell, in a program's own output, of files that are about to be renamed."""
-    before = logging.get_verbosity()
-    logging.set_verbosity(logging.WARNING)
+    # Not absl's: where it runs in a notebook, TensorFlow has a logger of its own that writes to stdout.
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        logger.setLevel(before)
 
 
 def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:

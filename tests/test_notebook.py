@@ -130,7 +130,9 @@ class TestRun:
         assert [line.split()[0] for line in table] == ["evolved", "equal", "scratch"]
 
     def test_there_is_a_feature_vector_a_video(self, run):
-        assert printed(self.outputs(run, "features.table")).splitlines()[-1] == "(96, 128) float32"
+        first, *_, last = printed(self.outputs(run, "features.table")).splitlines()
+        assert last == "(96, 128) float32"
+        assert first.split()[0] == "videos"  # Nothing of TensorFlow's own before it.
 
     def test_the_query_is_nearest_to_itself(self, run):
         outputs = self.outputs(run, "neighbours.png")

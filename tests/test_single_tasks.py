@@ -145,6 +145,7 @@ def test_a_loss_that_is_not_finite_ends_the_run():
         training.make_steps(lambda clips: {"a": next(values), "b": 0.0}, Batches([0, 1, 2]), 2)
 
 
+@pytest.mark.slow
 def test_all_runs_of_a_seed_start_from_the_same_tower():
     from elo_tf.model.elo_model import EloModel
     from tests.batches import SIZES

@@ -132,10 +132,10 @@ def find_clip(config: ClientConfig) -> Clip:
     given = {name: getattr(config, name) or getattr(about, name, 0) for name in ("frames", "size", "fps")}
     for name, value in given.items():
         if not value:
-            raise InputError(f"--{name} is not known; give it, or name the exported model with --model_dir")
+            raise InputError(f"--{name} is unknown; give it, or name the exported model with --model_dir")
     size = given["size"]
     if config.send != predictor.FLOAT and (about is None or size != about.size):
-        why = f"to its own size, {about.size}" if about else "to its own size, which --model_dir would tell"
+        why = f"to its own size, {about.size}" if about else "to its own size, unknown without --model_dir"
         raise InputError(f"the model scales --send={config.send} of --size={size} {why}; use --send=float")
     return Clip(stored_size=about.stored_for(size) if about else size, **given)
 

@@ -103,7 +103,8 @@ class Predictor:
         embeddings = outputs[_OUTPUT] if _OUTPUT in outputs else next(iter(outputs.values()))
         if embeddings.ndim != 2 or len(embeddings) != len(windows):
             raise InputError(
-                f"{self._model()} answers {len(windows)} windows with {embeddings.shape}, which is no row for each"
+                f"{self._model()} answers {len(windows)} windows with {embeddings.shape}, not one row for each; "
+                "name a model of python -m export.saved_model"
             )
         return embeddings
 

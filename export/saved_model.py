@@ -77,7 +77,7 @@ class ExportConfig(Checked):
         sizes = [size for size in self.warmup_batch_sizes if size]
         for size in sizes:
             if not (size.isdecimal() and int(size)):
-                raise InputError(f"--warmup_batch_sizes: {size!r} is no positive integer")
+                raise InputError(f"--warmup_batch_sizes: {size!r} is not a positive integer")
         if len(sizes) > most:
             raise InputError(f"--warmup_batch_sizes has {len(sizes)} entries, more than the {most} that a server takes")
         return tuple(int(size) for size in sizes)

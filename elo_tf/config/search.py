@@ -48,7 +48,7 @@ class FitnessConfig(Checked):
         super().__post_init__()
         if self.scoring_clips < self.clusters:
             raise InputError(
-                f"--scoring_clips={self.scoring_clips} cannot form --clusters={self.clusters}; several times as many do"
+                f"--scoring_clips={self.scoring_clips} cannot form --clusters={self.clusters}; use several times more"
             )
 
 

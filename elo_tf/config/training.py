@@ -196,14 +196,14 @@ class FinalTrainConfig(TrainConfig):
         share, rest = divmod(batch_size, devices)
         if rest or (devices > 1 and share % 2) or not share:
             raise InputError(
-                f"--batch_size={batch_size} cannot be dealt out to {devices} devices, an even number of clips to each; "
+                f"--batch_size={batch_size} does not give each of {devices} devices the same even number of clips; "
                 f"use a multiple of {2 * devices}"
             )
         part, rest = divmod(share, self.accumulate)
         if rest or part < 2:
             raise InputError(
-                f"--accumulate={self.accumulate} does not cut the {share} clips of a device into parts of 2 or more; "
-                "change it or --batch_size"
+                f"--accumulate={self.accumulate} does not split the {share} clips of a device into equal parts of 2 or "
+                "more; change it or --batch_size"
             )
         return part
 

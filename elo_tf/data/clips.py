@@ -101,7 +101,7 @@ def check_modalities(names: Sequence[str]) -> Tuple[str, ...]:
         if name not in MODALITIES:
             raise InputError(f"--modalities: {name!r} is unknown; choose from {', '.join(MODALITIES)}")
     if "rgb" not in names:
-        raise InputError(f"--modalities={','.join(names)} lacks rgb, the tower that is kept; add it")
+        raise InputError(f"--modalities={','.join(names)} lacks rgb, whose tower is kept; add it")
     return tuple(name for name in MODALITIES if name in names)
 
 

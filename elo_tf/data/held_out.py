@@ -59,7 +59,7 @@ class HeldOut:
             raise InputError(f"learned lambdas need held-out videos: {error}") from None
         if reader.videos.count < LEAST_VIDEOS:
             raise InputError(
-                f"{reader.videos.count} held-out videos in {manifest.folder} are too few to learn lambdas by; give "
+                f"{reader.videos.count} held-out videos in {manifest.folder} are too few to learn lambdas; hold out "
                 f"{LEAST_VIDEOS} or more, by another --holdout_fraction of python -m elo_tf.prepare"
             )
         if labelled:

@@ -75,9 +75,9 @@ def _check(settings: Settings) -> None:
     if not settings.videos and not settings.query:
         raise InputError("--videos and --query are both missing; name videos to embed, or one to look up")
     if settings.picture and not settings.query:
-        raise InputError(f"--picture={settings.picture} shows what is near a --query, which is missing")
+        raise InputError(f"--picture={settings.picture} needs --query; name a video")
     if settings.query and not Path(settings.query).is_file():
-        raise InputError(f"--query={settings.query} is no file; name a video")
+        raise InputError(f"--query={settings.query} is not a file; name a video")
 
 
 def _find(place: Path) -> Videos:

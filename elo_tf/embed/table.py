@@ -126,7 +126,7 @@ class Table:
                 "another --output"
             ) from None
         if not table.entries:
-            raise InputError(f"{path} holds no videos; delete it or choose another --output")
+            raise InputError(f"{path} has no videos; delete it or choose another --output")
         return table
 
 

@@ -48,8 +48,8 @@ def check(journal: Journal, share: float) -> None:
     journal.note(_note(verdict.generations[-1]), len(failed))
     raise InputError(
         f"{len(failed)} of {len(verdict.trainings)} trainings of {steps} steps in {where} failed, more than "
-        f"--max_failures={share:g} allows; the first: {failed[0].reason}. Mend the cause and give the same command "
-        "again: the search goes on with the next generation"
+        f"--max_failures={share:g} allows; the first: {failed[0].reason}. Fix the cause and rerun the command: the "
+        "search continues with the next generation"
     )
 
 

@@ -45,7 +45,7 @@ class LambdaPath:
             self.entries = [entry for entry in map(json.loads, lines) if entry["step"] <= done]
         except (ValueError, KeyError, TypeError) as error:
             self._file.close()
-            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, its path begins anew") from None
+            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, and a new path starts") from None
         self._file.cut(sum(len(line) + 1 for line in lines[: len(self.entries)]))
 
     def add(self, step: int, lambdas: np.ndarray, outer: Optional[float]) -> None:

@@ -143,7 +143,7 @@ def in_company(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise
         raise OSError(
             f"another of the {processes(strategy)} processes has ended, its last words say why ({_reason(error)}); "
-            "give all of them their command again, and they go on from the last checkpoint"
+            "rerun the commands of all processes, and they resume from the last checkpoint"
         ) from None
 
 

@@ -61,7 +61,7 @@ def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
     if not path.exists():
         others = [name for name in ("journal.jsonl", "checkpoints") if (directory / name).exists()]
         if others:
-            raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
+            raise InputError(f"--run_dir={directory} has {others[0]} of another run; use another directory")
         return
     try:
         before = json_text.parse(text.read(path))

@@ -1,4 +1,4 @@
-"""How hard do DeepCluster and local aggregation pull at the RGB tower at the start, beside Eq. 8?
+"""How strongly do DeepCluster and local aggregation pull the RGB tower at the start, compared with Eq. 8?
 
     python -m experiments.clustering_terms --world=main:5:0 --seeds=3 --folder=DIR
     python -m experiments.clustering_terms --smoke       few videos, one seed, less than a minute; no results

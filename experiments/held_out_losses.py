@@ -1,4 +1,4 @@
-"""What each term of the loss learns on videos of one's own: its value on held-out clips before and after training.
+"""What does each term learn on your own videos? Its value on held-out clips before and after training.
 
     python -m experiments.held_out_losses --records=DIR [--tasks=rgb/* --clips=9600 --seeds=3]
     python -m experiments.held_out_losses --smoke --records=DIR            a few steps; no results

@@ -1,4 +1,4 @@
-"""How many clips does it take until the RGB tower has learned something, and what keeps it from learning?
+"""How many clips does the RGB tower need to learn something, and what keeps it from learning?
 
     python -m experiments.learning_speed --part=choose --folder=DIR    one change at a time, where defaults were chosen
     python -m experiments.learning_speed --part=report --folder=DIR    losses, where nothing was chosen

@@ -1,4 +1,4 @@
-"""What can a search over λ in [0,1] reach, if λ weighs values, and if it weighs gradients (`--loss_units=gradient`)?
+"""Which terms can λ in [0,1] select, if it weighs values, and if it weighs gradients (`--loss_units=gradient`)?
 
     python -m experiments.loss_units --world=second:31:0 --seeds=3 --folder=DIR
     python -m experiments.loss_units --smoke             one small world, one seed, less than a minute; no results

@@ -1,4 +1,4 @@
-"""What does the Zipf score see? Its value for features whose clusters are planted, so that all about them is known.
+"""What does the Zipf score see? Its value for features with planted, fully known clusters.
 
     python -m experiments.planted_clusters
     python -m experiments.planted_clusters --smoke       two strengths, one seed, few videos; no results

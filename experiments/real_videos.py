@@ -1,4 +1,4 @@
-"""Real video: what do towers learn from unlabelled real clips, judged by a small labelled set of real clips?
+"""Real video: what do towers learn from unlabelled real clips, measured on a small labelled set?
 
     python -m experiments.real_videos --clips=DIR --set=egogestar --part=choose --noflip --folder=DIR
     python -m experiments.real_videos --clips=DIR --set=egogestar --noflip --losses=evolved=FILE --folder=DIR

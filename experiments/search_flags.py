@@ -1,4 +1,4 @@
-"""The settings that experiments on searches share, and the head of their results."""
+"""The settings that experiments with searches share, and the head of their results."""
 
 import dataclasses
 import os

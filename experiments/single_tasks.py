@@ -1,4 +1,4 @@
-"""What does each term of Eq. 1 teach the RGB tower by itself? (Table 1, middle block, in miniature)
+"""What does each term of Eq. 1 alone teach the RGB tower? (Table 1, middle block, in miniature)
 
     python -m experiments.single_tasks --worlds=second:31:0 --videos=2000 --seeds=0,1,2 --steps=700 --optimizer=adam \\
         --learning_rate=0.003 --processes=2 --folder=DIR

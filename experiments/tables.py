@@ -1,4 +1,4 @@
-"""What the tables share: their flags, the worlds and towers that they ask for, and how rows become text and numbers.
+"""Code that the tables share: flags, worlds, towers, and how rows become text and numbers.
 
 flags -> worlds rendered -> jobs of all rows (`towers`) -> one record for all tables -> rows of accuracies
 """

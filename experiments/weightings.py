@@ -1,4 +1,4 @@
-"""Evolve the weights of the loss, descend to them, balance them by a rule, or leave them equal?
+"""Evolve the weights of the loss, learn them by gradient, balance them by a rule, or leave them equal?
 
     python -m experiments.weightings --folder=DIR [--worlds=main:301,second:302 --seeds=3 --clips=20000]
     python -m experiments.weightings --folder=DIR --evolved=SEARCH/evolved_loss.json     with losses of searches

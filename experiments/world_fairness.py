@@ -1,4 +1,4 @@
-"""Is the rendered world fair? What each modality gives away without learning, and what a supervised RGB tower reaches.
+"""Is the rendered world fair? What each modality shows without learning, and what a supervised RGB tower reaches.
 
     python -m experiments.world_fairness                 three worlds: all class lists, three seeds
     python -m experiments.world_fairness --smoke         one small world, less than a minute; its numbers mean nothing

@@ -1,4 +1,4 @@
-"""Embeds the windows of a video by a model that TF Serving serves (export/serving/ starts one).
+"""Embeds the windows of a video with a model behind TF Serving (export/serving/ starts one).
 
 python -m export.client --rest|--grpc [--model_dir=BASE/elo_rgb] [--output=FILE.npz] VIDEO
 

@@ -1,4 +1,4 @@
-"""Windows of a video in, embeddings out, by a model server: it checks first, tries again, and says what is wrong.
+"""Sends windows of a video to a model server and returns embeddings: checks first, retries, and explains errors.
 
 ready:  which version is available -> do its signatures take what will be sent?
 embed:  [B,T,H,W,3] frames -> as floats, or each as JPEG or PNG -> request -> [B,D]

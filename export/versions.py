@@ -1,4 +1,4 @@
-"""Version directories, BASE/1, BASE/2 ...: each appears whole, and is never written again.
+"""Version directories, BASE/1, BASE/2 ...: each appears whole and is never overwritten.
 
 A server that polls BASE loads what has a positive integer for a name. So a version is written into a directory with
 another name, flushed to the disk, and renamed.

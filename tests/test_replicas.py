@@ -291,7 +291,7 @@ def test_shares_of_processes_and_their_replicas():
 def test_batches_that_cannot_be_dealt_out_are_one_line(records, tmp_path):
     two = replicas.make_strategy("mirrored")
     for batch_size in (5, 6):
-        with pytest.raises(InputError, match=f"--batch_size={batch_size} does not give each of 2 devices the same even"):
+        with pytest.raises(InputError, match=f"--batch_size={batch_size} does not give each of 2 devices the"):
             trainings.make(records, tmp_path, two, data={"batch_size": batch_size})
     with pytest.raises(InputError, match="--jit_compile on 2 devices"):
         trainings.make(records, tmp_path, two, jit_compile=True)

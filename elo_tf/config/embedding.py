@@ -1,4 +1,4 @@
-"""Settings of embedding videos by an exported module."""
+"""Settings of embedding videos with an exported module."""
 
 import dataclasses
 

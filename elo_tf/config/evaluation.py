@@ -1,4 +1,4 @@
-"""Settings of an evaluation by labels."""
+"""Settings of an evaluation on labelled videos."""
 
 import dataclasses
 from typing import Tuple

@@ -1,4 +1,4 @@
-"""Settings are declared once, as fields of frozen dataclasses; absl flags are made from the fields.
+"""Settings are declared once, as fields of frozen dataclasses; each field is also an absl flag.
 
 A command line names the dataclasses that it uses (`define_flags`) and gets them back filled (`from_flags`). A value
 out of range raises `InputError` when the dataclass is built, whether it came from a flag, a flag file or a test.

@@ -1,4 +1,4 @@
-"""Settings of how the terms are weighed while a model trains."""
+"""Settings of how training weighs the terms."""
 
 import dataclasses
 from typing import Tuple

@@ -1,4 +1,4 @@
-"""What a clip is: the modalities, the segments of a video, and the structure of a batch.
+"""The definition of a clip: modalities, segments of a video, and the structure of a batch.
 
 Letters used in every docstring of the project, one meaning each: `B` clips, `T` frames, `H` `W` pixels, `C` channels,
 `D` embedding width, `K` clusters, `N` videos (or future frames, where the text says so), `R` k-means restarts, `G`

@@ -1,4 +1,4 @@
-"""Held-out clips with what their RGB embeddings are held against: plain descriptors of other modalities, or labels.
+"""Held-out clips, with the targets of their RGB embeddings: plain descriptors of other modalities, or labels.
 
 holdout part of the records ─> varied clips ─┬─ RGB [N,T,H,W,3]
                                              └─ descriptors [N,d] of flow, of sound; labels as [N, classes]

@@ -1,4 +1,4 @@
-"""The files between `prepare` and training: sharded TFRecords of one SequenceExample a video, and their manifest.
+"""The files between `prepare` and training: sharded TFRecords with one SequenceExample a video, and their manifest.
 
     context         video/id         bytes   path below the folder of videos, with "/", as the file system has it
                     video/index      int64   63 bits of SHA-256 of the id

@@ -1,4 +1,4 @@
-"""The videos of a split, ready to be cut: resident in memory, or streamed from the shards.
+"""The videos of a split as the reader needs them: resident in memory, or streamed from the shards.
 
 Both kinds offer the same two things to `elo_tf.data.reader`: a dataset of videos, and `frames(video, modality, start,
 count)` that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.

@@ -1,4 +1,4 @@
-"""The video files of a folder, what else lies there, and what is wrong with videos that cannot be used."""
+"""The video files of a folder, the other files in it, and the reasons why videos are unusable."""
 
 import collections
 import os

@@ -1,4 +1,4 @@
-"""Embeddings from settings alone: what `python -m elo_tf.embed` does, for programs and notebooks.
+"""Computes embeddings from settings: what `python -m elo_tf.embed` does, for programs and notebooks.
 
 result = run(Settings(model="models/elo_rgb", videos="videos", output="embeddings.npz"))
 result.table.embeddings              [N,D] float32, of the videos `result.ids`

@@ -1,4 +1,4 @@
-"""A set of videos -> its table of embeddings, taken up where an earlier run stopped.
+"""A set of videos -> its table of embeddings; resumes an interrupted run.
 
     videos that OUTPUT and OUTPUT.partial lack ─> Feed ─> embed ─> OUTPUT.partial, a record a video
                                                                    OUTPUT, sorted, when all are done

@@ -1,4 +1,4 @@
-"""Embeddings of a set of videos: the file that `elo_tf.embed` writes, as .npz or .tfrecord.
+"""Embeddings of a set of videos: the .npz or .tfrecord file that `elo_tf.embed` writes.
 
     .npz        ids               [N]    strings, paths below the folder of videos, sorted
                 embeddings        [N,D]  float32, mean of the video's windows

@@ -1,4 +1,4 @@
-"""Records from settings alone: what `python -m elo_tf.prepare` does, for programs and notebooks.
+"""Makes records from settings: what `python -m elo_tf.prepare` does, for programs and notebooks.
 
 result = run(Settings(videos="videos", records="records", size=64))
 result.manifest.counts               how many videos are for training, held out, refused

@@ -1,4 +1,4 @@
-"""A folder of videos -> a folder of records, by several worker processes.
+"""A folder of videos -> a folder of records, with several worker processes.
 
     ids, in the order of their hash -+-> worker: decode, flow, serialise, own shards -+-> ledger -> manifest.json
                                      +-> worker: ...                                 -+

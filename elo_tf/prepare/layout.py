@@ -1,4 +1,4 @@
-"""What the folders of a data set say of its videos: their labels, and which of them are held out.
+"""What the folders of a data set say of its videos: labels, and which videos are held out.
 
 CLASS/x.mp4                          label CLASS; held out by the hash of the path
 train/CLASS/x.mp4, val/CLASS/y.mp4   x is for training, y is held out

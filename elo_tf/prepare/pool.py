@@ -1,4 +1,4 @@
-"""Deals out videos to workers that convert them, each into its own shards; one that dies costs at most its open shards.
+"""Distributes videos to workers, each with its own shards; a dead worker loses at most its open shards.
 
 pool ── id ───> worker ── [("video", entry), ("shard", path, split, entries), ...] ──> pool
      ── None ─> worker closes its shards ── [("shard", ...), ...] ──> pool

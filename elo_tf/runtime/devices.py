@@ -1,4 +1,4 @@
-"""How TensorFlow uses the devices of this process; it is told before anything touches them.
+"""Configures the devices of TensorFlow in this process, before anything uses them.
 
 TensorFlow has these settings once a process: a run that is one of several in it leaves them as they are, or refuses.
 """

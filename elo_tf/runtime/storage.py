@@ -1,4 +1,4 @@
-"""Files on disk: written whole and renamed; held by one program at a time."""
+"""Files on disk: written whole, then renamed; held by one program at a time."""
 
 import contextlib
 import errno

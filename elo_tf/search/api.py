@@ -1,4 +1,4 @@
-"""A search from its settings alone: what `python -m elo_tf.search` does, for programs and notebooks.
+"""Searches from settings: what `python -m elo_tf.search` does, for programs and notebooks.
 
 result = run(Settings(records="records", run_dir="search", generations=10))
 result.lambdas, result.loss          the evolved loss, and its file, which `elo_tf.train` takes

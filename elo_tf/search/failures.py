@@ -1,4 +1,4 @@
-"""Ends a search when too many trainings fail: the cause then lies outside of the losses that are searched.
+"""Ends a search if too many trainings fail, since the cause is then not their losses.
 
 Failures are counted over the last generations that together have ten candidates. Each length of training is judged by
 itself, since with `--rungs` few candidates are trained in full. Fewer than three trainings count as three, so that one

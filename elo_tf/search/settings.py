@@ -1,4 +1,4 @@
-"""The strategy that the settings of a search name, and the rungs on which its candidates are trained."""
+"""The strategy of a search, and the rungs on which its candidates train, from the settings."""
 
 import math
 import pathlib

@@ -1,4 +1,4 @@
-"""Terms that no video to train on could teach anything are refused by name, before anything is built."""
+"""Refuses terms that no training video can teach, before anything is built."""
 
 from typing import Sequence
 

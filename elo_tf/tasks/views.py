@@ -1,4 +1,4 @@
-"""The views of a clip that towers look at: the clip itself, its frames shuffled or reversed, another moment.
+"""The views of a clip that towers see: the clip itself, shuffled, reversed, or another moment.
 
 A task names the views that it needs; the model makes each once a step and runs each tower once on all of its views
 together. A view other than the clip itself is made of every second clip of the batch: enough for its task, at half of

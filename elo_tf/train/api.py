@@ -1,4 +1,4 @@
-"""A training from its settings alone: what `python -m elo_tf.train` does, for programs and notebooks.
+"""Trains from settings: what `python -m elo_tf.train` does, for programs and notebooks.
 
 result = run(Settings(loss="search/evolved_loss.json", records="records", run_dir="run", steps=10000))
 result.tower().network               the RGB tower that it has trained

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: weights, optimiser and step; all else follows from the settings and the step.
+"""Checkpoints of a training: weights, optimiser and step; the rest follows from settings and step.
 
     RUN_DIR/checkpoints/ckpt-500.index, .data-*     checkpoint   (names the whole ones)
 

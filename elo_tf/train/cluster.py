@@ -1,4 +1,4 @@
-"""The processes that train together, as TF_CONFIG names them: who is missing is known before TensorFlow waits for them.
+"""The processes of TF_CONFIG that train together: names those that are missing, before TensorFlow waits for them.
 
     every process: listens on its own port ── looks at those of the others, again and again ── all there ─> TensorFlow
 

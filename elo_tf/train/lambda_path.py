@@ -1,4 +1,4 @@
-"""RUN_DIR/lambdas.jsonl: the weights of a training that weighs its terms itself, and what is made of them at its end.
+"""RUN_DIR/lambdas.jsonl: the weights of a training that learns them, and the loss file made from them at the end.
 
 {"step": 50, "lambdas": [0.5, 0.61, ...], "outer": 0.93}       a line an entry, in the order of the terms
 learned_loss.json      mean over the second half of the path, a loss like that of a search

@@ -1,4 +1,4 @@
-"""Where a training runs: one device, all devices of this machine, several machines, or a TPU (`tf.distribute`)."""
+"""The devices of a training: one, all of this machine, several machines, or a TPU (`tf.distribute`)."""
 
 import contextlib
 import functools

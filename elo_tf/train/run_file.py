@@ -1,4 +1,4 @@
-"""RUN_DIR/run.json: all that the result of a training depends on, by which one that goes on is held to what it was."""
+"""RUN_DIR/run.json: everything that the result of a training depends on, checked when it resumes."""
 
 import dataclasses
 import json

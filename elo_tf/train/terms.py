@@ -1,4 +1,4 @@
-"""The terms and weights of a training: those of a loss file, without those of negligible weight."""
+"""The terms and weights of a training: those of a loss file, except terms of negligible weight."""
 
 import dataclasses
 import pathlib

@@ -1,4 +1,4 @@
-"""Training in full: the loop over steps, on however many devices.
+"""Training in full: the loop over steps, on any number of devices.
 
 records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, and again
                          └ on the device, by one call

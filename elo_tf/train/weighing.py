@@ -1,4 +1,4 @@
-"""How a training weighs its terms besides by the weights of its loss: equal, by a rule, or learned.
+"""How a training sets the weights of terms: from its loss, equal, by a rule, or learned.
 
 Whatever is refused here is refused before the first step, in one line.
 """

@@ -1,4 +1,4 @@
-"""Cuts the clips of an evaluation as those of the training were cut."""
+"""Cuts the clips of an evaluation as training did."""
 
 import contextlib
 import dataclasses

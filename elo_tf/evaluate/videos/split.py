@@ -1,4 +1,4 @@
-"""Which videos are for training and which for testing, with their classes."""
+"""The videos for training and for testing, with their classes."""
 
 import dataclasses
 from typing import Collection, Dict, List, Tuple

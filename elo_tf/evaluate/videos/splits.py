@@ -1,4 +1,4 @@
-"""The splits that the flags name, found in the records and checked.
+"""The splits that the flags name: found in the records, and checked.
 
 Of copies of a video one is taken (--duplicates), and a video that the lists name for both parts tests and does not
 train; both are counted.

@@ -1,4 +1,4 @@
-"""The rendered world: videos with sound whose classes are what happens in them, for experiments with known truth.
+"""The rendered world: videos with sound whose classes are the events in them, for experiments with known truth.
 
     (seed, split, index) -> class -> scenes.render -> frames -+
                                   -> sounds.record -> sound  -+-> ffmpeg -> DIR/<split>/<class>/<name>.mp4

@@ -1,4 +1,4 @@
-"""What the clusters of a trained tower look like: their sizes, and the clips nearest the centres of the biggest.
+"""The clusters of a trained tower: their sizes, and the clips nearest to the centres of the largest.
 
 features [N,D] ─ k-means, as the scale-free score ─> assignment [R,N] ─┬─> sizes, descending      mean, s.d. [K]
                                                                        └─> nearest clips ─> strips [C,n,f,H,W,3]

@@ -1,4 +1,4 @@
-"""The workers of a search: trials are dealt out to them, and tried again where they fail.
+"""The workers of a search: distributes trials to them, and retries failed ones.
 
     trials ──> free worker ──> outcome ──> result
                   ├─ died, out of memory, hangs ──> a new worker, the same trial

@@ -335,7 +335,7 @@ def test_a_file_called_by_its_id_goes_to_no_clip_where_two_have_the_id():
 
 def test_how_clips_of_kinetics_are_called_is_said_where_they_are_missing(kinetics):
     split = in_records("1", official.kinetics(kinetics, 1), _manifest(["x/title.mp4"]))
-    with pytest.raises(InputError, match="records lack 3, .* files are found as ID_START_END .* or ID"):
+    with pytest.raises(InputError, match="3 are not in the records, .* files are found as ID_START_END .* or ID"):
         split.check(8, 0.0, official.CALLED["kinetics"])
 
 

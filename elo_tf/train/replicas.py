@@ -142,7 +142,7 @@ def in_company(strategy: tf.distribute.Strategy) -> Iterator[None]:
         if processes(strategy) == 1:
             raise
         raise OSError(
-            f"another of the {processes(strategy)} processes has ended, its last words say why ({_reason(error)}); "
+            f"another of the {processes(strategy)} processes has ended; its last message says why ({_reason(error)}); "
             "rerun the commands of all processes, and they resume from the last checkpoint"
         ) from None
 

@@ -112,7 +112,7 @@ class Split:
             raise InputError(
                 f"split {self.name}: of {listed} videos {self.missing} are not in the records, and {self.short} have "
                 f"fewer frames than a clip ({frames}), such as {', '.join(self.first_missing)}; convert them, or allow "
-                f"{lost / listed:.3f} of them with --max_missing{f'; files are found as {called}' if called else ''}"
+                f"{lost / listed:.3f} with --max_missing{f'; files are found as {called}' if called else ''}"
             )
         if len(self.classes) < 2:
             raise InputError(

@@ -255,8 +255,8 @@ def test_bad_input_is_one_line(records, tmp_path, flags, message):
         (["--initial_loss=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--strategy=tournament", "--pool=9"], "a tournament of 25 cannot be drawn from a pool of 9"),
         (["--tournament_size=0"], "--tournament_size=0 is less than 1, the minimum"),
-        (["--rungs=4"], "--rungs=4: 4 rungs that lessen by 3 leave no step of 4 to the shortest"),
-        (["--rungs=2", "--reduction=1.1"], "--rungs=2: 2 rungs that lessen by 1.1 are (4, 4) steps long"),
+        (["--rungs=4"], "--rungs=4: 4 rungs with a reduction of 3 leave no step of 4 for the shortest"),
+        (["--rungs=2", "--reduction=1.1"], "--rungs=2: 2 rungs with a reduction of 1.1 have (4, 4) steps"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(records, tmp_path, flags, message):

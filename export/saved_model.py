@@ -48,7 +48,7 @@ class PlacesConfig(Checked):
     )
     precision: str = setting(
         "float32",
-        "arithmetic of the exported tower; inputs, outputs and variables are always float32",
+        "arithmetic of the exported tower: float32 or mixed_bfloat16; inputs, outputs and variables are always float32",
         choices=("float32", "mixed_bfloat16"),
     )
 

@@ -37,7 +37,9 @@ class LookupConfig(Checked):
     query: str = setting("", "a video; the command prints the videos of --output nearest to it", path=True)
     neighbours: int = setting(5, "number of videos that --query prints", low=1)
     by: str = setting(
-        "video", "what --query compares: whole videos, or their best matching windows", choices=("video", "window")
+        "video",
+        "what --query compares: video, whole videos; window, their best matching windows",
+        choices=("video", "window"),
     )
     centre: bool = setting(False, "--query subtracts the mean of --output from all embeddings first")
     picture: str = setting("", "PNG file for film strips of the query and its neighbours", path=True)

@@ -29,7 +29,7 @@ class EvaluationConfig(Checked):
     )
     split_format: str = setting(
         "folders",
-        "train and test videos: folders, the split of prepare; or the format of the official lists in --splits",
+        "train and test videos: folders, the split of prepare; or official lists in --splits: hmdb51, ucf101, kinetics",
         choices=("folders", "hmdb51", "ucf101", "kinetics"),
     )
     splits: str = setting("", "folder of the official lists", path=True)
@@ -69,7 +69,7 @@ class ProtocolConfig(Checked):
     finetune_steps: int = setting(
         0, "finetune: steps, in place of --finetune_epochs; 0: as many as these epochs take", low=0
     )
-    finetune_optimizer: str = setting("adam", "finetune: optimiser", choices=("sgd", "adam"))
+    finetune_optimizer: str = setting("adam", "finetune: optimiser, adam or sgd", choices=("sgd", "adam"))
     finetune_learning_rate: float = setting(1e-3, "finetune: peak learning rate", low=0)
     finetune_momentum: float = setting(0.9, "finetune: momentum of sgd", low=0, high=1)
     finetune_weight_decay: float = setting(1e-4, "finetune: weight decay of kernels", low=0)

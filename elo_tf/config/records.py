@@ -23,7 +23,9 @@ class IngestConfig(Checked):
         64, "height and width of the stored square frames, pixels; training crops are smaller", low=16, high=1024
     )
     fps: float = setting(12.5, "frames a second after resampling", low=1, high=120)
-    flow: str = setting("dis", "optical flow: DIS (fast) or TV-L1 (as in two-stream work)", choices=("dis", "tvl1"))
+    flow: str = setting(
+        "dis", "optical flow: dis (DIS, fast) or tvl1 (TV-L1, as in two-stream networks)", choices=("dis", "tvl1")
+    )
     flow_bound: float = setting(
         20.0, "greatest flow, pixels a frame; larger values are clipped before quantisation", low=1
     )

@@ -38,7 +38,7 @@ class DataConfig(Checked):
 class ModelConfig(Checked):
     """Towers and tasks (`elo_tf.model.elo_model`)."""
 
-    backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
+    backbone: str = setting("tiny", "(2+1)D ResNet of each modality: tiny, r18 or r50", choices=("tiny", "r18", "r50"))
     modalities: Tuple[str, ...] = setting(("rgb", "grey", "flow", "audio"), "towers to build; rgb is always needed")
     tasks: Tuple[str, ...] = setting(
         ("paper",),
@@ -46,7 +46,7 @@ class ModelConfig(Checked):
     )
     precision: str = setting(
         "float32",
-        "arithmetic of the towers; mixed_float16 scales the loss, for elo_tf.train only",
+        "arithmetic of the towers: float32, mixed_bfloat16 or, in elo_tf.train only, mixed_float16 with loss scaling",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
 
@@ -75,7 +75,7 @@ class TaskConfig(Checked):
         "with one negative (collapses)",
         choices=("normalized", "literal"),
     )
-    embed_margin: float = setting(1.4, "alpha of Eq. 8", low=0)
+    embed_margin: float = setting(1.4, "alpha of Eq. 8, the margin", low=0)
     embed_negatives: str = setting(
         "all",
         "negatives of Eq. 8: all; active, those nearer than the margin; hardest, the nearest",
@@ -111,11 +111,11 @@ class TrainConfig(Checked):
 
     steps: int = setting(10000, "training steps (Sec. 3.2.2: 10 000 in the search)", low=1)
     # Departure: SGD at rate 0.1 in the paper, which trains for longer (experiments/README.md).
-    optimizer: str = setting("adam", "optimiser; the paper has sgd", choices=("sgd", "adam"))
+    optimizer: str = setting("adam", "optimiser: adam, or sgd as in the paper", choices=("sgd", "adam"))
     learning_rate: float = setting(0.01, "peak learning rate (Sec. 4: 0.1 with sgd)", low=0)
     momentum: float = setting(0.9, "momentum of sgd; not stated in the paper", low=0, high=1)
     weight_decay: float = setting(
-        1e-4, "decay of kernels: L2 penalty with sgd, decoupled with adam; not stated in the paper", low=0
+        1e-4, "weight decay of kernels: L2 penalty with sgd, decoupled with adam; not stated in the paper", low=0
     )
     warmup_steps: int = setting(20, "steps of linear warm-up before the cosine decay", low=0)
     log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0: no entries", low=0)

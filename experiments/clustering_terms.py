@@ -35,7 +35,7 @@ class ClusteringConfig(Checked):
     world: str = setting("main:5:0", "world to measure on, LIST:SEED:NUISANCE")
     seeds: int = setting(3, "first weights to measure at", low=1)
     videos: int = setting(200, "unlabelled videos of the world", low=32)
-    folder: str = setting("", "folder of the world; a rerun reuses it")
+    folder: str = setting("", "folder of the world; a rerun reuses it", path=True)
     smoke: bool = setting(False, "a few videos, one seed")
 
 

@@ -36,8 +36,8 @@ class UnitsConfig(Checked):
     world: str = setting("second:31:0", "world to measure on, LIST:SEED:NUISANCE")
     seeds: int = setting(3, "first weights to measure at", low=1)
     videos: int = setting(200, "unlabelled videos of the world", low=16)
-    folder: str = setting("", "folder of the world; a rerun reuses it")
-    results: str = setting("experiments/results", "folder of the table")
+    folder: str = setting("", "folder of the world; a rerun reuses it", path=True)
+    results: str = setting("experiments/results", "folder of the table", path=True)
     smoke: bool = setting(False, "a few videos and terms, one seed; writes no results")
 
 

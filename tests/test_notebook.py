@@ -15,7 +15,7 @@ from matplotlib import pyplot
 from elo_tf.data.records import Manifest
 from tests import notebooks, videos
 
-# Of the cell that is tagged `parameters`: what ends within a minute.
+# Values for the cell that is tagged `parameters`: as little as the terms, the score and the classes take.
 SMALL = {"WORLD": 64, "LABELLED": 8, "CLUSTERS": 4, "GENERATIONS": 1, "POPULATION": 3, "SEARCH_STEPS": 2, "STEPS": 2}
 
 

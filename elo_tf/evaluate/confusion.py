@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from elo_tf.plots import style
+
 # Up to so many classes, cells have numbers.
 _FEW = 25
 # Above this many, names would be smaller than print.
@@ -26,7 +28,7 @@ def draw(confusion: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     # Inches: what a name of this font is high, with room for the names themselves.
     side = min(max(2.4, count * (0.34 if count <= _FEW else 0.085)), 16.0)
     margin = 0.03 + 0.0085 * font * min(max(map(len, classes)), 30)
-    figure = Figure(figsize=(side + margin + 1.0, side + margin + 0.6), layout="constrained")
+    figure = style.new_figure(side + margin + 0.6, title, width=side + margin + 1.0)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, interpolation="nearest")
     if count <= _FEW:
@@ -36,10 +38,9 @@ def draw(confusion: np.ndarray, classes: Sequence[str], title: str) -> Figure:
         axes.set_xticks(range(count), names, rotation=90, fontsize=font)
         axes.set_yticks(range(count), names, fontsize=font)
         axes.tick_params(length=0)
-    axes.set_xlabel("taken for")
-    axes.set_ylabel("class")
-    axes.set_title(title, fontsize=9)
-    figure.colorbar(image, ax=axes, fraction=0.04, label="part of the class")
+    axes.set_xlabel("taken for", fontsize=style.LABEL)
+    axes.set_ylabel("class", fontsize=style.LABEL)
+    style.colour_bar(figure, image, [axes], "part of the class")
     return figure
 
 

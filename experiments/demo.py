@@ -139,7 +139,7 @@ def picture(results: Results) -> "Figure":
     from elo_tf.plots import style
 
     figure = style.new_figure(2.9, width=8.0)
-    panels = figure.subplots(1, len(COLUMNS))
+    panels = figure.subplots(1, len(COLUMNS), sharey=True)
     for axes, (column, title) in zip(panels, COLUMNS.items()):
         for place, (name, (label, colour)) in enumerate(ROWS.items()):
             share = results[name][column]
@@ -149,7 +149,7 @@ def picture(results: Results) -> "Figure":
         style.tidy(axes, title=title)
         axes.set_xticks([])
         axes.margins(y=0.15)
-    panels[0].set_ylabel("% of test videos", fontsize=style.LABEL)
+    panels[0].set_ylabel("% of test videos, ± 2 s.e.", fontsize=style.LABEL)
     handles, labels = panels[0].get_legend_handles_labels()
     style.legend_below(figure, dict(zip(labels, handles)), columns=len(ROWS))
     return figure

@@ -13,9 +13,9 @@ from experiments.evolution_figures import Course
 def over_rounds(courses: Mapping[str, Course]) -> Figure:
     """A panel a term, a line a search: mean weight of each round (Fig. 7; as a map Fig. 3)."""
     names = next(iter(courses.values())).names
-    columns = min(5, len(names))
-    height = -(-len(names) // columns)
-    figure = style.new_figure(1.4 * height + 0.7, width=max(style.WIDTH, 1.8 * columns))
+    height = -(-len(names) // 5)
+    columns = -(-len(names) // height)
+    figure = style.new_figure(1.4 * height + 1.0, "Weights over the rounds", width=max(style.WIDTH, 1.8 * columns))
     panels = figure.subplots(height, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for place, axes in enumerate(panels):
         axes.set_visible(place < len(names))
@@ -28,7 +28,9 @@ def over_rounds(courses: Mapping[str, Course]) -> Figure:
             axes.plot(each.means[:, place], linewidth=1.2, alpha=0.8, label=name, color=colour, linestyle=dashes)
         style.tidy(axes, title=names[place])
     panels[0].set_ylim(0, 1)
-    figure.supxlabel("round (generation)", fontsize=style.LABEL)
+    for axes in panels[len(names) - columns : len(names)]:  # The lowest of each column.
+        axes.set_xlabel("round", fontsize=style.LABEL)
+        axes.tick_params(labelbottom=True)
     figure.supylabel("mean λ of the candidates", fontsize=style.LABEL)
     handles, labels = panels[0].get_legend_handles_labels()
     style.legend_below(figure, dict(zip(labels, handles)), columns=4)
@@ -39,7 +41,8 @@ def final_losses(courses: Mapping[str, Course]) -> Figure:
     """A row a term, a column a search: weights of the loss that it names (Fig. 8)."""
     names = next(iter(courses.values())).names
     grid = np.array([each.final for each in courses.values()]).T  # [G, searches]
-    figure = style.new_figure(0.22 * len(names) + 1.6, width=max(style.WIDTH, 0.5 * len(courses) + 2.6))
+    title = "Weights of the loss that each search names"
+    figure = style.new_figure(0.22 * len(names) + 1.9, title, width=max(style.WIDTH, 0.5 * len(courses) + 2.6))
     axes = figure.add_subplot()
     image = axes.imshow(grid, vmin=0, vmax=1, cmap=MAP, aspect="auto")
     for (row, column), value in np.ndenumerate(grid):

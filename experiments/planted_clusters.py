@@ -160,8 +160,7 @@ def plot(rows: Sequence[Row]) -> "Figure":
         heights = [float(np.mean(row.scores[SCORES[0]])) for row in noise]
         label = f"noise of {', '.join(f'{row.strength:g}' for row in noise)} dimensions, the fewest lowest"
         axes.plot([-0.1] * len(noise), heights, color=GREY, marker="_", markersize=14, linestyle="", label=label)
-        style.tidy(axes, title=f"K = {clusters}")
-    figure.supxlabel("agreement of the clusters with the classes (AMI)", fontsize=style.LABEL)
+        style.tidy(axes, "agreement with the classes (AMI)", title=f"K = {clusters}")
     panels[0].set_ylabel("Zipf score, free of scale\n(nats, less is better)", fontsize=style.LABEL)
     handles, labels = panels[0].get_legend_handles_labels()
     style.legend_below(figure, dict(zip(labels, handles)), columns=3)

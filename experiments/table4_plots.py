@@ -92,12 +92,15 @@ def _finish(figure: Figure, panels: np.ndarray, found, untrained: Mapping[str, f
                 axes.axhline(untrained[name], color=GREY, linewidth=1, linestyle=":")
         if row:  # Accuracies compare between columns; values of different fitnesses do not.
             low, high = np.array([axes.get_ylim() for axes in panels[row]]).T
+            room = 0.04 * (high.max() - low.min())  # Else the level of the untrained tower lies on the edge.
             for axes in panels[row]:
-                axes.set_ylim(low.min(), high.max())
+                axes.set_ylim(low.min() - room, high.max())
     shown = [name for name in STYLES if any(searcher == name for searcher, _ in found)]
     handles = [
         Line2D([], [], color=STYLES[name][0], linestyle=STYLES[name][1], linewidth=1.8, label=LABELS.get(name, name))
         for name in shown
     ]
     handles.append(Line2D([], [], color=GREY, linestyle=":", label="untrained tower"))
+    if max(map(len, found.values())) > 1:
+        handles.append(Line2D([], [], color=GREY, linewidth=2.5, label="range of the seeds at the end"))
     style.legend_below(figure, {str(each.get_label()): each for each in handles}, columns=3)

@@ -29,8 +29,8 @@ from elo_tf.search.reporting.quantity import quantity_of
 
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
 _FEW_ROUNDS = 60
-# Up to so many tasks a field has room for letters of the usual size, else for these, in points.
-_WIDE_FIELDS, _SMALL = 8, 5.5
+# Up to so many tasks a field of the best loss has room for its code.
+_WIDE_FIELDS = 8
 # Drawn only of a search with --strategy=gradient.
 FIRST_DESCENT = "descents.png"
 
@@ -135,18 +135,27 @@ def best_loss(best: Optional[Standing], names: Sequence[str], codes: Mapping[str
     title = (
         f"Best loss: candidate {best.candidate}, fitness {best.value:.4g}" if best else "No feasible candidate so far"
     )
-    figure = style.new_figure(0.42 * len(rows) + 1.9, title)
-    letters = style.TICK if len(columns) <= _WIDE_FIELDS else _SMALL
+    wide = len(columns) <= _WIDE_FIELDS
+    figure = style.new_figure((0.42 if wide else 0.26) * len(rows) + 1.9, title)
     axes = figure.add_subplot()
     grid = np.full((len(rows), len(columns)), np.nan)
     for index, (modality, task) in enumerate(parts):
         row, column = rows.index(modality), columns.index(task)
-        text, colour = codes[names[index]], "black"
+        text, colour = codes[names[index]] if wide else "", "black"
         if best:
             grid[row, column] = best.lambdas[index]
-            text = f"{text}\n{best.lambdas[index]:.2f}"
+            text = f"{text}\n{best.lambdas[index]:.2f}".strip()
             colour = "white" if best.lambdas[index] < 0.6 else "black"
-        axes.text(column, row, text, ha="center", va="center", fontsize=letters, color=colour, linespacing=1.1)
+        axes.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=style.TICK if wide else style.TICK - 1,
+            color=colour,
+            linespacing=1.1,
+        )
     edges = np.arange(len(columns) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
     image = axes.pcolormesh(*edges, grid, vmin=0.0, vmax=1.0, cmap=MAP, edgecolors="white", linewidth=1.5)
     axes.invert_yaxis()
@@ -166,7 +175,7 @@ def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[TrialResult]]) -> N
     rounds = np.concatenate([index + offset for index, offset in enumerate(sideways)])
     results = [result for own in feasible for result in own]
     values = np.array([result.value for result in results])
-    size, few = np.clip(600 / len(feasible), 4, 26), len(feasible) <= _FEW_ROUNDS
+    size, few = np.clip(2000 / len(results), 4, 26), len(feasible) <= _FEW_ROUNDS
     label = "candidate ± s.e." if few else "candidate"
     axes.scatter(rounds, values, s=size, label=label, color=GREY, alpha=0.6, linewidths=0, zorder=2)
     if few:

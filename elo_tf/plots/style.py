@@ -6,9 +6,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 WIDTH = 6.0  # inches; figures of many panels may take more
 TITLE, LABEL, TICK = 11, 9, 8  # points
+_MARGIN = 0.06  # inches, around panels
 
 
 def new_figure(height: float, title: Optional[str] = None, width: float = WIDTH) -> Figure:
@@ -19,8 +21,7 @@ def new_figure(height: float, title: Optional[str] = None, width: float = WIDTH)
       title: Above it; None for none.
       width: Inches.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=_MARGIN))
     if title:
         figure.suptitle(title, fontsize=TITLE)
     return figure

@@ -22,7 +22,7 @@ import numpy as np
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import training, worlds
+from experiments import markdown, training, worlds
 
 EMBED, DEEP_CLUSTER, AGGREGATION = "rgb-flow/embed", "rgb/deep_cluster", "rgb/local_aggregation"
 BATCHES = 4
@@ -80,11 +80,11 @@ def _plain_deep_cluster(task, embedding, clips):
 
 def table(measured: List[Dict[str, float]]) -> str:
     """A Markdown table: mean and s.d. of each row over the seeds, and the mean of its ratios to Eq. 8."""
-    lines = ["| term | gradient in RGB | times rgb-flow/embed |", "| --- | --- | --- |"]
+    lines = markdown.head(["term", "gradient in RGB", "times rgb-flow/embed"])
     for name in measured[0]:
         norms = np.array([each[name] for each in measured])
         ratio = np.mean(norms / [each[EMBED] for each in measured])
-        lines.append(f"| {name} | {norms.mean():.3g} ± {norms.std(ddof=len(norms) > 1):.2g} | {ratio:.2f} |")
+        lines.append(markdown.row([name, f"{norms.mean():.3g} ± {norms.std(ddof=len(norms) > 1):.2g}", f"{ratio:.2f}"]))
     return "\n".join(lines)
 
 

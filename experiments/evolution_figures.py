@@ -27,7 +27,7 @@ from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import winner
-from experiments import result_files, search_flags
+from experiments import markdown, result_files, search_flags
 
 RISES, FALLS, MIXED = "rises in all", "falls in all", "differs"
 
@@ -113,7 +113,7 @@ def expected_by_chance(terms: int, searches: int) -> float:
 def table(courses: Mapping[str, Course]) -> str:
     """A Markdown table, a line a term: weight in the first and last round, change, direction, final weights."""
     head = ["term", "first round", "last round", "change, mean", "least", "most", "over searches", "final, mean"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     every = list(courses.values())
     first, last = (np.array([each.means[place] for each in every]) for place in (0, -1))
     changes, final = last - first, np.array([each.final for each in every])
@@ -124,7 +124,7 @@ def table(courses: Mapping[str, Course]) -> str:
         cells = [every[0].names[place], *(f"{number:.2f}" for number in numbers)]
         cells += [f"{own.mean():+.2f}", f"{own.min():+.2f}", f"{own.max():+.2f}", found[place]]
         cells.append(f"{_mean(final[:, place]):.2f}")
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     same = sum(each != MIXED for each in found)
     chance = expected_by_chance(len(found), len(every))
     note = f"{same} of {len(found)} terms go the same way in all {len(every)} searches; {chance:.1f} would by chance."

@@ -5,7 +5,7 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from experiments import rank_statistics
+from experiments import markdown, rank_statistics
 from experiments.fig9_analysis import (
     FITNESSES,
     PICKED_OF,
@@ -35,7 +35,7 @@ def write(world: World) -> str:
     ]
     for name, own in groups.items():
         lines += ["", f"## Correlation, {name} ({len(own)} losses): Pearson r; Spearman rho", ""]
-        lines += table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in world.fitnesses])
+        lines += markdown.table(["fitness", *TARGETS], [[score, *_cells(own, score)] for score in world.fitnesses])
     lines += ["", "## What the scores read besides: the effective rank of the features", "", *_ranks(world)]
     lines += ["", f"## Best of {PICKED_OF} losses by each fitness", "", *_picks(world)]
     lines += ["", "## The same losses under other seeds", "", *_noises(world)]
@@ -62,7 +62,7 @@ def _ranks(world: World) -> List[str]:
         + [with_interval(partial_spearman(world.first, name, truth, rank))]
         for name in world.fitnesses
     ]
-    return table(head, rows)
+    return markdown.table(head, rows)
 
 
 def _picks(world: World) -> List[str]:
@@ -78,7 +78,7 @@ def _picks(world: World) -> List[str]:
     ]
     gate = f"behind the gate by {world.agrees_with}" if world.agrees_with else "behind the gate"
     head = ["picked by", *TRUTHS, *(f"{truth}, {gate}" for truth in TRUTHS)]
-    return table(head, [["chance: mean of them", *means], *rows])
+    return markdown.table(head, [["chance: mean of them", *means], *rows])
 
 
 def _noises(world: World) -> List[str]:
@@ -86,7 +86,7 @@ def _noises(world: World) -> List[str]:
     for name in (*world.fitnesses, *TRUTHS):
         found = noise(world, name)
         rows.append([name, *(_number(found[part]) if found else "" for part in ("within", "between", "reliability"))])
-    return table(["", "s.d. between seeds", "s.d. between losses", "reliability"], rows)
+    return markdown.table(["", "s.d. between seeds", "s.d. between losses", "reliability"], rows)
 
 
 def _variants(world: World) -> List[str]:
@@ -111,7 +111,7 @@ def _variants(world: World) -> List[str]:
                 *(_number(picked(world.first, name, "true/linear", gated)) for gated in (False, True)),
                 _number(found["reliability"]) if found else "",
             ])  # fmt: skip
-    return table(head, rows)
+    return markdown.table(head, rows)
 
 
 def summarise(found: Sequence[World]) -> str:
@@ -132,7 +132,7 @@ def summarise(found: Sequence[World]) -> str:
             is_own = any(world.families.get(family, [""])[0] == name for world in found)
             marks = [mark for mark, given in (("own", is_own), ("chosen", place == chosen)) if given]
             rows.append([family, name, *(_number(means[part][place]) for part in parts), ", ".join(marks)])
-    lines += table(["varied", "variant", "choose", "report", ""], rows)
+    lines += markdown.table(["varied", "variant", "choose", "report", ""], rows)
     rows = []
     for name in FITNESSES:
         # Agreement with sound and with flow are two fitnesses.
@@ -142,13 +142,7 @@ def summarise(found: Sequence[World]) -> str:
                 for own in parts.values()
             ]
             rows.append([f"{name} with {modality}" if modality else name, *map(_number, means)])
-    return "\n".join([*lines, "", *table(["fitness in the journal", *parts], rows)]) + "\n"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> List[str]:
-    """Lines of Markdown."""
-    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
+    return "\n".join([*lines, "", *markdown.table(["fitness in the journal", *parts], rows)]) + "\n"
 
 
 def _number(value: float) -> str:

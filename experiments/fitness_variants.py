@@ -86,7 +86,7 @@ class GainVariant:
 
     Attributes:
       measure: Key of `MEASURES`.
-      modality: One of `DESCRIBED`, or `any`: that of the greatest gain.
+      modality: One of `DESCRIBED`; `any`, that of the greatest gain; or `all`, the sum of the gains.
     """
 
     measure: str
@@ -124,7 +124,7 @@ def families(config: FitnessConfig) -> Dict[str, List[Variant]]:
     ways.remove((base.normalise, base.spread))
     return {
         "gain in": [gain, *(GainVariant(name, "any") for name in MEASURES if name != gain.measure)],
-        "gain about": [gain, *(GainVariant(gain.measure, modality) for modality in DESCRIBED)],
+        "gain about": [gain, *(GainVariant(gain.measure, modality) for modality in ("all", *DESCRIBED))],
         "normalisation, sigma": [
             base, *(dataclasses.replace(base, normalise=name, spread=spread) for name, spread in ways)
         ],
@@ -171,8 +171,9 @@ class Offline:
 
     def _score(self, variant: Variant, features: np.ndarray, seed: int, clustered) -> float:
         if isinstance(variant, GainVariant):
-            modalities = DESCRIBED if variant.modality == "any" else (variant.modality,)
-            return max(self._gain(variant.measure, modality, features) for modality in modalities)
+            modalities = DESCRIBED if variant.modality in ("any", "all") else (variant.modality,)
+            gains = [self._gain(variant.measure, modality, features) for modality in modalities]
+            return sum(filter(np.isfinite, gains)) if variant.modality == "all" else max(gains)
         if isinstance(variant, AgreementVariant):
             _, found = self._clusters("", "standardise_l2", variant.clusters, features, seed, clustered)
             measure = (

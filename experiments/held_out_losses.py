@@ -20,7 +20,7 @@ import numpy as np
 
 from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConfig, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, learning_speed, result_files, search_flags, training
+from experiments import jobs, learning_speed, markdown, result_files, search_flags, training
 
 SETTINGS = (learning_speed.DEFAULTS, learning_speed.BEFORE)
 BATCH = 16  # Of held-out clips.
@@ -91,7 +91,7 @@ def table(results: Dict[str, List[Dict[str, Any]]]) -> str:
     """A Markdown table, a line a term: what is left of its held-out value, mean and range over the seeds."""
     names = list(results)
     whole = {name: [each for each in results[name] if "after" in each] for name in names}
-    lines = [f"| term | {' | '.join(names)} |", "|" + " --- |" * (len(names) + 1)]
+    lines = markdown.head(["term", *names])
     terms = next((runs[0]["before"] for runs in whole.values() if runs), {})
     for term in terms:
         cells = []
@@ -99,7 +99,7 @@ def table(results: Dict[str, List[Dict[str, Any]]]) -> str:
             left = [each["after"][term] / each["before"][term] for each in whole[name]]
             spread = f" ({min(left):.2f} to {max(left):.2f})" if len(left) > 1 else ""
             cells.append(f"{np.mean(left):.2f}{spread}" if left else "diverged")
-        lines.append(f"| {term} | {' | '.join(cells)} |")
+        lines.append(markdown.row([term, *cells]))
     return "\n".join(lines) + "\n"
 
 

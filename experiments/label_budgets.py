@@ -23,7 +23,7 @@ import numpy as np
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, table_text, tables
+from experiments import jobs, markdown, result_files, table_text, tables
 from experiments.contrasts import Estimate, Run, estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import ALL, FineTuning
@@ -148,12 +148,12 @@ def table(found: Found) -> str:
         return "no run has ended\n"
     means = {name: {budget: each.mean for budget, each in curve(own).items()} for name, own in found.items()}
     head = ["labelled videos", *map(str, budgets), "as many labels as untrained with all", "paper"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     of_paper = {name: dict(zip(PAPER_BUDGETS, values)) for name, values in PAPER.items()}
     for name, own in found.items():
         shares = [_percent(share_of_labels(curves, name)) for curves in (means, of_paper)]
         cells = [each.percent for each in curve(own).values()]
-        lines.append(f"| {' | '.join([name, *cells, *shares])} |")
+        lines.append(markdown.row([name, *cells, *shares]))
     return "\n".join(lines) + "\n"
 
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from elo_tf.config import Checked, DataConfig, InputError, TaskConfig, TrainConfig, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, search_flags, training, worlds
+from experiments import jobs, markdown, result_files, search_flags, training, worlds
 from experiments.fig9 import draw_losses
 from experiments.rows import matching
 
@@ -197,7 +197,7 @@ def table(rows: Dict[str, List[Run]], videos: int) -> str:
     """A Markdown table, a line a row: when it had learned, how often never, what it reached."""
     head = ["", "runs", "clips until learned, median", "never", "1-layer at the end", "least", "k-means",
             "untrained 1-layer", "clips/s a core"]  # fmt: skip
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     for name, runs in rows.items():
         last = np.array([run.linear[-1] for run in runs])
         after = float(np.median([run.learned_after(videos) for run in runs]))
@@ -213,7 +213,7 @@ def table(rows: Dict[str, List[Run]], videos: int) -> str:
             f"{np.mean([run.untrained for run in runs]):.3f}",
             f"{np.nanmedian([run.clips_a_second for run in runs]):.0f}",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

@@ -26,7 +26,7 @@ import numpy as np
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import result_files, training, worlds
+from experiments import markdown, result_files, training, worlds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +91,15 @@ def table(measured: List[Dict[str, Dict[str, float]]]) -> str:
     values = np.array([[each[name]["value"] for name in names] for each in measured])
     drawn = [shares(row, seed) for seed, row in enumerate(gradients)]
     of_unit = {unit: np.concatenate([each[unit] for each in drawn]) for unit in ("value", "gradient")}
-    head = "| term | value | gradient in RGB | share, value units: median, 95 % | share, gradient units: median, 95 % |"
-    lines = [head, "|" + " --- |" * 5]
+    shown = [f"share, {unit} units: median, 95 %" for unit in of_unit]
+    lines = markdown.head(["term", "value", "gradient in RGB", *shown])
     for index, name in enumerate(names):
         cells = [
             f"{np.quantile(of_unit[unit][:, index], 0.5):.3f}, {np.quantile(of_unit[unit][:, index], 0.95):.3f}"
             for unit in ("value", "gradient")
         ]
         gradient = f"{gradients[:, index].mean():.3g} ± {gradients[:, index].std(ddof=len(gradients) > 1):.2g}"
-        lines.append(f"| {name} | {values[:, index].mean():.2f} | {gradient} | {cells[0]} | {cells[1]} |")
+        lines.append(markdown.row([name, f"{values[:, index].mean():.2f}", gradient, *cells]))
     ratio = gradients.mean(0).max() / gradients.mean(0).min()
     facts = [f"Largest over smallest gradient: {ratio:.0f}."]
     for unit, part in of_unit.items():

@@ -15,6 +15,7 @@ from typing import List
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line, storage
+from experiments import markdown
 from experiments.claim_rules import NOT_RUN, Outcome, Results
 from experiments.claims import CLAIMS, Claim
 
@@ -55,7 +56,7 @@ def line(claim: Claim, outcome: Outcome) -> str:
     if claim.size and outcome.size is not None:
         ratio = f"{outcome.size / claim.size:.2f}"
     cells = [claim.text, claim.place, claim.paper, outcome.ours, ratio, outcome.verdict, outcome.reason]
-    return f"| {' | '.join(cells)} |"
+    return markdown.row(cells)
 
 
 def page(results: Results, folder: pathlib.Path) -> str:
@@ -64,7 +65,7 @@ def page(results: Results, folder: pathlib.Path) -> str:
     head = ["claim", "where", "paper", "here", "ratio of sizes", "verdict", "why"]
     lines = [
         INTRODUCTION,
-        f"| {' | '.join(head)} |", "|" + " --- |" * len(head),
+        *markdown.head(head),
         *(line(claim, outcome) for claim, outcome in zip(CLAIMS, outcomes)), "",
         tally(outcomes), "",
     ]  # fmt: skip

@@ -30,7 +30,7 @@ import numpy as np
 from elo_tf.config import Checked, FitnessConfig, from_flags, setting
 from elo_tf.plots.palette import BLUE, GREY, ORANGE
 from elo_tf.runtime import command_line
-from experiments import fig9_tables, result_files
+from experiments import markdown, result_files
 
 if typing.TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -130,8 +130,8 @@ def table(rows: Sequence[Row]) -> str:
             for row in own
             if row.law == "noise"
         ]
-        lines += [f"## K = {clusters}", "", *fig9_tables.table(["signal", *head], planted), ""]
-        lines += [*fig9_tables.table(["noise of dimensions", "scale-free", "as printed"], noise), ""]
+        lines += [f"## K = {clusters}", "", *markdown.table(["signal", *head], planted), ""]
+        lines += [*markdown.table(["noise of dimensions", "scale-free", "as printed"], noise), ""]
     return "\n".join(lines)
 
 

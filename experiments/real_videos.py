@@ -29,7 +29,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line, storage
-from experiments import contrasts, jobs, real_clips, result_files, search_flags, table_text, tables
+from experiments import contrasts, jobs, markdown, real_clips, result_files, search_flags, table_text, tables
 from experiments.real_clips import Clips
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Job
@@ -136,16 +136,16 @@ def table(found: Dict[str, contrasts.Values], plain: Dict[str, Dict[str, float]]
       videos: That test.
     """
     shown = [column for column in COLUMNS if column in found]
-    lines = [f"| features | {' | '.join(COLUMNS[column] for column in shown)} |", "|" + " --- |" * (len(shown) + 1)]
+    lines = markdown.head(["features", *(COLUMNS[column] for column in shown)])
     for name, own in plain.items():
         cells = [_cell(own[column], math.nan, videos) if column in own else "" for column in shown]
-        lines.append(f"| {' | '.join([name, *cells])} |")
+        lines.append(markdown.row([name, *cells]))
     for name in dict.fromkeys(row for column in shown for row in found[column]):
         cells = []
         for column in shown:
             mean = contrasts.estimate(list(found[column].get(name, {}).values()))
             cells.append(_cell(mean.mean, mean.error, videos) if mean.runs else "")
-        lines.append(f"| {' | '.join([name, *cells])} |")
+        lines.append(markdown.row([name, *cells]))
     return "\n".join(lines) + "\n"
 
 

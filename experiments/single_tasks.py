@@ -28,7 +28,8 @@ from absl import flags
 
 from elo_tf.config import InputError, TaskConfig, TrainConfig, WorldConfig, define_path, from_flags
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, search_flags, training, worlds
+from experiments import jobs, markdown, result_files, search_flags, training, worlds
+from experiments.rows import matching
 
 _WORLDS = flags.DEFINE_list("worlds", ["second:31:0"], "worlds to train on, LIST:SEED:NUISANCE")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of each row")
@@ -117,11 +118,8 @@ def choose(rows: Sequence[Row], patterns: Sequence[str]) -> List[Row]:
     Raises:
       InputError: a pattern matches none.
     """
-    names = [row.name for row in rows]
-    for pattern in patterns:
-        if not fnmatch.filter(names, pattern):
-            raise InputError(f"--rows: {pattern!r} matches no row; there are {', '.join(names)}")
-    return [row for row in rows if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns)]
+    wanted = matching([row.name for row in rows], patterns)
+    return [row for row in rows if row.name in wanted]
 
 
 def make_job(
@@ -136,7 +134,7 @@ def make_job(
 def table(rows: Sequence[Row], results: Results) -> str:
     """A Markdown table of the rows that have results: mean ± s.d. over seeds, and differences of 1-layer accuracy."""
     head = ["row", "k-means", "1-layer", "over untrained", "over its control", "s a run", "note"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     for row in rows:
         if not results.get(row.name):
             continue
@@ -154,7 +152,7 @@ def table(rows: Sequence[Row], results: Results) -> str:
             f"{np.mean(_values(results, row.name, 'seconds')):.0f}",
             "; ".join([row.note] * bool(row.note) + _reasons(results[row.name])),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

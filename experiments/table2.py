@@ -24,7 +24,7 @@ from typing import Dict, List, Tuple
 
 from elo_tf.config import InputError, from_flags
 from elo_tf.runtime import command_line
-from experiments import contrasts, jobs, result_files, table_text, tables
+from experiments import contrasts, jobs, markdown, result_files, table_text, tables
 from experiments.contrasts import Estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Job
@@ -98,12 +98,9 @@ def answers(found: Dict[str, contrasts.Values]) -> Dict[str, Dict[str, Estimate]
 def differences(found: Dict[str, contrasts.Values]) -> str:
     """A Markdown table of the answers, in percentage points ± standard error, over the runs that all rows have."""
     shown = [column for column in table_text.COLUMNS if column in found]
-    lines = [
-        f"| difference | {' | '.join(table_text.COLUMNS[column] for column in shown)} |",
-        "|" + " --- |" * (len(shown) + 1),
-    ]
+    lines = markdown.head(["difference", *(table_text.COLUMNS[column] for column in shown)])
     for question, own in answers(found).items():
-        lines.append(f"| {question} | {' | '.join(own[column].points for column in shown)} |")
+        lines.append(markdown.row([question, *(own[column].points for column in shown)]))
     return "\n".join(lines) + "\n"
 
 

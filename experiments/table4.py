@@ -37,7 +37,7 @@ from elo_tf.runtime.provenance import check_same
 from elo_tf.search.evolution import base
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.rungs import Rungs
-from experiments import courses, fig9_tables, rank_statistics, search_flags
+from experiments import courses, fig9_tables, markdown, rank_statistics, search_flags
 from experiments.fig9_analysis import FITNESSES as SIGNS
 from experiments.search_flags import MeasuredConfig
 from experiments.truths import TRUTHS
@@ -152,19 +152,19 @@ def write(journals: Journals) -> str:
     """The tables as Markdown."""
     head = ["searcher", "by", "searches", "trainings", "infeasible", "steps", "re-scoring steps", "minutes"]
     head += ["winner's fitness", "winner's k-means", "winner's 1-layer"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     table = rows(journals)
     for row in table:
         counts = [f"{np.mean(row[name]):.0f}" for name in ("trainings", "infeasible", "steps", "rescoring")]
         cells = [row["searcher"], row["fitness"], str(len(row["seeds"])), *counts]
         cells += [f"{np.mean(row['seconds']) / 60:.0f}", *(_spread(values) for values in row["winners"].values())]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     lines += ["", "Minutes are of workers, a search. ± is the s.d. over searches.", "", *_baselines(journals), ""]
     head = ["searcher", "by", "mean fitness, first -> last round", "k-means", "1-layer", "rho, fitness and 1-layer"]
-    lines += [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines += markdown.head(head)
     for row in table:
         cells = [_change([each[name] for each in row["drift"] if each]) for name in courses.QUANTITIES]
-        lines.append(f"| {' | '.join([row['searcher'], row['fitness'], *cells, _spread(row['order'])])} |")
+        lines.append(markdown.row([row["searcher"], row["fitness"], *cells, _spread(row["order"])]))
     lines += ["", *_worth(journals)]
     return "\n".join(lines) + "\n"
 
@@ -188,7 +188,7 @@ def _worth(journals: Journals) -> List[str]:
         rows.append([name, *cells])
     note = f"A good fitness has rho > 0; intervals are {rank_statistics.LEVEL:.0%}, over losses. Searches visit good"
     note += " ones more often, so that `fig9`, which draws them, is the fairer judge."
-    return [*fig9_tables.table(head, rows), "", note]
+    return [*markdown.table(head, rows), "", note]
 
 
 def _baselines(journals: Journals) -> List[str]:

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from experiments import jobs, search_flags
+from experiments import jobs, markdown, search_flags
 from experiments.contrasts import Run, estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import FineTuning, Job
@@ -51,7 +51,7 @@ def table(rows: Sequence[Row], record: jobs.Record) -> str:
     found = values(rows, record)
     shown = [column for column in COLUMNS if column in found]
     head = ["trained by", *(cell for column in shown for cell in (f"paper: {COLUMNS[column]}", "here")), "runs", "note"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     for row in rows:
         own = {column: found[column].get(row.name, {}) for column in shown}
         if not any(own.values()):
@@ -61,7 +61,7 @@ def table(rows: Sequence[Row], record: jobs.Record) -> str:
             paper = row.paper.get(column)
             cells += ["" if paper is None else f"{paper:.1f}", estimate(list(own[column].values())).percent]
         cells += [str(max(map(len, own.values()))), "; ".join([row.note] * bool(row.note) + diverged(row, record))]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     return "\n".join(lines) + "\n"
 
 

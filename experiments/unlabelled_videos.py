@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Tuple
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, table_text, tables, training, worlds
+from experiments import jobs, markdown, result_files, table_text, tables, training, worlds
 from experiments.contrasts import FAILS, Estimate, Run, contrast, estimate
 from experiments.tables import Row, TablesConfig
 from experiments.towers import Places
@@ -107,11 +107,11 @@ def table(found: Dict[str, Found]) -> str:
     """A Markdown table, a line a condition: accuracy in percent by number of videos, and gains."""
     numbers = sorted({videos for own in found.values() for videos in own})
     head = ["unlabelled videos", *map(str, numbers), "most over fewest, points", "monotone within errors"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     for fixed, own in found.items():
         cells = [estimate(list(own.get(videos, {}).values())).percent for videos in numbers]
         monotone = "yes" if is_monotone(steps_up(own)) else "no"
-        lines.append(f"| {' | '.join([fixed, *cells, whole_gain(own).points, monotone])} |")
+        lines.append(markdown.row([fixed, *cells, whole_gain(own).points, monotone]))
     return "\n".join(lines) + "\n"
 
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from elo_tf.config import Checked, DataConfig, InputError, TrainConfig, WeightingConfig, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import jobs, result_files, search_flags, training, weighted_training, worlds
+from experiments import jobs, markdown, result_files, search_flags, training, weighted_training, worlds
 from experiments.learning_speed import FAST
 from experiments.rows import matching
 from experiments.weighted_training import Job
@@ -144,7 +144,7 @@ def make_job(row: Row, names: Sequence[str], seed: int, world: str, config: Weig
 def table(rows: Sequence[Row], results: Dict[str, List[Dict[str, Any]]]) -> str:
     """A Markdown table, a line a row; results by the name of the row."""
     head = ["", "runs", "1-layer", "k-means", "1-layer while learning", "a step, of a plain one", "trainings to find λ"]
-    lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    lines = markdown.head(head)
     for row in rows:
         runs = [result for result in results.get(row.name, []) if "linear" in result]
         if not runs:
@@ -154,7 +154,7 @@ def table(rows: Sequence[Row], results: Dict[str, List[Dict[str, Any]]]) -> str:
         found = cost if row.name in LEARNED else row.trainings
         cells = [row.name, str(len(runs)), _spread(runs, "linear"), _spread(runs, "kmeans"),
                  _spread(runs, "while_learning"), f"{cost:.2f}", f"{found:.3g}"]  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(markdown.row(cells))
     return "\n".join([*lines, "", "± is the standard error over runs."]) + "\n"
 
 

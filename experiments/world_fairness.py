@@ -33,7 +33,7 @@ from absl import flags
 from elo_tf.config import DataConfig, IngestConfig, WorldConfig, define_path
 from elo_tf.runtime import command_line
 from elo_tf.runtime.workers.local import LocalEngine
-from experiments import protocols, result_files, worlds
+from experiments import markdown, protocols, result_files, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["main:0", "second:1", "third:2"], "worlds to measure, LIST:SEED")
 _FOLDER = define_path("folder", None, "where to keep videos and records, to go on with; else they are deleted")
@@ -155,9 +155,9 @@ def table(worlds: Dict[str, List[Row]]) -> str:
             "" if value is None else f"{value:.2f}".lstrip("0") for value in (row.nearest, row.clusters, row.linear)
         ).strip(" /")
 
-    head = ["| 1-NN / k-means / linear | " + " | ".join(worlds) + " |", "| --- |" + " --- |" * len(worlds)]
     named = zip(*worlds.values())
-    return "\n".join(head + [f"| {rows[0].name} | " + " | ".join(map(cell, rows)) + " |" for rows in named]) + "\n"
+    lines = [[rows[0].name, *map(cell, rows)] for rows in named]
+    return "\n".join(markdown.table(["1-NN / k-means / linear", *worlds], lines)) + "\n"
 
 
 def write_results(worlds: Dict[str, List[Row]], minutes: float) -> None:

@@ -14,6 +14,7 @@ from elo_tf.networks.tower import Tower
 from tests import towers
 
 ROOT = pathlib.Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "trained_network.md"
 CONSUMER = ROOT / "tests" / "consumer.py"
 
 # [B,T,H,W]: of training, one clip, odd sizes, one frame, longer and larger.

@@ -233,6 +233,7 @@ def test_reference_ignores_videos_without_sound(settings, tmp_path):
     assert "agreement" in runner.untrained.diagnostics
 
 
+@pytest.mark.slow
 def test_without_sound_there_is_no_agreement(settings, tmp_path):
     records = str(videos.noise_records(tmp_path, silent=range(16)))
     by_zipf = dataclasses.replace(settings.fitness, fitness="zipf")

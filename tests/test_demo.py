@@ -6,7 +6,7 @@ import math
 import pytest
 
 from elo_tf.config import InputError
-from experiments import demo
+from experiments import demo, demo_worlds
 
 VIDEOS = 700
 
@@ -69,3 +69,24 @@ def test_results_that_cannot_be_used_are_named(tmp_path, content, message):
         (tmp_path / "results.json").write_text(content)
     with pytest.raises(InputError, match=message):
         demo.read(tmp_path)
+
+
+def test_over_worlds_differences_are_taken_within_each(tmp_path):
+    given = []
+    for name, linear in (("7", (0.5, 0.3, 0.45, 0.1)), ("8", (0.7, 0.4, 0.65, 0.1))):
+        (tmp_path / name).mkdir()
+        evaluation(tmp_path / name, linear)
+        given.append(f"{name}={tmp_path / name}")
+    worlds = demo_worlds.read(given)
+    assert demo_worlds.differences(worlds, "random") == pytest.approx([20, 30])
+    # Worlds differ by 20 points in both rows, which the difference between the rows does not see.
+    assert demo_worlds.mean_and_error(demo_worlds.differences(worlds, "equal")) == "5.0 ± 0.0"
+    text = demo_worlds.table(worlds)
+    assert "| mean | 60.0 ± 10.0 | 35.0 ± 5.0 | 55.0 ± 10.0 | 10.0 ± 0.0 |" in text
+    assert "| random losses | 25.0 ± 5.0 | 25.0 ± 5.0 | 25.0 ± 5.0 | 2 of 2 |" in text
+    assert "| all terms at 1 | 5.0 ± 0.0 | 5.0 ± 0.0 | 5.0 ± 0.0 | 0 of 2 |" in text
+    assert "random losses in 2 of 2" in text
+    with pytest.raises(InputError, match="'7' is not NAME=DIR"):
+        demo_worlds.read(["7"])
+    with pytest.raises(InputError, match="is not NAME=DIR with a name of its own"):
+        demo_worlds.read([given[0], given[0]])

@@ -19,6 +19,7 @@ def records(tmp_path_factory):
     return videos.noise_records(tmp_path_factory.mktemp("descents"))
 
 
+@pytest.mark.slow
 def test_a_search_by_gradient_ends_in_a_loss(records, tmp_path, capsys):
     result = run(records, tmp_path / "run", *GRADIENT)
     assert "Descent 2 of 2" in capsys.readouterr().out

@@ -150,6 +150,7 @@ def _pixels(video):
     return np.round(video * 255).astype(np.uint8) / np.float32(255)
 
 
+@pytest.mark.slow
 def test_as_a_layer_under_any_policy_of_keras(folder, version, given, tower):
     answer = exports.consume("keras_policies", version, given, folder / "answer.npz", cwd=folder)
     video = exports.videos()["video0"]
@@ -163,6 +164,7 @@ def test_as_a_layer_under_any_policy_of_keras(folder, version, given, tower):
     assert np.isfinite(answer["loss"]).all() and answer["moved"].all()
 
 
+@pytest.mark.slow
 def test_types_of_the_input_and_values_of_training(folder, version, given, tower):
     answer = exports.consume("input_types", version, given, folder / "answer.npz", cwd=folder)
     video = exports.videos()["video1"]
@@ -181,15 +183,19 @@ def test_types_of_the_input_and_values_of_training(folder, version, given, tower
     assert "Could not find matching concrete function" in str(answer["refusal"])  # Whether 1 is white, it does not say.
 
 
-def test_the_programs_of_the_card_and_the_readme_run(folder, version, tower):
-    texts = exports.programs(version / "README.md") + exports.programs(exports.ROOT / "README.md")
+@pytest.mark.slow
+def test_the_programs_of_the_card_the_page_and_the_readme_run(folder, version, tower):
+    texts = exports.programs(version / "README.md") + exports.programs(exports.PAGE)
     texts = [text for text in texts if "import tensorflow_hub" in text]
+    (short,) = exports.programs(exports.ROOT / "README.md")
     assert texts
-    files = [folder / f"program{index}.py" for index in range(len(texts))]
-    for file, text in zip(files, texts):
+    files = [folder / f"program{index}.py" for index in range(len(texts) + 1)]
+    for file, text in zip(files, [*texts, short]):
         file.write_text(text)
     answer = exports.consume("program", folder / "answer.npz", *files, cwd=version.parents[1])
-    assert [np.isfinite(answer[f"{index}/loss"]).all() for index in range(len(files))] == [True] * len(files)
+    assert [np.isfinite(answer[f"{index}/loss"]).all() for index in range(len(texts))] == [True] * len(texts)
+    ours = tower.network(answer[f"{len(texts)}/clips"])["embedding"]
+    np.testing.assert_allclose(answer[f"{len(texts)}/features"], ours, atol=1e-5)
 
 
 def test_holds_the_rgb_tower_alone(version, tower):

@@ -77,7 +77,7 @@ def test_a_layer_of_keras_3_computes_it(python, folder, version, given, embeddin
 
 @pytest.mark.parametrize("policy, most", [("float32", 1e-5), ("mixed_float16", 2e-3), ("mixed_bfloat16", 2e-2)])
 def test_a_layer_of_keras_3_is_trained(python, folder, version, given, embedding, policy, most):
-    """With the optimizer built beforehand, as card and README say; without, Keras cannot name what it makes in fit."""
+    """With the optimizer built beforehand, as card and page say; without, Keras cannot name what it makes in fit."""
     answer = exports.consume("keras3_fit", version, given, folder / "answer.npz", policy, python=python, cwd=folder)
     network = Tower.load(folder / "run").network
     assert np.linalg.norm(answer["embedding"] - embedding) < most * np.linalg.norm(embedding)
@@ -85,12 +85,12 @@ def test_a_layer_of_keras_3_is_trained(python, folder, version, given, embedding
     assert np.isfinite(answer["loss"]).all()
     # Weights, and the statistics of batch normalisation.
     assert len(answer["built/moved"]) == len(network.variables) and answer["built/moved"].all()
-    # Once this fails, the line about it in card and README can go.
+    # Once this fails, the line about it in card and page can go.
     assert "is not a valid scope name" in str(answer["refusal"]) and not answer["plain/moved"].any()
 
 
-def test_the_programs_of_the_card_and_the_readme_run(python, folder, version):
-    texts = exports.programs(version / "README.md") + exports.programs(exports.ROOT / "README.md")
+def test_the_programs_of_the_card_and_the_page_run(python, folder, version):
+    texts = exports.programs(version / "README.md") + exports.programs(exports.PAGE)
     texts = [text for text in texts if "import keras\n" in text]
     assert len(texts) >= 2
     files = [folder / f"program{index}.py" for index in range(len(texts))]

@@ -151,6 +151,8 @@ def test_variants_of_known_clusters(heaps):
         0.6 < scores["gain in R2, audio"] == scores["gain in R2, any"] < 4 / 6 + 0.05
         and abs(scores["gain in R2, flow"]) < 0.2
     )
+    one, other = scores["gain in R2, audio"], scores["gain in R2, flow"]
+    np.testing.assert_allclose(scores["gain in R2, all"], one + other)
     assert scores["gain in CKA, any"] > 0.8 and scores["gain in neighbours, any"] > 0.1
     assert set(scores) == {name for names in own.values() for name in names}
     assert (folder / "00000-3-7.json").exists()

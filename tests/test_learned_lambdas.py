@@ -135,6 +135,7 @@ def test_what_cannot_be_learned_is_refused(records, tmp_path, changes, message):
         run(records, tmp_path / "run", **changes)
 
 
+@pytest.mark.slow
 def test_every_weighting_trains(records, tmp_path):
     """The registry over: finite, its state is saved, one graph for all steps."""
     for name, kind in base.weightings().items():

@@ -167,6 +167,7 @@ def messages():
                 yield path, node.value
 
 
+@pytest.mark.slow
 def test_every_command_in_a_message_is_given():
     found = set()
     for path, text in messages():

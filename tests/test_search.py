@@ -128,6 +128,7 @@ def test_report_needs_nothing_but_the_run_directory(unbroken, tmp_path):
         report.redraw("/nowhere")
 
 
+@pytest.mark.slow
 def test_clusters_that_a_killed_search_did_not_save_are_made_afterwards(unbroken, records, tmp_path, capfd):
     run_dir, _ = unbroken
     (tmp_path / "journal.jsonl").write_bytes((run_dir / "journal.jsonl").read_bytes())
@@ -137,6 +138,7 @@ def test_clusters_that_a_killed_search_did_not_save_are_made_afterwards(unbroken
     assert (tmp_path / "journal.jsonl").read_bytes() == (run_dir / "journal.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_flags_file_repeats_the_search(unbroken, records, tmp_path):
     run_dir, _ = unbroken
     command = [sys.executable, "-m", "elo_tf.search", f"--flagfile={run_dir}/flags.txt", f"--run_dir={tmp_path}/again"]
@@ -145,6 +147,7 @@ def test_flags_file_repeats_the_search(unbroken, records, tmp_path):
     assert found(tmp_path / "again") == found(run_dir)
 
 
+@pytest.mark.slow
 def test_units_shares_and_the_record_of_each_training(records, tmp_path):
     flags = ["--loss_units=gradient", "--log_every=2", "--share_every=3", "--generations=1", "--population=3"]
     # What an attempt that was lost has left.
@@ -277,6 +280,7 @@ def test_a_loss_file_of_another_genome_is_one_line(records, tmp_path, names, uni
     assert message in refused(records, tmp_path / "run", *flags)
 
 
+@pytest.mark.slow
 def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path, capfd):
     def write(folder, losses):
         """The flags for these losses, {name: lambda} each, written to files of the folder."""
@@ -300,6 +304,7 @@ def test_given_losses_are_scored_in_order_and_none_may_change(records, tmp_path,
     assert "was made with other settings (lambda_files_hash: was" in message
 
 
+@pytest.mark.slow
 def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):
     assert "--clusters=40 is more than the" in refused(records, tmp_path, "--clusters=40", "--scoring_clips=400")
     assert (tmp_path / "journal.jsonl").exists()
@@ -327,6 +332,7 @@ def test_a_run_stays_as_it_is_where_flags_are_refused(unbroken, records, flags, 
     assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_too_many_failures_end_a_search_and_the_same_command_goes_on(records, tmp_path):
     flags = ["--population=3", "--learning_rate=1e30", "--warmup_steps=0", "--retries=0", "--rescore=0"]
     for generation in (0, 1):
@@ -343,6 +349,7 @@ def test_too_many_failures_end_a_search_and_the_same_command_goes_on(records, tm
     assert (tmp_path / "journal.jsonl").read_bytes() == written
 
 
+@pytest.mark.slow
 def test_no_feasible_candidate_is_an_error_that_says_why(records, tmp_path):
     flags = ["--generations=1", "--population=3", "--rungs=2", "--reduction=2", "--min_deviation=1000"]
     error = refused(records, tmp_path / "run", *flags)

@@ -160,6 +160,7 @@ def test_a_term_that_is_not_finite_is_named_with_the_last_good_checkpoint(record
     assert Tower.load(tmp_path / "run").step == 2
 
 
+@pytest.mark.slow
 def test_a_finished_training_and_a_damaged_one(unbroken, records, tmp_path):
     """The same command again does nothing; where the last checkpoint is torn, it does not begin anew."""
     run_dir, _ = unbroken

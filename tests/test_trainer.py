@@ -27,6 +27,7 @@ def one(records, tmp_path_factory):
     return trainer, [trainer.advance(1).losses for _ in range(2)]
 
 
+@pytest.mark.slow
 def test_compiled_by_xla_it_takes_the_same_steps(one, records, tmp_path):
     compiled = trainings.make(records, tmp_path, jit_compile=True)
     for losses in one[1]:

@@ -90,6 +90,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halves(parts, clip_norm
     assert float(model.optimizer.loss_scale) == 2.0**99
 
 
+@pytest.mark.slow
 def test_two_like_halves_taken_in_parts_are_the_whole():
     """With both halves alike, batch normalisation sees in a part what it sees in the whole; so do all terms."""
     sizes = ClipSizes(frames=4, future_frames=2, size=16, audio_steps=4, mel_bins=16)

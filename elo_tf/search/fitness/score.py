@@ -94,6 +94,28 @@ class Scorer:
             count = np.count_nonzero(~np.isfinite(features).all(axis=1))
             reason = f"not finite: the features of {count} of {len(features)} videos"
             return dataclasses.replace(self._infeasible(reason, {}), failed=True)
+        scores = self._scores(features, seed, reference, labelled)
+        gains = foretold.gains(features) if foretold else {}
+        diagnostics = {**_diagnostics(features, scores), **_gain(gains)}
+        if not np.isfinite(list(diagnostics.values())).all():
+            finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
+            return self._infeasible("not finite: the features are too large to be compared", finite)
+        ailment = health.infeasible(self._config, diagnostics["feature_deviation"], gains)
+        if ailment:
+            return self._infeasible(ailment, diagnostics)
+        name, more_is_better = CHOICES[self._config.fitness]
+        if name == GAIN and foretold and foretold.untrained is None:
+            diagnostics[name] = 0.0  # The untrained tower, from which gains are measured.
+        if name not in diagnostics:
+            raise InputError(f"--fitness={self._config.fitness} needs {self._missing(name)}")
+        value = 1.0 - diagnostics[name] if more_is_better else diagnostics[name]
+        parts = FOLDS if name == GAIN else self._config.restarts
+        return Fitness(value, None, diagnostics.get(f"{name}_deviation"), parts, diagnostics)
+
+    def _scores(
+        self, features: np.ndarray, seed: int, reference: Optional[np.ndarray], labelled: Optional[Labelled]
+    ) -> Dict[str, np.ndarray]:
+        """Score -> its values, one a restart, of all that clusters tell: Zipf's law, agreement, the weak fitness."""
         measured = _Measured(*(part.numpy() for part in self._measure(features, _pair(seed))))
         scores = {"zipf": measured.zipf, "zipf_scale_free": measured.zipf_scale_free}
         if reference is not None:
@@ -107,29 +129,14 @@ class Scorer:
                 )
             clusters = self.cluster(labelled.features, seed)
             scores["weak"] = weak.accuracy(clusters, labelled.labels, labelled.videos)
-        gains = foretold.gains(features) if foretold else {}
-        diagnostics = {**_diagnostics(features, scores), **_gain(gains)}
-        if not np.isfinite(list(diagnostics.values())).all():
-            finite = {name: value for name, value in diagnostics.items() if np.isfinite(value)}
-            return self._infeasible("not finite: the features are too large to be compared", finite)
-        ailment = health.infeasible(self._config, diagnostics["feature_deviation"], gains)
-        if ailment:
-            return self._infeasible(ailment, diagnostics)
-        name, more_is_better = CHOICES[self._config.fitness]
-        if name == GAIN and foretold and foretold.untrained is None:
-            diagnostics[name] = 0.0  # The untrained tower, from which gains are measured.
-        if name not in diagnostics:
-            missing = {
-                "weak": "--labelled",
-                GAIN: f"scoring clips of {LEAST_VIDEOS} videos with flow or sound, not all "
-                "alike; use another --fitness",
-            }.get(name) or self._missing_modality()
-            raise InputError(f"--fitness={self._config.fitness} needs {missing}")
-        value = 1.0 - diagnostics[name] if more_is_better else diagnostics[name]
-        parts = FOLDS if name == GAIN else self._config.restarts
-        return Fitness(value, None, diagnostics.get(f"{name}_deviation"), parts, diagnostics)
+        return scores
 
-    def _missing_modality(self) -> str:
+    def _missing(self, score: str) -> str:
+        """What a score that was not measured needs."""
+        if score == "weak":
+            return "--labelled"
+        if score == GAIN:
+            return f"scoring clips of {LEAST_VIDEOS} videos with flow or sound, not all alike; use another --fitness"
         modality = self._config.agree_with
         other = "audio" if modality == "flow" else "flow"
         return (

@@ -14,8 +14,8 @@ import pytest
 from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.result import TrialResult
-from elo_tf.search.reporting import report, standings
-from elo_tf.search.reporting.findings import ranking
+from elo_tf.search.reporting import observations, report, standings
+from elo_tf.search.reporting.findings import Standing, ranking
 from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -287,6 +287,14 @@ def test_the_text_beside_a_figure_says_what_is_seen(finished):
     means = (0.40 + 0.30 + 0.43) / 3, (0.48 + 0.49 + 0.50 + 0.51) / 4
     assert f"did not fall: it went from {means[0]:.4f} in the first to {means[1]:.4f} in the last" in text
     assert "agreement beyond chance (AMI): 0.25 (untrained: 0.2)" in text
+    assert "and 0 others tie with it" in text and "among the best and its ties)" not in text
+
+
+def test_the_weights_of_ties_have_a_range():
+    ranked = [Standing(0, np.array([0.2, 0.9]), ()), Standing(1, np.array([0.4, 0.1]), ())]
+    ranked += [Standing(2, np.array([1.0, 0.0]), (), tie=False)]
+    np.testing.assert_array_equal(observations.ranges_of_ties(ranked), [[0.2, 0.4], [0.1, 0.9]])
+    assert observations.ranges_of_ties(ranked[:1]) is None
 
 
 def test_an_installed_package_has_the_template(tmp_path):

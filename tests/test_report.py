@@ -230,7 +230,7 @@ page.srcdoc = %s;
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH; install the package chromium to test the page")
-@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize("width", [400, 720, 1200])
 def test_a_browser_decodes_all_pictures_and_nothing_is_wider_than_the_window(finished, tmp_path, width):
     around = tmp_path / "around.html"
     page = json.dumps(finished.read_text()).replace("</", "<\\/")

@@ -1,5 +1,6 @@
 """The style of all figures: one width, three sizes of letters, no frame around what is drawn."""
 
+import math
 from typing import Mapping, Optional, Sequence
 
 from matplotlib.artist import Artist
@@ -66,9 +67,10 @@ def legend_below(figure: Figure, entries: Mapping[str, Artist], columns: int) ->
     Args:
       figure: What it belongs to.
       entries: Label -> what is drawn so.
-      columns: Of the legend, at most.
+      columns: Of the legend, at most; fewer where its rows are as many without them.
     """
+    rows = math.ceil(len(entries) / columns)
     figure.legend(
-        list(entries.values()), list(entries), loc="outside lower center", ncols=min(columns, len(entries)),
+        list(entries.values()), list(entries), loc="outside lower center", ncols=math.ceil(len(entries) / rows),
         frameon=False, fontsize=LABEL,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The pictures of `evolution_figures`: weights over the rounds of several searches, and the losses they end with."""
+"""The pictures of `evolution_figures`: weights over the rounds of several searches, and their final losses."""
 
 from typing import Mapping
 

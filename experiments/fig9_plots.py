@@ -1,4 +1,4 @@
-"""The plots of Fig. 9: each fitness against the truth, by value and by rank."""
+"""The plots of Fig. 9: each fitness against accuracy, by value and by rank."""
 
 import math
 from typing import List

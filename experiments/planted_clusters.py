@@ -1,4 +1,4 @@
-"""What does the Zipf score see? Its value for features whose clusters are planted, so that all about them is known.
+"""What does the Zipf score see? Its value for features with planted, fully known clusters.
 
     python -m experiments.planted_clusters
     python -m experiments.planted_clusters --smoke       two strengths, one seed, few videos; no results
@@ -55,7 +55,7 @@ class PlantedConfig(Checked):
     videos: int = setting(1000, "N, features that are scored", low=64)
     restarts: int = setting(20, "R, k-means runs averaged", low=1)
     seeds: int = setting(5, "draws of classes, centres and noise", low=1)
-    results: str = setting("experiments/results", "folder of the table and the figure")
+    results: str = setting("experiments/results", "folder of the table and the figure", path=True)
     smoke: bool = setting(False, "shows that it runs, writes no results")
 
 

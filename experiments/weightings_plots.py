@@ -1,4 +1,4 @@
-"""The figure of `weightings`: the weights that each way has found, over those of its greatest term."""
+"""The figure of `weightings`: the weights that each method found, relative to its largest."""
 
 from typing import Dict, List, Sequence
 

@@ -40,15 +40,15 @@ class PlacesConfig(Checked):
     """What is read, as what, and where the export goes."""
 
     checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints", path=True)
-    output: str = setting("", "directory of the model; versions are numbered directories in it", path=True)
+    output: str = setting("", "directory of the model; each version is a numbered directory in it", path=True)
     evaluation: str = setting(
         "",
-        "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory",
+        "results.json of python -m elo_tf.evaluate, for the model card; default: that of the run directory",
         path=True,
     )
     precision: str = setting(
         "float32",
-        "arithmetic of the exported tower; its inputs, outputs and variables are float32 in any case",
+        "arithmetic of the exported tower: float32 or mixed_bfloat16; inputs, outputs and variables are always float32",
         choices=("float32", "mixed_bfloat16"),
     )
 
@@ -57,12 +57,12 @@ class PlacesConfig(Checked):
 class ExportConfig(Checked):
     """What is exported."""
 
-    version: int = setting(0, "number of the version; 0 is the one after the last")
-    weight_decay: float = setting(1e-4, "L2 penalty on kernels in regularization_losses; 0 leaves them out", low=0)
+    version: int = setting(0, "number of the version; 0: the one after the last")
+    weight_decay: float = setting(1e-4, "L2 penalty on kernels in regularization_losses; 0: none", low=0)
     warmup_batch_sizes: Tuple[str, ...] = setting(
-        ("1",), "batch sizes of the warm-up requests for TF Serving; none if empty"
+        ("1",), "batch sizes of the warm-up requests for TF Serving; empty: no requests"
     )
-    archive: bool = setting(False, "also write OUTPUT-VERSION.tar.gz, which hub.load takes from a web server")
+    archive: bool = setting(False, "also write OUTPUT-VERSION.tar.gz, which hub.load can download")
 
     def batch_sizes(self) -> Tuple[int, ...]:
         """B of the warm-up requests.
@@ -77,7 +77,7 @@ class ExportConfig(Checked):
         sizes = [size for size in self.warmup_batch_sizes if size]
         for size in sizes:
             if not (size.isdecimal() and int(size)):
-                raise InputError(f"--warmup_batch_sizes: {size!r} is no positive integer")
+                raise InputError(f"--warmup_batch_sizes: {size!r} is not a positive integer")
         if len(sizes) > most:
             raise InputError(f"--warmup_batch_sizes has {len(sizes)} entries, more than the {most} that a server takes")
         return tuple(int(size) for size in sizes)

@@ -140,7 +140,7 @@ def test_a_program_gives_paths_and_lists_where_a_flag_has_text():
         ({"learning_rate": True}, "--learning_rate=True is not a number"),
         ({"tasks": 3}, "--tasks=3 is not a sequence of strings"),
         ({"run_dir": None}, "--run_dir=None is not a string or a path"),
-        ({"steps": 0}, "--steps=0 is less than 1, its limit"),
+        ({"steps": 0}, "--steps=0 is less than 1, the minimum"),
         ({"scoring_clips": 3}, "--scoring_clips=3 cannot form --clusters=50"),
     ],
 )

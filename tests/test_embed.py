@@ -134,11 +134,11 @@ def test_bad_input_is_one_line(made):
         (dict(output="{0}/o.npz"), "--videos and --query are both missing"),
         (
             dict(videos="{0}/videos", output="{0}/o.npz", picture="{0}/p.png"),
-            "--picture=.* shows what is near a --query",
+            "--picture=.* needs --query",
         ),
         (dict(videos="{0}/videos", output="/proc/o.npz"), "/proc/o.npz"),
         (dict(videos="{0}/videos/short.mp4", output="{0}/o.npz", short_videos="refuse"), "short.mp4: shorter than a"),
-        (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is no file"),
+        (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is not a file"),
         (dict(output="{0}/out.npz", query="{0}/videos/red.mp4"), "--neighbours=5 is more than"),
         (
             dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"),

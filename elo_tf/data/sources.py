@@ -1,4 +1,4 @@
-"""The videos of a split, ready to be cut: resident in memory, or streamed from the shards.
+"""The videos of a split as the reader needs them: resident in memory, or streamed from the shards.
 
 Both kinds offer the same two things to `elo_tf.data.reader`: a dataset of videos, and `frames(video, modality, start,
 count)` that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
@@ -127,7 +127,7 @@ class ResidentVideos:
         for decoded in mine.map(self._decode, PARALLEL).as_numpy_iterator():
             place = places.pop(int(decoded["index"]), None)
             if place is None:
-                raise InputError(f"{folder}: a video is there twice; run python -m elo_tf.prepare --validate")
+                raise InputError(f"{folder} has a video twice; run python -m elo_tf.prepare --validate")
             stretch = slice(offsets[place], offsets[place] + lengths[place])
             for modality, array in flat.items():
                 if modality != "audio" or decoded["has_sound"]:
@@ -238,7 +238,7 @@ class StreamedVideos:
         shards = self._shards[share.index :: share.count]
         if not shards:
             raise InputError(
-                f"{len(self._shards)} shards cannot be read by {share.count} processes; make the records again with a "
+                f"{len(self._shards)} shards are too few for {share.count} processes; make the records again with a "
                 "smaller --shard_mb"
             )
         videos = sum(self._videos_of[shard] for shard in shards)

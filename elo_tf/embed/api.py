@@ -1,4 +1,4 @@
-"""Embeddings from settings alone: what `python -m elo_tf.embed` does, for programs and notebooks.
+"""Computes embeddings from settings: what `python -m elo_tf.embed` does, for programs and notebooks.
 
 result = run(Settings(model="models/elo_rgb", videos="videos", output="embeddings.npz"))
 result.table.embeddings              [N,D] float32, of the videos `result.ids`
@@ -75,9 +75,9 @@ def _check(settings: Settings) -> None:
     if not settings.videos and not settings.query:
         raise InputError("--videos and --query are both missing; name videos to embed, or one to look up")
     if settings.picture and not settings.query:
-        raise InputError(f"--picture={settings.picture} shows what is near a --query, which is missing")
+        raise InputError(f"--picture={settings.picture} needs --query; name a video")
     if settings.query and not Path(settings.query).is_file():
-        raise InputError(f"--query={settings.query} is no file; name a video")
+        raise InputError(f"--query={settings.query} is not a file; name a video")
 
 
 def _find(place: Path) -> Videos:

@@ -1,4 +1,4 @@
-"""A picture of a query and what is near it: a film strip each.
+"""A picture of a query and its neighbours, a film strip each.
 
 query.mp4
 [frame][frame][frame][frame][frame][frame]

@@ -1,4 +1,4 @@
-"""λ over time as Fig. 3 and 7 draw them: a row a λ, rows grouped by modality, a column a round or a step."""
+"""λ over time as in Fig. 3 and 7: a row a λ, grouped by modality; a column a round or a step."""
 
 from typing import Dict, List, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The colours of all figures, of Okabe and Ito: readable with any colour vision."""
+"""The colours of all figures, those of Okabe and Ito: safe for colour blindness."""
 
 BLUE, ORANGE, GREY, INK = "#0072b2", "#d55e00", "#8a8a8a", "#404040"
 GREEN, PINK, SKY = "#009e73", "#cc79a7", "#56b4e9"

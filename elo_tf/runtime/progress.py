@@ -1,4 +1,4 @@
-"""How far a long command has come, and how long it will take."""
+"""The progress of a long command, and its remaining time."""
 
 import sys
 

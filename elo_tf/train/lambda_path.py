@@ -1,4 +1,4 @@
-"""RUN_DIR/lambdas.jsonl: the weights of a training that weighs its terms itself, and what is made of them at its end.
+"""RUN_DIR/lambdas.jsonl: the weights of a training that learns them, and the loss file made from them at the end.
 
 {"step": 50, "lambdas": [0.5, 0.61, ...], "outer": 0.93}       a line an entry, in the order of the terms
 learned_loss.json      mean over the second half of the path, a loss like that of a search
@@ -45,7 +45,7 @@ class LambdaPath:
             self.entries = [entry for entry in map(json.loads, lines) if entry["step"] <= done]
         except (ValueError, KeyError, TypeError) as error:
             self._file.close()
-            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, its path begins anew") from None
+            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, and a new path starts") from None
         self._file.cut(sum(len(line) + 1 for line in lines[: len(self.entries)]))
 
     def add(self, step: int, lambdas: np.ndarray, outer: Optional[float]) -> None:

@@ -4,13 +4,15 @@
 
 Reads the results of `elo_tf.evaluate` for the towers that were trained by the evolved loss, by random ones, and by all
 terms at weight 1, beside the untrained tower. Random losses have one row, their mean, as in the paper's Table 1; a line
-below the table says how far they lie apart. Errors are standard errors of a proportion of the test videos. One is ahead
-of another if the difference is more than two standard errors of the difference, taken as of independent towers.
+below the table says how far they lie apart. Errors are standard errors of a proportion of the test videos; that of the
+mean of random losses has their spread in it as well, since others could have been drawn. One is ahead of another if the
+difference is more than two standard errors of the difference, taken as of independent towers.
 """
 
 import json
 import math
 import pathlib
+import statistics
 import typing
 from typing import Dict, List, NamedTuple, Sequence
 
@@ -51,8 +53,10 @@ class Share(NamedTuple):
 
     @classmethod
     def mean(cls, shares: Sequence["Share"]) -> "Share":
-        """Of several towers on the same videos, whose errors therefore do not average out."""
-        return cls(*(sum(part) / len(shares) for part in zip(*shares)))
+        """Of several losses, drawn out of many, on the same videos, whose errors therefore do not average out."""
+        values, errors = zip(*shares)
+        spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+        return cls(statistics.fmean(values), math.hypot(statistics.fmean(errors), spread))
 
     def ahead_of(self, other: "Share") -> bool:
         """Whether it is larger by more than two standard errors of the difference."""

@@ -233,6 +233,7 @@ def _rows(config: LearningConfig) -> List[Tuple[str, str, Change]]:
 
 def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -> str:
     """Writes the table, numbers and figure of what is recorded; returns the table."""
+    from elo_tf.plots.files import save
     from experiments import learning_speed_plots
 
     rows: Dict[str, List[Run]] = {}
@@ -257,7 +258,7 @@ def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -
         numbers = {row: [_plain(run) for run in runs] for row, runs in rows.items()}
         stem = pathlib.Path(config.results, name)
         result_files.write(stem, "How fast does it learn?", about, text, {"rows": numbers})
-        learning_speed_plots.courses(rows).savefig(f"{stem}.png", dpi=110)
+        save(learning_speed_plots.courses(rows), stem.with_suffix(".png"))
     return text
 
 

@@ -2,7 +2,7 @@
 
 query.mp4
 [frame][frame][frame][frame][frame][frame]
-1  0.93  cats/3.mp4, 12.8 s ...
+2. cats/3.mp4, 12.80 s, as the query at 3.20 s (cosine similarity 0.930)
 [frame][frame][frame][frame][frame][frame]
 """
 

@@ -17,7 +17,7 @@ from elo_tf.data.clips import MODALITIES
 from elo_tf.model.objective import save_loss
 from elo_tf.model.weighting.base import averaged
 from elo_tf.plots.files import save
-from elo_tf.plots.lambda_map import by_modality, lambda_map
+from elo_tf.plots.lambda_map import lambda_map
 from elo_tf.runtime.append_only import AppendOnlyFile
 
 EVERY = 10  # steps between entries
@@ -78,13 +78,13 @@ class LambdaPath:
         save_loss(self._directory / LOSS, self._names, averaged(values).tolist(), about, units)
 
     def _draw(self, values: np.ndarray, steps: np.ndarray, codes: Mapping[str, str]) -> None:
-        groups = by_modality(self._names, tuple(MODALITIES))
         middles = (steps[1:] + steps[:-1]) / 2
         edges = np.concatenate([steps[:1], middles, steps[-1:] + (1 if len(steps) == 1 else 0)])
-        labels = [codes[name] for name in self._names]
         shown = values / max(1.0, values.max())
         bar = "λ" if values.max() <= 1 else f"weight / {values.max():.3g}"
-        figure = lambda_map(shown.T, edges, groups, labels, bar, "step", "Weights over the training")
+        figure = lambda_map(
+            shown.T, edges, self._names, codes, tuple(MODALITIES), bar, "step", "Weights over the training"
+        )
         path = self._directory / FIGURE
         path.parent.mkdir(exist_ok=True)
         save(figure, path)

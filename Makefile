@@ -35,7 +35,7 @@ demo: $(READY)
 		--videos=$(DEMO)/videos --records=$(DEMO)/records
 	$(BIN)/python -m elo_tf.search --flagfile=experiments/flagfiles/demo.flags --seed=$(WORLD_SEED) \
 		--records=$(DEMO)/records/unlabelled --run_dir=$(DEMO)/search
-	@echo "Training towers by five losses, two at a time; a few minutes ..."
+	@echo "Training towers by eight losses, two at a time; a few minutes ..."
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target WORLD_SEED=$(WORLD_SEED) \
 		$(addprefix demo-,$(DEMO_RUNS))
 	$(BIN)/python -m elo_tf.evaluate --flagfile=experiments/flagfiles/demo_evaluate.flags \
@@ -50,7 +50,7 @@ demo: $(READY)
 	$(BIN)/python -m experiments.demo --evaluation=$(DEMO)/evaluation --picture=$(DEMO)/demo.png
 
 # The loss that was found, and what it is compared with: losses of the same terms, in the same units.
-DEMO_RUNS := evolved random-1 random-2 random-3 equal
+DEMO_RUNS := evolved $(addprefix random-,1 2 3 4 5 6) equal
 FOUND := $(DEMO)/search/evolved_loss.json
 demo-evolved: LOSS = --loss=$(FOUND)
 demo-random-%: LOSS = --loss=random:$(WORLD_SEED)$(lastword $(subst -, ,$@)) --like=$(FOUND)

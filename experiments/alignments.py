@@ -1,4 +1,4 @@
-"""Two ways besides ridge regression to say how much features have in common with descriptors of the same clips."""
+"""Two ways besides ridge regression to measure what features share with descriptors of the same clips."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Rules that read off results whether a claim of the paper holds here (`claims` lists the claims).
+"""Rules that decide from results whether a claim of the paper holds here (`claims` lists the claims).
 
     results/*.json -> Results -> rule -> Outcome (ours, verdict, reason) -> `paper_page`
 

@@ -1,4 +1,4 @@
-"""The claims of the paper that these experiments test, each with its numbers and the rule that reads off ours."""
+"""The claims of the paper that these experiments test, each with its numbers and its rule."""
 
 import dataclasses
 from typing import Callable, List, Optional

@@ -1,4 +1,4 @@
-"""How hard do DeepCluster and local aggregation pull at the RGB tower at the start, beside Eq. 8?
+"""How strongly do DeepCluster and local aggregation pull the RGB tower at the start, compared with Eq. 8?
 
     python -m experiments.clustering_terms --world=main:5:0 --seeds=3 --folder=DIR
     python -m experiments.clustering_terms --smoke       few videos, one seed, less than a minute; no results
@@ -35,7 +35,7 @@ class ClusteringConfig(Checked):
     world: str = setting("main:5:0", "world to measure on, LIST:SEED:NUISANCE")
     seeds: int = setting(3, "first weights to measure at", low=1)
     videos: int = setting(200, "unlabelled videos of the world", low=32)
-    folder: str = setting("", "where the world is kept, to be used again")
+    folder: str = setting("", "folder of the world; a rerun reuses it", path=True)
     smoke: bool = setting(False, "a few videos, one seed")
 
 

@@ -1,4 +1,4 @@
-"""Contrasts between rows of a table: weighted sums of accuracies, run by run, with their errors and what they decide.
+"""Contrasts between rows of a table: weighted sums of accuracies, run by run, with errors and verdicts.
 
 A run is a (world, seed). All rows of a run share the world, its labelled videos and the first weights of the tower, so
 that a difference is taken within runs before it is averaged: what makes a world hard does not count as noise. A ratio

@@ -1,4 +1,4 @@
-"""The course of a search, from its journal: what it had found after so many training steps, and what that was worth.
+"""The course of a search, from its journal: its best loss after a number of training steps, and its accuracy.
 
 Best so far is the best by the search's own fitness; the truth (`measured_search`) is looked up afterwards.
 """

@@ -4,18 +4,20 @@
 
 Reads the results of `elo_tf.evaluate` for the towers that were trained by the evolved loss, by random ones, and by all
 terms at weight 1, beside the untrained tower. Random losses have one row, their mean, as in the paper's Table 1; a line
-below the table says how far they lie apart. Errors are standard errors of a proportion of the test videos. One is ahead
-of another if the difference is more than two standard errors of the difference, taken as of independent towers.
+below the table says how far they lie apart. Errors are standard errors of a proportion of the test videos; that of the
+mean of random losses has their spread in it as well, since others could have been drawn. One is ahead of another if the
+difference is more than two standard errors of the difference, taken as of independent towers.
 """
 
 import json
 import math
 import pathlib
+import statistics
 import typing
 from typing import Dict, List, NamedTuple, Sequence
 
 from elo_tf.config import InputError, define_path
-from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE, PINK
 from elo_tf.runtime import command_line
 
 if typing.TYPE_CHECKING:
@@ -29,7 +31,7 @@ _PICTURE = define_path("picture", "", "file of the picture, .png")
 ROWS = {
     "evolved": ("evolved loss", BLUE),
     "random": ("random losses", ORANGE),
-    "equal": ("all terms at 1", "#cc79a7"),
+    "equal": ("all terms at 1", PINK),
     "scratch": ("untrained", GREY),
 }
 COLUMNS = {"kmeans": "k-means", "linear": "1-layer", "neighbours": "precision@5"}
@@ -51,8 +53,10 @@ class Share(NamedTuple):
 
     @classmethod
     def mean(cls, shares: Sequence["Share"]) -> "Share":
-        """Of several towers on the same videos, whose errors therefore do not average out."""
-        return cls(*(sum(part) / len(shares) for part in zip(*shares)))
+        """Of several losses, drawn out of many, on the same videos, whose errors therefore do not average out."""
+        values, errors = zip(*shares)
+        spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+        return cls(statistics.fmean(values), math.hypot(statistics.fmean(errors), spread))
 
     def ahead_of(self, other: "Share") -> bool:
         """Whether it is larger by more than two standard errors of the difference."""
@@ -136,24 +140,22 @@ def _names(names: List[str]) -> str:
 
 def picture(results: Results) -> "Figure":
     """A panel a column, a bar a row, with two standard errors either way."""
-    from matplotlib.figure import Figure
+    from elo_tf.plots import style
 
-    figure = Figure(figsize=(8.2, 3.0), layout="constrained")
-    panels = figure.subplots(1, len(COLUMNS))
+    figure = style.new_figure(2.9, width=8.0)
+    panels = figure.subplots(1, len(COLUMNS), sharey=True)
     for axes, (column, title) in zip(panels, COLUMNS.items()):
         for place, (name, (label, colour)) in enumerate(ROWS.items()):
             share = results[name][column]
             axes.bar(place, 100 * share.value, yerr=200 * share.error, color=colour, ecolor=INK, capsize=3, label=label)
             axes.text(place, 100 * share.value + 200 * share.error + 0.8, f"{100 * share.value:.0f}", ha="center",
-                      fontsize=9, color=INK)  # fmt: skip
-        axes.set_title(title, fontsize=10, color=INK)
-        axes.spines[["top", "right"]].set_visible(False)
+                      fontsize=style.LABEL, color=INK)  # fmt: skip
+        style.tidy(axes, title=title)
         axes.set_xticks([])
         axes.margins(y=0.15)
-        axes.tick_params(labelsize=8)
-    panels[0].set_ylabel("% of test videos", fontsize=9)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ROWS), frameon=False,
-                  fontsize=9)  # fmt: skip
+    panels[0].set_ylabel("% of test videos, ± 2 s.e.", fontsize=style.LABEL)
+    handles, labels = panels[0].get_legend_handles_labels()
+    style.legend_below(figure, dict(zip(labels, handles)), columns=len(ROWS))
     return figure
 
 

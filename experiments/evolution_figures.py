@@ -1,4 +1,4 @@
-"""Figs. 3, 7 and 8 over several searches: the weights over the rounds, the final losses, which terms rise or fall.
+"""Figs. 3, 7 and 8 over several searches: weights over the rounds, final losses, terms that rise or fall.
 
     python -m experiments.evolution_figures --searches=NAME=DIR,NAME=DIR
     python -m experiments.evolution_figures --smoke   three searches of made-up numbers; no results

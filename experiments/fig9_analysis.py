@@ -1,4 +1,4 @@
-"""What the candidates of Fig. 9 say about the fitness, from numbers alone; `fig9_tables` writes it down."""
+"""Statistics of the candidates of Fig. 9; `fig9_tables` writes them down."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""The fitness of saved embeddings, computed again in every way that the paper leaves open (Sec. 3.2.2).
+"""The fitness of saved embeddings in all variants that the paper leaves open (Sec. 3.2.2).
 
     embeddings/<candidate>-<steps>-<seed>.npy -> normalise -> k-means -+-> p(c) -> KL to Zipf (- the same of a null)
     embeddings/reference.npz -> descriptors ----------------> k-means -+-> mutual information

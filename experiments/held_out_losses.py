@@ -1,4 +1,4 @@
-"""What each term of the loss learns on videos of one's own: its value on held-out clips before and after training.
+"""What does each term learn on your own videos? Its value on held-out clips before and after training.
 
     python -m experiments.held_out_losses --records=DIR [--tasks=rgb/* --clips=9600 --seeds=3]
     python -m experiments.held_out_losses --smoke --records=DIR            a few steps; no results
@@ -37,8 +37,8 @@ class HeldOutConfig(Checked):
     tasks: Tuple[str, ...] = setting(("*",), "terms to train: names or patterns")
     clips: int = setting(9600, "clips of a training", low=64)
     seeds: int = setting(3, "trainings under each settings", low=1)
-    folder: str = setting("", "where finished runs are kept, to go on with")
-    results: str = setting("experiments/results", "folder of the table and the numbers")
+    folder: str = setting("", "folder of finished runs; a rerun reuses them", path=True)
+    results: str = setting("experiments/results", "folder of the table and the numbers", path=True)
     processes: int = setting(2, "trainings at a time", low=1)
     smoke: bool = setting(False, "a few steps of two terms; shows that it runs, writes no results")
 

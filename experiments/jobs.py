@@ -1,4 +1,4 @@
-"""The runs of an experiment: each in a process of its own, each recorded as it ends.
+"""The runs of an experiment: each in its own process, each recorded when it ends.
 
     jobs -+-> process: work(job) -+-> one line of the record; a repeated command runs what the record lacks
           +-> process: work(job) -+

@@ -1,4 +1,4 @@
-"""Table 3 and Fig. 5: how many labels does fine-tuning need, from a tower that has learned without labels?
+"""Table 3 and Fig. 5: how many labels does fine-tuning need after training without labels?
 
     python -m experiments.label_budgets --losses=evolved=FILE --folder=DIR
     python -m experiments.label_budgets --smoke       a few videos and steps; no results

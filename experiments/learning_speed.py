@@ -1,4 +1,4 @@
-"""How many clips does it take until the RGB tower has learned something, and what keeps it from learning?
+"""How many clips does the RGB tower need to learn something, and what keeps it from learning?
 
     python -m experiments.learning_speed --part=choose --folder=DIR    one change at a time, where defaults were chosen
     python -m experiments.learning_speed --part=report --folder=DIR    losses, where nothing was chosen
@@ -109,7 +109,7 @@ class LearningConfig(Checked):
     clips: int = setting(20000, "budget of a run, clips", low=1000)
     videos: int = setting(2000, "unlabelled videos of a world", low=32)
     title: str = setting("", "name of the results; empty is that of the part")
-    folder: str = setting("", "where worlds and finished runs are kept, to go on with", path=True)
+    folder: str = setting("", "folder of worlds and finished runs; a rerun reuses them", path=True)
     results: str = setting("experiments/results", "folder of the table, the numbers and the figure", path=True)
     processes: int = setting(2, "runs at a time", low=1)
     smoke: bool = setting(False, "a few videos and steps; shows that it runs, writes no results")
@@ -233,6 +233,7 @@ def _rows(config: LearningConfig) -> List[Tuple[str, str, Change]]:
 
 def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -> str:
     """Writes the table, numbers and figure of what is recorded; returns the table."""
+    from elo_tf.plots.files import save
     from experiments import learning_speed_plots
 
     rows: Dict[str, List[Run]] = {}
@@ -257,7 +258,7 @@ def publish(config: LearningConfig, record: jobs.Record, names: Sequence[str]) -
         numbers = {row: [_plain(run) for run in runs] for row, runs in rows.items()}
         stem = pathlib.Path(config.results, name)
         result_files.write(stem, "How fast does it learn?", about, text, {"rows": numbers})
-        learning_speed_plots.courses(rows).savefig(f"{stem}.png", dpi=110)
+        save(learning_speed_plots.courses(rows), stem.with_suffix(".png"))
     return text
 
 

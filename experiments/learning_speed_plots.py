@@ -3,12 +3,13 @@
 import math
 from typing import Any, Dict, List
 
+from matplotlib import ticker
 from matplotlib.figure import Figure
 
-from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.plots import style
+from elo_tf.plots.palette import GREY, SERIES
 
 COLUMNS = 4
-_COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#56b4e9")
 
 
 def courses(rows: Dict[str, List[Any]]) -> Figure:
@@ -17,26 +18,24 @@ def courses(rows: Dict[str, List[Any]]) -> Figure:
     Args:
       rows: Name -> runs (`learning_speed.Run`).
     """
-    columns = min(COLUMNS, len(rows))
-    height = math.ceil(len(rows) / columns)
-    figure = Figure(figsize=(3.1 * columns, 2.5 * height + 0.5), layout="constrained")
+    height = math.ceil(len(rows) / COLUMNS)
+    columns = math.ceil(len(rows) / height)  # As even as can be: six panels are two rows of three.
+    figure = style.new_figure(2.3 * height + 0.5, width=max(style.WIDTH, 2.4 * columns))
     panels = figure.subplots(height, columns, squeeze=False, sharey=True).ravel()
     worlds = sorted({run.world for runs in rows.values() for run in runs})
-    colours = {world: _COLOURS[place % len(_COLOURS)] for place, world in enumerate(worlds)}
+    colours = {world: SERIES[place % len(SERIES)] for place, world in enumerate(worlds)}
     for axes, (name, runs) in zip(panels, rows.items()):
         for run in runs:
-            axes.plot([0, *run.clips], [run.untrained, *run.linear], color=colours[run.world], linewidth=1, alpha=0.7)
-        axes.axhline(sum(run.untrained for run in runs) / len(runs), color=GREY, linewidth=0.8, linestyle=":")
-        axes.set_title(name, fontsize=9, color=INK)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
+            clips, accuracy = [0, *run.clips], [100 * each for each in (run.untrained, *run.linear)]
+            axes.plot(clips, accuracy, color=colours[run.world], linewidth=1.2, alpha=0.8)
+        untrained = axes.axhline(100 * sum(run.untrained for run in runs) / len(runs), color=GREY, linestyle=":")
+        style.tidy(axes, "clips, thousands", title=name)
+        axes.xaxis.set_major_formatter(ticker.FuncFormatter(lambda clips, _: f"{clips / 1000:g}"))
     for axes in panels[len(rows) :]:
         axes.set_visible(False)
-    for axes in panels[: len(rows)]:
-        axes.set_xlabel("clips", fontsize=8)
     for axes in panels[::columns]:
-        axes.set_ylabel("1-layer accuracy", fontsize=8)
+        axes.set_ylabel("1-layer accuracy, %", fontsize=style.LABEL)
     panels[0].set_ylim(0, None)
-    handles = [panels[0].plot([], [], color=colour, label=world)[0] for world, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
+    entries = {f"world {world}": panels[0].plot([], [], color=colour)[0] for world, colour in colours.items()}
+    style.legend_below(figure, {**entries, "untrained": untrained}, columns=4)
     return figure

@@ -1,4 +1,4 @@
-"""What can a search over λ in [0,1] reach, if λ weighs values, and if it weighs gradients (`--loss_units=gradient`)?
+"""Which terms can λ in [0,1] select, if it weighs values, and if it weighs gradients (`--loss_units=gradient`)?
 
     python -m experiments.loss_units --world=second:31:0 --seeds=3 --folder=DIR
     python -m experiments.loss_units --smoke             one small world, one seed, less than a minute; no results
@@ -36,8 +36,8 @@ class UnitsConfig(Checked):
     world: str = setting("second:31:0", "world to measure on, LIST:SEED:NUISANCE")
     seeds: int = setting(3, "first weights to measure at", low=1)
     videos: int = setting(200, "unlabelled videos of the world", low=16)
-    folder: str = setting("", "where the world is kept, to be used again")
-    results: str = setting("experiments/results", "folder of the table")
+    folder: str = setting("", "folder of the world; a rerun reuses it", path=True)
+    results: str = setting("experiments/results", "folder of the table", path=True)
     smoke: bool = setting(False, "a few videos and terms, one seed; writes no results")
 
 

@@ -1,4 +1,4 @@
-"""A search with the truth beside it: what each candidate's RGB tower is worth on labels that no search may see.
+"""A search that also measures the accuracy of each candidate's RGB tower, on labels that the search never sees.
 
     trial -> CandidateWorker -> RGB tower -+-> fitness, to the strategy
                                            +-> labelled clips, half held out -> `protocols` -> true/kmeans, true/linear

@@ -1,4 +1,4 @@
-"""One page of all claims: the paper's numbers, ours, their ratio, and whether each holds here.
+"""One page of all claims: the paper's numbers, ours, their ratio, and whether the claim holds here.
 
     python -m experiments.paper_page                      reads experiments/results, writes experiments/paper.md
     python -m experiments.paper_page --smoke              prints the page; writes nothing

@@ -1,4 +1,4 @@
-"""What does the Zipf score see? Its value for features whose clusters are planted, so that all about them is known.
+"""What does the Zipf score see? Its value for features with planted, fully known clusters.
 
     python -m experiments.planted_clusters
     python -m experiments.planted_clusters --smoke       two strengths, one seed, few videos; no results
@@ -55,7 +55,7 @@ class PlantedConfig(Checked):
     videos: int = setting(1000, "N, features that are scored", low=64)
     restarts: int = setting(20, "R, k-means runs averaged", low=1)
     seeds: int = setting(5, "draws of classes, centres and noise", low=1)
-    results: str = setting("experiments/results", "folder of the table and the figure")
+    results: str = setting("experiments/results", "folder of the table and the figure", path=True)
     smoke: bool = setting(False, "shows that it runs, writes no results")
 
 
@@ -142,28 +142,28 @@ def _cell(values: Sequence[float]) -> str:
 
 def plot(rows: Sequence[Row]) -> "Figure":
     """Score free of scale against what the features know, a panel for each K; noise at the left of it."""
-    from matplotlib.figure import Figure
+    from elo_tf.plots import style
 
     counts = sorted({row.clusters for row in rows})
-    figure = Figure(figsize=(3.2 * len(counts) + 0.8, 3.4), layout="constrained")
+    figure = style.new_figure(3.4, width=max(style.WIDTH, 2.6 * len(counts) + 0.7))
     panels = figure.subplots(1, len(counts), squeeze=False, sharey=True)[0]
     for axes, clusters in zip(panels, counts):
         for law, colour in zip(LAWS, (BLUE, ORANGE)):
             own = [row for row in rows if (row.clusters, row.law) == (clusters, law)]
             known, value = (np.array([row.scores[name] for row in own]) for name in ("agreement_adjusted", SCORES[0]))
             axes.errorbar(
-                known.mean(1), value.mean(1), value.std(1), color=colour, marker="o", markersize=4, capsize=2,
-                label={"Zipf": "classes as frequent as Zipf says", "equal": "classes equally frequent"}[law],
+                known.mean(1), value.mean(1), value.std(1), color=colour, marker="o", markersize=3, capsize=2,
+                linewidth=1.4,
+                label={"Zipf": "class sizes by Zipf's law", "equal": "classes of one size"}[law],
             )  # fmt: skip
         noise = [row for row in rows if (row.clusters, row.law) == (clusters, "noise")]
         heights = [float(np.mean(row.scores[SCORES[0]])) for row in noise]
-        label = f"noise of {', '.join(f'{row.strength:g}' for row in reversed(noise))} dimensions, from above"
+        label = f"noise of {', '.join(f'{row.strength:g}' for row in noise)} dimensions, the fewest lowest"
         axes.plot([-0.1] * len(noise), heights, color=GREY, marker="_", markersize=14, linestyle="", label=label)
-        axes.set_title(f"K = {clusters}", fontsize=10)
-        axes.set_xlabel("what the clusters know of the classes (AMI)")
-    panels[0].set_ylabel("Zipf score, free of scale\n(nats, less is better)")
-    entries = panels[0].get_legend_handles_labels()
-    figure.legend(*entries, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+        style.tidy(axes, "agreement with the classes (AMI)", title=f"K = {clusters}")
+    panels[0].set_ylabel("Zipf score, free of scale\n(nats, less is better)", fontsize=style.LABEL)
+    handles, labels = panels[0].get_legend_handles_labels()
+    style.legend_below(figure, dict(zip(labels, handles)), columns=3)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""How good are embeddings? The two protocols of the experiments, on labelled videos that no training has seen.
+"""How good are embeddings? The two protocols of the experiments, on labelled videos that no training used.
 
     k-means    held-out embeddings -> K clusters, K = number of classes -> each gives its majority label -> accuracy
     1-layer    training embeddings -> logistic regression -> accuracy on held-out embeddings

@@ -1,4 +1,4 @@
-"""How well does a score order candidates? Correlations, what it picks out of sixteen, and how noisy it is."""
+"""How well does a score order candidates? Correlations, its pick out of sixteen, and its noise."""
 
 from typing import Callable, Dict, Sequence, Tuple
 

@@ -1,4 +1,4 @@
-"""The clips of `real_videos`: what trains and what tests, their records, and features that need no network.
+"""The clips of `real_videos`: training and test sets, their records, and features that need no network.
 
 CLIPS/labelled/SET/CLASS/*, CLIPS/labelled/SET_splits ---> lists (what trains, what tests)
 unlabelled folders + training list, as links ------------> records `unlabelled`   towers learn from these

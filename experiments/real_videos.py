@@ -1,4 +1,4 @@
-"""Real video: what do towers learn from unlabelled real clips, judged by a small labelled set of real clips?
+"""Real video: what do towers learn from unlabelled real clips, measured on a small labelled set?
 
     python -m experiments.real_videos --clips=DIR --set=egogestar --part=choose --noflip --folder=DIR
     python -m experiments.real_videos --clips=DIR --set=egogestar --noflip --losses=evolved=FILE --folder=DIR
@@ -67,7 +67,7 @@ class RealConfig(Checked):
     max_seconds: float = setting(6.0, "no more than this much of a clip is kept, seconds", low=0.5)
     finetune_epochs: float = setting(50.0, "times that fine-tuning sees each labelled video", low=0)
     finetune: bool = setting(True, "fine-tune too")
-    folder: str = setting("", "where records, towers and finished runs are kept, to go on with", path=True)
+    folder: str = setting("", "folder of records, towers and finished runs; a rerun reuses them", path=True)
     results: str = setting("experiments/results", "folder of tables, numbers and figures", path=True)
     processes: int = setting(2, "runs at a time", low=1)
     smoke: bool = setting(False, "a few videos and steps; shows that it runs, writes no results")

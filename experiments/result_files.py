@@ -1,4 +1,4 @@
-"""The results of an experiment: a table to read and its numbers as JSON, each with what they depend on."""
+"""Result files of an experiment: a table to read and its numbers as JSON, each with its provenance."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""The rows of a table that `--rows` asks for."""
+"""The rows of a table that `--rows` selects."""
 
 import fnmatch
 from typing import Sequence, Set

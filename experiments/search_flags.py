@@ -1,4 +1,4 @@
-"""The settings that experiments on searches share, and the head of their results."""
+"""The settings that experiments with searches share, and the head of their results."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ if typing.TYPE_CHECKING:
 class MeasuredConfig(Checked):
     """Flags that the experiments on searches share."""
 
-    folder: str = setting("", "where worlds and searches are kept, to go on with", path=True)
+    folder: str = setting("", "folder of worlds and searches; a rerun reuses them", path=True)
     results: str = setting("experiments/results", "folder of the tables and figures", path=True)
     videos: int = setting(4000, "unlabelled videos of a world; a quarter of them is scored", low=16)
     labelled_per_class: int = setting(worlds.LABELLED_PER_CLASS, "labelled videos of a class, half held out", low=2)

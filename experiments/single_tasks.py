@@ -1,4 +1,4 @@
-"""What does each term of Eq. 1 teach the RGB tower by itself? (Table 1, middle block, in miniature)
+"""What does each term of Eq. 1 alone teach the RGB tower? (Table 1, middle block, in miniature)
 
     python -m experiments.single_tasks --worlds=second:31:0 --videos=2000 --seeds=0,1,2 --steps=700 --optimizer=adam \\
         --learning_rate=0.003 --processes=2 --folder=DIR
@@ -36,7 +36,7 @@ _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "seeds of each row")
 _ROWS = flags.DEFINE_list("rows", ["*"], "names or patterns of the rows to run")
 _VIDEOS = flags.DEFINE_integer("videos", 3000, "unlabelled videos of a world", lower_bound=16)
 _PROCESSES = flags.DEFINE_integer("processes", 2, "runs at a time", lower_bound=1)
-_FOLDER = define_path("folder", None, "where worlds and finished runs are kept, to go on with")
+_FOLDER = define_path("folder", None, "folder of worlds and finished runs; a rerun reuses them")
 _RESULTS = define_path("results", "experiments/results", "folder of the tables")
 _NAME = flags.DEFINE_string("name", "single_tasks", "tables are NAME_<world>_<optimizer>.md and .json")
 _SMOKE = flags.DEFINE_bool("smoke", False, "two terms and few steps; writes no results")

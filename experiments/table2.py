@@ -1,4 +1,4 @@
-"""Table 2, its last rows: what is distillation worth, and how much of that does an untrained teacher give?
+"""Table 2, last rows: what does distillation gain, and how much of it do untrained teachers give?
 
     python -m experiments.table2 --losses=with=FILE,without=FILE --folder=DIR
     python -m experiments.table2 --smoke              a few videos and steps; no results

@@ -1,4 +1,4 @@
-"""Table 4: searchers at equal training steps; and does a search improve true accuracy, or learn to fool its score?
+"""Table 4: searchers at equal training steps; and does a search improve accuracy, or fool its score?
 
     python -m experiments.table4 --worlds=second:31:0 --seeds=3 --budget=66 --folder=DIR
     python -m experiments.table4 --worlds=second:31:0 --seeds=3 --budget=66 --folder=DIR --searchers=cma_es \\

@@ -1,4 +1,4 @@
-"""The curves of Table 4: what searchers have found after so many training steps, and what it is worth."""
+"""The curves of Table 4: the best loss of each searcher after a number of training steps, and its accuracy."""
 
 from typing import Dict, List, Mapping, Sequence, Tuple
 
@@ -7,14 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from elo_tf.plots import style
+from elo_tf.plots.palette import BLUE, GREEN, GREY, ORANGE, PINK
 from experiments.courses import QUANTITIES, Course
 
-# Colours of Okabe and Ito and a line style each: told apart with any colour vision, and in grey.
+# A line style each, too: told apart in grey.
 STYLES = {
-    "cma_es": ("#0072b2", "-"),
-    "cma_es_rungs": ("#d55e00", "--"),
-    "tournament": ("#009e73", "-."),
-    "grid": ("#cc79a7", (0, (1, 1))),
+    "cma_es": (BLUE, "-"),
+    "cma_es_rungs": (ORANGE, "--"),
+    "tournament": (GREEN, "-."),
+    "grid": (PINK, (0, (1, 1))),
     "random": ("#000000", (0, (4, 1, 1, 1, 1, 1))),
 }
 LABELS = {"cma_es": "CMA-ES", "cma_es_rungs": "CMA-ES with rungs"}
@@ -23,12 +25,13 @@ ROWS = {
     "true/kmeans": "k-means accuracy\nof the best",
     "true/linear": "1-layer accuracy\nof the best",
 }
-_GREY = "#8a8a8a"
 _POINTS = 200
 
 
 def curves(found: Dict[Tuple[str, str], Sequence[Course]], untrained: Mapping[str, float], world: str) -> Figure:
-    """A column a fitness that was searched by, a row a quantity, a line a searcher: mean over seeds, least to greatest.
+    """A column a fitness that was searched by, a row a quantity, a line a searcher: mean over its seeds.
+
+    Bars to the right of the lines reach from the least to the greatest of the seeds at the end of the search.
 
     Args:
       found: (searcher, fitness) -> the courses of its seeds.
@@ -36,7 +39,7 @@ def curves(found: Dict[Tuple[str, str], Sequence[Course]], untrained: Mapping[st
       world: Its name.
     """
     fitnesses = list(dict.fromkeys(fitness for _, fitness in found))
-    figure = Figure(figsize=(max(5.5, 3.2 * len(fitnesses) + 0.8), 7.2), layout="constrained")
+    figure = style.new_figure(7.0, _title(found, world), width=max(style.WIDTH, 2.7 * len(fitnesses) + 0.8))
     panels = figure.subplots(len(QUANTITIES), len(fitnesses), squeeze=False, sharex=True)
     end = max(course.steps[-1] for own in found.values() for course in own)
     grid = np.linspace(0, end, _POINTS)
@@ -45,11 +48,17 @@ def curves(found: Dict[Tuple[str, str], Sequence[Course]], untrained: Mapping[st
         for axes, values in zip(column, _over_seeds(own, grid)):
             _draw(axes, grid, values, searcher)
     for column, fitness in zip(panels.T, fitnesses):
-        column[0].set_title(f"search by {fitness.replace('_', ' ')}", fontsize=10)
-        column[-1].set_xlabel("training steps")
+        column[0].set_title(f"search by {fitness.replace('_', ' ')}", fontsize=style.LABEL)
+        column[-1].set_xlabel("training steps", fontsize=style.LABEL)
         column[-1].xaxis.set_major_locator(MaxNLocator(4))
-    _finish(figure, panels, found, untrained, world)
+    _finish(figure, panels, found, untrained)
     return figure
+
+
+def _title(found: Mapping[Tuple[str, str], Sequence[Course]], world: str) -> str:
+    fewest, most = (end(map(len, found.values())) for end in (min, max))
+    seeds = str(most) if fewest == most else f"{fewest} to {most}"
+    return f"Searches on world {world}: {f'mean and range of {seeds} seeds' if most > 1 else 'one seed'}"
 
 
 def _over_seeds(own: Sequence[Course], grid: np.ndarray) -> List[np.ndarray]:
@@ -61,38 +70,37 @@ def _over_seeds(own: Sequence[Course], grid: np.ndarray) -> List[np.ndarray]:
 
 
 def _draw(axes: Axes, grid: np.ndarray, values: np.ndarray, searcher: str) -> None:
-    """Mean and range where all seeds have a value."""
+    """The mean where all seeds have a value, and the range at its end."""
     known = np.isfinite(values).all(axis=0)
-    colour, style = STYLES[searcher]
+    colour, dashes = STYLES[searcher]
     across, own = grid[known], values[:, known]
-    if len(own) > 1:
-        axes.fill_between(across, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.13, linewidth=0, step="post")
-    axes.step(across, own.mean(axis=0), where="post", color=colour, linestyle=style, linewidth=1.8)
+    axes.step(across, own.mean(axis=0), where="post", color=colour, linestyle=dashes, linewidth=1.6)
+    if len(own) > 1 and known.any():
+        place = grid[-1] * (1.03 + 0.025 * list(STYLES).index(searcher))
+        axes.plot([place] * 2, [own[:, -1].min(), own[:, -1].max()], color=colour, linewidth=2.5, alpha=0.8)
 
 
-def _finish(figure: Figure, panels: np.ndarray, found, untrained: Mapping[str, float], world: str) -> None:
+def _finish(figure: Figure, panels: np.ndarray, found, untrained: Mapping[str, float]) -> None:
     from matplotlib.lines import Line2D
 
     for row, name in enumerate(QUANTITIES):
-        panels[row, 0].set_ylabel(ROWS[name])
+        panels[row, 0].set_ylabel(ROWS[name], fontsize=style.LABEL)
         for axes in panels[row]:
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color=_GREY, alpha=0.25, linewidth=0.6)
+            style.tidy(axes)
+            axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
             if name in untrained:
-                axes.axhline(untrained[name], color=_GREY, linewidth=1, linestyle=":")
+                axes.axhline(untrained[name], color=GREY, linewidth=1, linestyle=":")
         if row:  # Accuracies compare between columns; values of different fitnesses do not.
             low, high = np.array([axes.get_ylim() for axes in panels[row]]).T
+            room = 0.04 * (high.max() - low.min())  # Else the level of the untrained tower lies on the edge.
             for axes in panels[row]:
-                axes.set_ylim(low.min(), high.max())
+                axes.set_ylim(low.min() - room, high.max())
     shown = [name for name in STYLES if any(searcher == name for searcher, _ in found)]
     handles = [
         Line2D([], [], color=STYLES[name][0], linestyle=STYLES[name][1], linewidth=1.8, label=LABELS.get(name, name))
         for name in shown
     ]
-    handles.append(Line2D([], [], color=_GREY, linestyle=":", label="untrained tower"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    fewest, most = (end(map(len, found.values())) for end in (min, max))
-    seeds = str(most) if fewest == most else f"{fewest} to {most}"
-    figure.suptitle(
-        f"Searches on world {world}: {f'mean and range of {seeds} seeds' if most > 1 else 'one seed'}", fontsize=11
-    )
+    handles.append(Line2D([], [], color=GREY, linestyle=":", label="untrained tower"))
+    if max(map(len, found.values())) > 1:
+        handles.append(Line2D([], [], color=GREY, linewidth=2.5, label="range of the seeds at the end"))
+    style.legend_below(figure, {str(each.get_label()): each for each in handles}, columns=3)

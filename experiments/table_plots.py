@@ -5,12 +5,13 @@ from typing import Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
+from elo_tf.plots import style
+from elo_tf.plots.palette import BLUE, GREEN, GREY, INK, ORANGE, PINK, SKY
 from experiments.contrasts import Estimate, Run, estimate
 from experiments.table_text import COLUMNS
 from experiments.tables import Row
 
-COLOURS = (GREY, ORANGE, "#009e73", BLUE, "#cc79a7", "#56b4e9")
+COLOURS = (GREY, ORANGE, GREEN, BLUE, PINK, SKY)
 _ERRORS = 2.0  # Standard errors that a bar of error shows.
 
 
@@ -29,7 +30,7 @@ def bars(
     columns = [column for column in titles if column in found]
     shown = [row for row in rows if any(row.name in found[column] for column in columns)]
     places = np.arange(len(shown))[::-1]
-    figure = Figure(figsize=(3.2 + 2.4 * len(columns), 0.34 * len(shown) + 1.2), layout="constrained")
+    figure = style.new_figure(0.3 * len(shown) + 1.2, width=max(style.WIDTH, 2.4 + 1.8 * len(columns)))
     panels = figure.subplots(1, max(1, len(columns)), squeeze=False, sharey=True)[0]
     for axes, column in zip(panels, columns):
         for place, row in zip(places, shown):
@@ -41,16 +42,13 @@ def bars(
                 axes.plot(100 * np.array(own), [place] * len(own), ".", color=INK, markersize=3, zorder=3)
             if column in row.paper:
                 axes.plot(row.paper[column], place, "D", color=ORANGE, fillstyle="none", markersize=5, zorder=4)
-        axes.set_title(titles[column], fontsize=10, color=INK)
-        axes.set_xlabel("% right", fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
-    panels[0].set_yticks(places, [row.name for row in shown], fontsize=8)
+        style.tidy(axes, "% right", title=titles[column])
+    panels[0].set_yticks(places, [row.name for row in shown])
     handles = [
         panels[0].plot([], [], "s", color=BLUE, label="here, ± 2 s.e.; dots are runs")[0],
         panels[0].plot([], [], "D", color=ORANGE, fillstyle="none", label="paper, HMDB51")[0],
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    style.legend_below(figure, {each.get_label(): each for each in handles}, columns=2)
     return figure
 
 
@@ -65,7 +63,7 @@ def curves(
       lines: Row -> amount -> accuracy in [0,1].
       level: Name and value in [0,1] of an accuracy that is drawn as a dotted line.
     """
-    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    figure = style.new_figure(3.9, title)
     axes = figure.add_subplot()
     for place, (name, points) in enumerate(lines.items()):
         colour = COLOURS[place % len(COLOURS)]
@@ -77,12 +75,8 @@ def curves(
         axes.axhline(100 * level[1], color=INK, linewidth=0.8, linestyle=":", label=level[0])
     axes.set_xscale("log")
     ticks: Dict[float, None] = {amount: None for points in lines.values() for amount in points}
-    axes.set_xticks(sorted(ticks), [f"{tick:g}" for tick in sorted(ticks)], fontsize=8)
+    axes.set_xticks(sorted(ticks), [f"{tick:g}" for tick in sorted(ticks)])
     axes.minorticks_off()
-    axes.set_xlabel(of_axis, fontsize=9)
-    axes.set_ylabel("% right", fontsize=9)
-    axes.set_title(title, fontsize=10, color=INK)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    axes.legend(frameon=False, fontsize=8)
+    style.tidy(axes, of_axis, "% right")
+    axes.legend(frameon=False, fontsize=style.LABEL)
     return figure

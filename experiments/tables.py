@@ -1,4 +1,4 @@
-"""What the tables share: their flags, the worlds and towers that they ask for, and how rows become text and numbers.
+"""Code that the tables share: flags, worlds, towers, and how rows become text and numbers.
 
 flags -> worlds rendered -> jobs of all rows (`towers`) -> one record for all tables -> rows of accuracies
 """
@@ -47,7 +47,7 @@ class TablesConfig(Checked):
     finetune_batch: int = setting(32, "clips a step of fine-tuning", low=2)
     finetune_learning_rate: float = setting(3e-3, "peak learning rate of fine-tuning with Adam", low=0)
     finetune: bool = setting(True, "fine-tune too; half of the cost")
-    folder: str = setting("", "where worlds, towers and finished runs are kept, to go on with", path=True)
+    folder: str = setting("", "folder of worlds, towers and finished runs; a rerun reuses them", path=True)
     results: str = setting("experiments/results", "folder of tables, numbers and figures", path=True)
     processes: int = setting(2, "runs at a time", low=1)
     smoke: bool = setting(False, "a few videos and steps; shows that it runs, writes no results")

@@ -1,4 +1,4 @@
-"""A tower trained once serves every table: it is kept under what it depends on, and measured by `elo_tf.evaluate`.
+"""Trains each tower once for all tables, stores it by its settings, and measures it with `elo_tf.evaluate`.
 
     Job ---> FOLDER/towers/KEY ---> k-means, 1-layer (, neighbours)      with the job itself, on its labelled videos
              (a run directory)  \\-> FineTuning ---> fine-tuned           for any label budgets, also in another table

@@ -1,4 +1,4 @@
-"""One run: the RGB tower is trained by some terms of Eq. 1, by labels or not at all, then measured.
+"""One run: trains the RGB tower by some terms of Eq. 1, by labels or not at all, then measures it.
 
     unlabelled clips -> terms, each at lambda 1 -> RGB tower -+
     labelled clips   -> linear head, labels     -> RGB tower -+-> labelled clips -> embeddings -> `protocols`

@@ -1,4 +1,4 @@
-"""What is measured beside the fitness: accuracies on labels that no search may see (`measured_search`)."""
+"""Accuracies measured beside the fitness, on labels that no search sees (`measured_search`)."""
 
 from typing import Dict, Optional, Tuple
 

@@ -1,4 +1,4 @@
-"""Fig. 6: do more unlabelled videos help, with the iterations fixed, and with the epochs fixed?
+"""Fig. 6: do more unlabelled videos help, with fixed iterations and with fixed epochs?
 
     python -m experiments.unlabelled_videos --losses=evolved=FILE --folder=DIR
     python -m experiments.unlabelled_videos --smoke   a few videos and steps; no results

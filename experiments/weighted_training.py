@@ -1,4 +1,4 @@
-"""A training whose terms are weighed by a method of `elo_tf.model.weighting`, then measured.
+"""A training with a weighting method of `elo_tf.model.weighting`, then its measurement.
 
 fixed λ, or a method that weighs while it trains ─────────────> RGB tower ─> accuracies
 λ learned while training ─> mean over half of the path ─> λ ──> fresh weights, fixed λ ─> RGB tower ─> accuracies

@@ -1,4 +1,4 @@
-"""Evolve the weights of the loss, descend to them, balance them by a rule, or leave them equal?
+"""Evolve the weights of the loss, learn them by gradient, balance them by a rule, or leave them equal?
 
     python -m experiments.weightings --folder=DIR [--worlds=main:301,second:302 --seeds=3 --clips=20000]
     python -m experiments.weightings --folder=DIR --evolved=SEARCH/evolved_loss.json     with losses of searches
@@ -68,7 +68,7 @@ class WeightingsConfig(Checked):
     videos: int = setting(2000, "unlabelled videos of a world, a quarter of them held out", low=32)
     lambda_clips: int = setting(256, "held-out clips of an update of learned λ", low=8)
     title: str = setting("", "end of the names of the results; empty is the worlds'")
-    folder: str = setting("", "where worlds and finished runs are kept, to go on with", path=True)
+    folder: str = setting("", "folder of worlds and finished runs; a rerun reuses them", path=True)
     results: str = setting("experiments/results", "folder of the table, the numbers and the figure", path=True)
     processes: int = setting(2, "runs at a time", low=1)
     smoke: bool = setting(False, "a few videos and steps; shows that it runs, writes no results")

@@ -1,10 +1,11 @@
-"""The figure of `weightings`: the weights that each way has found, over those of its greatest term."""
+"""The figure of `weightings`: the weights that each method found, relative to its largest."""
 
 from typing import Dict, List, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from elo_tf.plots import style
 from elo_tf.plots.palette import MAP
 
 
@@ -17,19 +18,19 @@ def weights_found(found: Dict[str, List[List[float]]], names: Sequence[str]) -> 
     """
     found = {way: runs for way, runs in found.items() if runs} or {"none": [[0.0] * len(names)]}
     lines = np.array([np.array(run) / max(max(run), 1e-9) for runs in found.values() for run in runs])
-    figure = Figure(figsize=(0.5 * len(names) + 4, 0.22 * len(lines) + 2.2), layout="constrained")
+    title = "Weights found, mean over the second half of a training"
+    figure = style.new_figure(0.2 * len(lines) + 2.0, title, width=max(style.WIDTH, 0.3 * len(names) + 3.0))
     axes = figure.add_subplot()
     image = axes.pcolormesh(
         np.arange(len(names) + 1), np.arange(len(lines) + 1), lines, vmin=0, vmax=1, cmap=MAP, edgecolors="white"
     )
     axes.invert_yaxis()
     begins = np.cumsum([0, *(len(runs) for runs in found.values())])
-    axes.set_yticks((begins[1:] + begins[:-1]) / 2, list(found), fontsize=8)
+    axes.set_yticks((begins[1:] + begins[:-1]) / 2, list(found))
     for place in begins[1:-1]:
         axes.axhline(place, color="black", linewidth=0.8)
-    axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=45, ha="right", fontsize=8)
-    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(len(names)) + 0.5, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0, labelsize=style.TICK)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, label="weight over the greatest")
-    figure.suptitle("Weights found, mean over the second half of a training", fontsize=11)
+    style.colour_bar(figure, image, [axes], "weight over the greatest")
     return figure

@@ -1,4 +1,4 @@
-"""Is the rendered world fair? What each modality gives away without learning, and what a supervised RGB tower reaches.
+"""Is the rendered world fair? What each modality shows without learning, and what a supervised RGB tower reaches.
 
     python -m experiments.world_fairness                 three worlds: all class lists, three seeds
     python -m experiments.world_fairness --smoke         one small world, less than a minute; its numbers mean nothing
@@ -36,7 +36,7 @@ from elo_tf.runtime.workers.local import LocalEngine
 from experiments import markdown, protocols, result_files, worlds
 
 _WORLDS = flags.DEFINE_list("worlds", ["main:0", "second:1", "third:2"], "worlds to measure, LIST:SEED")
-_FOLDER = define_path("folder", None, "where to keep videos and records, to go on with; else they are deleted")
+_FOLDER = define_path("folder", None, "folder of videos and records, which a rerun reuses; empty: they are deleted")
 _RESULTS = define_path("results", "experiments/results", "folder of the table")
 _PROCESSES = flags.DEFINE_integer("processes", 2, "processes that render and convert", lower_bound=1)
 _VIDEOS = flags.DEFINE_integer("videos_per_class", 200, "videos a class; a quarter of them is held out", lower_bound=8)

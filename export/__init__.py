@@ -1,1 +1,1 @@
-"""The RGB tower as others use it: a reusable SavedModel for hub.KerasLayer, hub.load, TFSMLayer and TF Serving."""
+"""The RGB tower for other programs: a reusable SavedModel for hub.KerasLayer, hub.load, TFSMLayer and TF Serving."""

@@ -1,4 +1,4 @@
-"""The accuracies of one tower, as its model card shows them, out of the results of an evaluation.
+"""The accuracies of a tower from the results of an evaluation, for its model card.
 
     results.json: the checkpoint whose weights are those of the tower ─> its rows of `summary` ─> Markdown table
 

@@ -1,4 +1,4 @@
-"""Embeds the windows of a video by a model that TF Serving serves (export/serving/ starts one).
+"""Embeds the windows of a video with a model behind TF Serving (export/serving/ starts one).
 
 python -m export.client --rest|--grpc [--model_dir=BASE/elo_rgb] [--output=FILE.npz] VIDEO
 
@@ -39,35 +39,39 @@ PORTS = {"rest": 8501, "grpc": 8500}
 class ClientConfig(Checked):
     """Where the model is served, what is sent, and how patiently."""
 
-    rest: bool = setting(False, "speak HTTP and JSON")
-    grpc: bool = setting(False, "speak gRPC, which needs less space for the same")
+    rest: bool = setting(False, "use HTTP and JSON")
+    grpc: bool = setting(False, "use gRPC, whose messages are smaller")
     server: str = setting("", "host:port; by default 127.0.0.1 and port 8501 (REST) or 8500 (gRPC)")
     model_name: str = setting("elo_rgb", "name of the model on the server")
     model_dir: str = setting(
-        "", "the exported model (BASE/NAME or one version of it), for the settings below", path=True
+        "", "exported model (BASE/NAME or one of its versions), whose training sets the defaults below", path=True
     )
-    frames: int = setting(0, "T, frames a window; 0 takes those of the training", low=0, high=4096)
+    frames: int = setting(0, "T, frames a window; 0: as in training", low=0, high=4096)
     size: int = setting(
-        0, "H = W of a window, pixels; 0 takes that of the training, another needs --send=float", low=0, high=1024
+        0, "H = W of a window, pixels; 0: as in training, other values need --send=float", low=0, high=1024
     )
-    fps: float = setting(0.0, "frames a second; 0 takes those of the training", low=0, high=120)
-    stride: int = setting(0, "frames between the starts of two windows; 0 is --frames, windows side by side", low=0)
+    fps: float = setting(0.0, "frames a second after resampling; 0: as in training", low=0, high=120)
+    stride: int = setting(
+        0, "frames between the starts of two windows; 0: --frames, so that windows do not overlap", low=0
+    )
     short_videos: str = setting(
-        "loop", "a video of fewer frames than a window: loop (it begins again), or refuse", choices=("loop", "refuse")
+        "loop",
+        "a video of fewer frames than a window: loop repeats its frames, refuse ends with an error",
+        choices=("loop", "refuse"),
     )
-    max_seconds: float = setting(60.0, "no more than this much of the video is embedded, seconds", low=0.1)
+    max_seconds: float = setting(60.0, "greatest length embedded of the video, seconds", low=0.1)
     send: str = setting(
-        "jpeg", "how frames are sent: jpeg (small), png (exact), or float (needs no decoder, large)",
+        "jpeg", "encoding of frames: jpeg (small), png (lossless) or float (raw, large)",
         choices=(predictor.JPEG, predictor.PNG, predictor.FLOAT),
     )  # fmt: skip
-    batch_size: int = setting(4, "windows a request; at most max_batch_size of the server", low=1)
-    in_flight: int = setting(2, "requests under way at once", low=1, high=64)
-    deadline: float = setting(30.0, "seconds that one attempt at a request may take", low=0.001)
-    retries: int = setting(
-        4, "further attempts at a request that was not answered, with growing pauses", low=0, high=20
-    )
+    batch_size: int = setting(4, "windows a request; at most the max_batch_size of the server", low=1)
+    in_flight: int = setting(2, "requests in flight at once", low=1, high=64)
+    deadline: float = setting(30.0, "longest time of one attempt at a request, seconds", low=0.001)
+    retries: int = setting(4, "further attempts at a request without an answer, with growing pauses", low=0, high=20)
     max_message_mb: int = setting(256, "largest request and answer, MiB", low=1, high=2047)
-    output: str = setting("", "file for embeddings [W,D], starts [W] in seconds, model and version (.npz)", path=True)
+    output: str = setting(
+        "", "file (.npz) for embeddings [W,D], starts of windows [W] in seconds, model and version", path=True
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,10 +132,10 @@ def find_clip(config: ClientConfig) -> Clip:
     given = {name: getattr(config, name) or getattr(about, name, 0) for name in ("frames", "size", "fps")}
     for name, value in given.items():
         if not value:
-            raise InputError(f"--{name} is not known; give it, or name the exported model with --model_dir")
+            raise InputError(f"--{name} is unknown; give it, or name the exported model with --model_dir")
     size = given["size"]
     if config.send != predictor.FLOAT and (about is None or size != about.size):
-        why = f"to its own size, {about.size}" if about else "to its own size, which --model_dir would tell"
+        why = f"to its own size, {about.size}" if about else "to its own size, unknown without --model_dir"
         raise InputError(f"the model scales --send={config.send} of --size={size} {why}; use --send=float")
     return Clip(stored_size=about.stored_for(size) if about else size, **given)
 

@@ -1,4 +1,4 @@
-"""Encoded frames, decoded in the graph: what a client sends who does not want to send floats.
+"""Decodes encoded frames in the graph, for clients that do not send floats.
 
     JPEG or PNG bytes -> RGB -> centre square -> stored x stored -> centre, size x size -> [0,1]
 

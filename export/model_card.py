@@ -1,4 +1,4 @@
-"""The model card: what a user of the tower has to know, as Markdown, from what the run has recorded."""
+"""The model card: facts for users of the tower, as Markdown, from the records of its run."""
 
 from typing import Any, Dict, Iterable, Iterator, Tuple
 

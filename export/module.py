@@ -1,4 +1,4 @@
-"""The RGB tower as TensorFlow's reusable SavedModel interface has it: a callable with its variables, and its pieces.
+"""The RGB tower with TensorFlow's reusable SavedModel interface: a callable with its variables and parts.
 
     obj(video, training=False)                 [B,T,H,W,3] -> [B,D]
     obj.per_frame(video, training=False)       [B,T,H,W,3] -> [B,T',D], T' = ceil(T/8)

@@ -1,4 +1,4 @@
-"""Windows of a video in, embeddings out, by a model server: it checks first, tries again, and says what is wrong.
+"""Sends windows of a video to a model server and returns embeddings: checks first, retries, and explains errors.
 
 ready:  which version is available -> do its signatures take what will be sent?
 embed:  [B,T,H,W,3] frames -> as floats, or each as JPEG or PNG -> request -> [B,D]
@@ -103,7 +103,8 @@ class Predictor:
         embeddings = outputs[_OUTPUT] if _OUTPUT in outputs else next(iter(outputs.values()))
         if embeddings.ndim != 2 or len(embeddings) != len(windows):
             raise InputError(
-                f"{self._model()} answers {len(windows)} windows with {embeddings.shape}, which is no row for each"
+                f"{self._model()} answers {len(windows)} windows with {embeddings.shape}, not one row for each; "
+                "name a model of python -m export.saved_model"
             )
         return embeddings
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a model server, in the words of gRPC, which TF Serving uses for REST too.
+"""Errors between a client and a model server, by the codes of gRPC, which TF Serving uses for REST too.
 
 transport  -> RequestError(code, message)  -> predictor: again, or an InputError of one line
 """

@@ -10,22 +10,26 @@
 Signatures: `serving_default`, `video` float32 [B,T,H,W,3] in [0,1] -> `embedding` float32 [B,D]; `encoded_frames`,
 `frames` string [B,T] of JPEG or PNG images -> the same. There is none for encoded videos: TensorFlow itself has no
 operation that decodes one, and those of tensorflow-io are not in TF Serving. The next export becomes version 2.
+
+`run(Settings(checkpoint=..., output=...))` is what the command does.
 """
 
 from elo_tf.runtime import command_line, interruption
 
 interruption.guard(__name__)  # Before other imports: a signal may come while they run.
 
+import contextlib
 import dataclasses
 import errno
 import json
+import logging
 import pathlib
 import re
 import typing
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from elo_tf import config
-from elo_tf.config import Checked, InputError, setting
+from elo_tf.config import Checked, InputError, part, setting
 from export import versions
 
 if typing.TYPE_CHECKING:
@@ -40,15 +44,15 @@ class PlacesConfig(Checked):
     """What is read, as what, and where the export goes."""
 
     checkpoint: str = setting("", "run directory of a training, or prefix of one of its checkpoints", path=True)
-    output: str = setting("", "directory of the model; versions are numbered directories in it", path=True)
+    output: str = setting("", "directory of the model; each version is a numbered directory in it", path=True)
     evaluation: str = setting(
         "",
-        "results.json of python -m elo_tf.evaluate, for the model card; by default that of the run directory",
+        "results.json of python -m elo_tf.evaluate, for the model card; default: that of the run directory",
         path=True,
     )
     precision: str = setting(
         "float32",
-        "arithmetic of the exported tower; its inputs, outputs and variables are float32 in any case",
+        "arithmetic of the exported tower: float32 or mixed_bfloat16; inputs, outputs and variables are always float32",
         choices=("float32", "mixed_bfloat16"),
     )
 
@@ -57,12 +61,12 @@ class PlacesConfig(Checked):
 class ExportConfig(Checked):
     """What is exported."""
 
-    version: int = setting(0, "number of the version; 0 is the one after the last")
-    weight_decay: float = setting(1e-4, "L2 penalty on kernels in regularization_losses; 0 leaves them out", low=0)
+    version: int = setting(0, "number of the version; 0: the one after the last")
+    weight_decay: float = setting(1e-4, "L2 penalty on kernels in regularization_losses; 0: none", low=0)
     warmup_batch_sizes: Tuple[str, ...] = setting(
-        ("1",), "batch sizes of the warm-up requests for TF Serving; none if empty"
+        ("1",), "batch sizes of the warm-up requests for TF Serving; empty: no requests"
     )
-    archive: bool = setting(False, "also write OUTPUT-VERSION.tar.gz, which hub.load takes from a web server")
+    archive: bool = setting(False, "also write OUTPUT-VERSION.tar.gz, which hub.load can download")
 
     def batch_sizes(self) -> Tuple[int, ...]:
         """B of the warm-up requests.
@@ -77,13 +81,42 @@ class ExportConfig(Checked):
         sizes = [size for size in self.warmup_batch_sizes if size]
         for size in sizes:
             if not (size.isdecimal() and int(size)):
-                raise InputError(f"--warmup_batch_sizes: {size!r} is no positive integer")
+                raise InputError(f"--warmup_batch_sizes: {size!r} is not a positive integer")
         if len(sizes) > most:
             raise InputError(f"--warmup_batch_sizes has {len(sizes)} entries, more than the {most} that a server takes")
         return tuple(int(size) for size in sizes)
 
 
 DEFAULTS = ExportConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings(ExportConfig, PlacesConfig):
+    """The export of an RGB tower. `checkpoint` and `output` have no default."""
+
+
+def run(settings: Settings) -> pathlib.Path:
+    """Writes the next version of a model.
+
+    Returns:
+      The directory of the version, OUTPUT/<integer>.
+
+    Raises:
+      InputError: a setting, a file or a folder cannot be used; nothing remains of the version then.
+    """
+    if not settings.checkpoint:
+        raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
+    if not settings.output:
+        raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
+    base = pathlib.Path(settings.output)
+    versions.choose(base, settings.version)  # Refused before anything is read.
+    # TensorFlow is imported only now, so that --help and missing flags answer at once.
+    from elo_tf.networks import tower
+    from elo_tf.runtime import devices
+
+    evaluation = pathlib.Path(settings.evaluation) if settings.evaluation else None
+    with devices.precision(settings.precision):
+        return write(tower.Tower.load(settings.checkpoint), base, part(settings, ExportConfig), evaluation)
 
 
 def write(
@@ -158,7 +191,8 @@ def _fill(
     about = found.about
     module = RgbModule(found.network, about.size, about.stored_size, weight_decay)
     module.trace()
-    tf.saved_model.save(module, str(folder), signatures=module.signatures())
+    with _without_notices():
+        tf.saved_model.save(module, str(folder), signatures=module.signatures())
     facts = describe(found, weight_decay)
     extra = folder / EXTRA
     extra.mkdir()
@@ -166,6 +200,19 @@ def _fill(
     (folder / CARD).write_text(model_card.write(facts, name, measured))
     if sizes:
         warmup.write(extra / warmup.FILE, name.split("/")[0], sizes, about.frames, about.size)
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
+    """Within it TensorFlow does not tell, in a program's own output, of files that are about to be renamed."""
+    # Not absl's: where it runs in a notebook, TensorFlow has a logger of its own that writes to stdout.
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:
@@ -197,22 +244,8 @@ def describe(found: "tower.Tower", weight_decay: float) -> Dict[str, Any]:
 
 
 def main() -> None:
-    places, settings = config.from_flags(PlacesConfig), config.from_flags(ExportConfig)
-    if not places.checkpoint:
-        raise InputError("--checkpoint is missing; name the run directory of python -m elo_tf.train")
-    if not places.output:
-        raise InputError("--output is missing; name a directory for the model, such as models/elo_rgb")
-    # TensorFlow is imported only now, so that --help and missing flags answer at once.
-    import tensorflow as tf
-
-    from elo_tf.networks import tower
-
-    base = pathlib.Path(places.output)
-    versions.choose(base, settings.version)  # Refused before anything is read.
-    tf.keras.mixed_precision.set_global_policy(places.precision)
-    evaluation = pathlib.Path(places.evaluation) if places.evaluation else None
-    print(write(tower.Tower.load(places.checkpoint), base, settings, evaluation))
+    print(run(config.from_flags(Settings)))
 
 
 if __name__ == "__main__":
-    command_line.run(main, __doc__, [PlacesConfig, ExportConfig])
+    command_line.run(main, __doc__, [Settings])

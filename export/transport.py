@@ -1,4 +1,4 @@
-"""What REST and gRPC have in common: how a server and a model are named, what is asked of them, what they answer."""
+"""The interface of REST and gRPC: addresses of server and model, requests and answers."""
 
 import abc
 import dataclasses

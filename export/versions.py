@@ -1,4 +1,4 @@
-"""Version directories, BASE/1, BASE/2 ...: each appears whole, and is never written again.
+"""Version directories, BASE/1, BASE/2 ...: each appears whole and is never overwritten.
 
 A server that polls BASE loads what has a positive integer for a name. So a version is written into a directory with
 another name, flushed to the disk, and renamed.
@@ -31,13 +31,13 @@ def choose(base: pathlib.Path, version: int) -> pathlib.Path:
       InputError: it is negative, the version exists, or `base` is no directory.
     """
     if version < 0:
-        raise InputError(f"--version={version} is no positive integer; leave it out for the next one")
+        raise InputError(f"--version={version} is not a positive integer; omit it for the next version")
     if base.exists() and not base.is_dir():
         raise InputError(f"--output={base} is a file; name a directory")
     taken = [int(path.name) for path in base.iterdir() if path.name.isdecimal()] if base.exists() else []
     target = base / str(version or max(taken, default=0) + 1)
     if int(target.name) in taken:
-        raise InputError(f"{target} exists, and a version is never overwritten; leave out --version for the next one")
+        raise InputError(f"{target} exists, and a version is never overwritten; omit --version for the next one")
     return target
 
 

@@ -1,4 +1,4 @@
-"""Warm-up requests: what TF Serving runs before it says that a version is available, so that no client pays for it.
+"""Warm-up requests: TF Serving runs them before it announces a version, so that no client waits for them.
 
 VERSION/assets.extra/tf_serving_warmup_requests    TFRecord of PredictionLog, one a signature and batch size
 """

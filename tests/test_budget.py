@@ -150,7 +150,7 @@ def test_a_step_in_parts_holds_a_part_and_computes_the_whole(small):
     assert "2 clips a device, 2 times a step" in text(plan, parts)
     assert parts.fixed_bytes - small.fixed_bytes == parts.step.gradient_bytes  # Their sum, beside those of the part.
     for parts in (3, 4):
-        with pytest.raises(InputError, match=f"--accumulate={parts} does not cut the 4 clips of a device"):
+        with pytest.raises(InputError, match=f"--accumulate={parts} does not split the 4 clips of a device"):
             make_budget(dataclasses.replace(plan, train=FinalTrainConfig(accumulate=parts)))
 
 
@@ -177,7 +177,7 @@ def test_storage_of_records_is_measured(tmp_path):
 def test_devices_share_a_batch_evenly_or_it_is_refused():
     assert TRAINING.clips_at_a_time == 2 and SMALL.clips_at_a_time == 4
     for devices in (3, 4, 8):
-        with pytest.raises(InputError, match=f"--batch_size=4 cannot be dealt out to {devices} devices"):
+        with pytest.raises(InputError, match=f"--batch_size=4 does not give each of {devices} devices"):
             make_budget(dataclasses.replace(TRAINING, budget=BudgetConfig(devices=devices)))
 
 

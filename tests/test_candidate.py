@@ -138,7 +138,7 @@ def test_a_last_step_that_breaks_the_weights_is_a_divergence(runner, monkeypatch
 def test_terms_without_a_gradient_are_refused_when_units_are_measured(runner, monkeypatch):
     for unit in (0.0, np.nan):
         monkeypatch.setattr(runner._gradient_norms, "units", lambda _, unit=unit: dict.fromkeys(runner.names, unit))
-        with pytest.raises(InputError, match="rgb/reconstruct has no gradient to be measured in"):
+        with pytest.raises(InputError, match="the gradient of rgb/reconstruct cannot be measured"):
             runner.measure_units()
 
 

@@ -69,8 +69,8 @@ def flip(folder):
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (tear, "ckpt-2 cannot be loaded .*to go on from ckpt-1, put it in place of ckpt-2"),
-        (flip, "ckpt-2 cannot be loaded .*to go on from ckpt-1"),
+        (tear, "ckpt-2 cannot be loaded .*to resume from ckpt-1, put it in place of ckpt-2"),
+        (flip, "ckpt-2 cannot be loaded .*to resume from ckpt-1"),
         (lambda folder: (folder / "ckpt-2.index").unlink(), "checkpoint"),
         (lambda folder: (folder / "checkpoint").unlink(), "checkpoint, which lists the checkpoints, is missing"),
         (lambda folder: (folder / "checkpoint").write_text("model"), "checkpoint, which lists the checkpoints, is"),

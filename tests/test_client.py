@@ -84,7 +84,7 @@ def test_refuses_in_one_line(video, tmp_path):
     [
         ({"rest": False}, "choose one of --rest and --grpc"),
         ({"grpc": True}, "choose one of --rest and --grpc"),
-        ({"frames": 0}, "--frames is not known; give it, or name the exported model with --model_dir"),
+        ({"frames": 0}, "--frames is unknown; give it, or name the exported model with --model_dir"),
         ({"frames": 0, "model_dir": "none"}, "--model_dir=none has no assets.extra/tower.json"),
         ({"output": "a.txt"}, "--output=a.txt must end in .npz"),
         ({"output": "none/a.npz"}, "in a folder that exists"),
@@ -94,7 +94,7 @@ def test_refuses_in_one_line(video, tmp_path):
         ),
         ({"size": 8}, "--size=8 is less than 16"),
         ({"fps": 120.0, "max_seconds": 1e4, "size": 256}, "GiB of frames a video"),
-        ({"send": "png"}, "--send=png of --size=16 to its own size, which --model_dir would tell; use --send=float"),
+        ({"send": "png"}, "--send=png of --size=16 to its own size, unknown without --model_dir; use --send=float"),
     ],
 )
 def test_refuses_settings(changes, said, video):

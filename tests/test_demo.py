@@ -37,7 +37,8 @@ def test_random_losses_have_one_row_their_mean(tmp_path):
     ]
     (tmp_path / "results.json").write_text(json.dumps({"measurements": measured}))
     results, random = demo.read(tmp_path)
-    error = (math.sqrt(0.16 / VIDEOS) + math.sqrt(0.24 / VIDEOS)) / 2
+    # Of the videos, and of two losses drawn: s.d. .4 / sqrt(2), over sqrt(2).
+    error = math.hypot((math.sqrt(0.16 / VIDEOS) + math.sqrt(0.24 / VIDEOS)) / 2, 0.2)
     assert results["random"]["linear"] == pytest.approx((0.4, error))
     assert demo.spread(random) == "random losses: the mean of 2, whose 1-layer accuracies are 20.0, 60.0"
 

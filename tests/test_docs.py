@@ -15,12 +15,13 @@ import elo_tf
 from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.result import TrialResult
+from tests import notebooks
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = sorted(
     path
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "export").rglob("*.md"),
-                 ROOT / "experiments" / "README.md")
+                 ROOT / "experiments" / "README.md", notebooks.NOTEBOOK)
 )  # fmt: skip
 PROGRAMS = ("elo_tf", "export", "experiments")
 # Of absl, of this project's Makefile, of other programs.
@@ -106,14 +107,14 @@ def flag_faults(text: str) -> List[str]:
     return faults
 
 
-def prose(text: str) -> str:
+def prose(path: pathlib.Path) -> str:
     """A document without its programs and commands, which `test_documented_commands` parses."""
-    return FENCE.sub("", text)
+    return FENCE.sub("", notebooks.text() if path == notebooks.NOTEBOOK else path.read_text())
 
 
 def links(path: pathlib.Path) -> Iterator[Tuple[str, str]]:
     """(text, target) of the links to files of the project."""
-    for text, target in LINK.findall(prose(path.read_text())):
+    for text, target in LINK.findall(prose(path)):
         if "://" not in target and not target.startswith("#"):
             yield text, target.partition("#")[0]
 
@@ -143,10 +144,10 @@ def file_faults(document: pathlib.Path, text: str) -> List[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 class TestEveryDocument:
     def test_names_flags_that_exist(self, document):
-        assert flag_faults(prose(document.read_text())) == []
+        assert flag_faults(prose(document)) == []
 
     def test_names_files_that_exist(self, document):
-        assert file_faults(document, prose(document.read_text())) == []
+        assert file_faults(document, prose(document)) == []
 
     def test_links_to_files_and_symbols_that_exist(self, document):
         for text, target in links(document):

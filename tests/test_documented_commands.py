@@ -11,6 +11,8 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
+from tests import notebooks
+
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ("elo_tf", "export", "experiments")
 COMMAND = re.compile(r"python -m ((?:elo_tf|export|experiments)(?:\.\w+)+)(.*)")
@@ -24,6 +26,7 @@ def texts() -> Iterator[Tuple[str, str]]:
             paths += sorted((ROOT / folder).rglob(f"*.{ending}"))
     for path in paths:
         yield str(path.relative_to(ROOT)), path.read_text()
+    yield str(notebooks.NOTEBOOK.relative_to(ROOT)), notebooks.text()
 
 
 def commands_of(text: str) -> Iterator[Tuple[str, List[str]]]:

@@ -82,14 +82,14 @@ def test_picture_shows_query_and_matches(made):
     folder, _, _ = made
     pixels = image.imread(folder / "found.png")[..., :3]
     width = filmstrip.FRAMES * (filmstrip.SIDE + 1) + 24
-    assert abs(pixels.shape[1] - width) <= 1 and abs(pixels.shape[0] - 4 * (filmstrip.SIDE + 30) - 24) <= 1
+    assert abs(pixels.shape[1] - width) <= 1 and abs(pixels.shape[0] - 3 * (filmstrip.SIDE + 30) - 24) <= 1
     # Rows of strips: the middle of the first and of the last frame of each.
-    middles = [12 + 30 + filmstrip.SIDE // 2 + number * (filmstrip.SIDE + 30) for number in range(4)]
+    middles = [12 + 30 + filmstrip.SIDE // 2 + number * (filmstrip.SIDE + 30) for number in range(3)]
     first, last = pixels[middles, 12 + 50], pixels[middles, width - 12 - 50]
-    for row in range(3):  # The query, itself and its copy: dark red, then red.
+    for row in range(2):  # The query and its copy: dark red, then red. The query itself is not drawn again.
         np.testing.assert_allclose(first[row], np.array([100, 15, 15]) / 255, atol=0.06)
         np.testing.assert_allclose(last[row], np.array([200, 30, 30]) / 255, atol=0.06)
-    assert np.argmax(last[3]) > 0
+    assert np.argmax(last[2]) > 0
 
 
 def test_moments_in_an_existing_file(made, capsys):
@@ -134,11 +134,11 @@ def test_bad_input_is_one_line(made):
         (dict(output="{0}/o.npz"), "--videos and --query are both missing"),
         (
             dict(videos="{0}/videos", output="{0}/o.npz", picture="{0}/p.png"),
-            "--picture=.* shows what is near a --query",
+            "--picture=.* needs --query",
         ),
         (dict(videos="{0}/videos", output="/proc/o.npz"), "/proc/o.npz"),
         (dict(videos="{0}/videos/short.mp4", output="{0}/o.npz", short_videos="refuse"), "short.mp4: shorter than a"),
-        (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is no file"),
+        (dict(output="{0}/out.npz", query="{0}/nowhere.mp4"), "nowhere.mp4 is not a file"),
         (dict(output="{0}/out.npz", query="{0}/videos/red.mp4"), "--neighbours=5 is more than"),
         (
             dict(model="{0}/other", output="{0}/out.npz", query="{0}/videos/red.mp4"),

@@ -515,15 +515,15 @@ def test_a_module_is_known_by_its_content(tmp_path, tower, directory):
 def test_outputs_that_cannot_be_are_refused_at_once(place, module, tmp_path):
     for output, message in [
         (tmp_path / "out.csv", "neither .npz nor .tfrecord"),
-        (tmp_path / "nowhere" / "out.npz", "lies in no folder"),
-        (place / "out.npz", "lies within --videos"),
+        (tmp_path / "nowhere" / "out.npz", "is not in an existing folder"),
+        (place / "out.npz", "is inside --videos"),
     ]:
         with pytest.raises(InputError, match=message):
             embed(place, output, module)
     (tmp_path / "dir.npz").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         embed(place, tmp_path / "dir.npz", module)
-    with pytest.raises(InputError, match="holds no files"):
+    with pytest.raises(InputError, match="has no files"):
         embed(tmp_path / "dir.npz", tmp_path / "out.npz", module)
     with pytest.raises(InputError, match="does not exist; name a folder"):
         embed(tmp_path / "nowhere", tmp_path / "out.npz", module)
@@ -545,7 +545,7 @@ def test_damaged_files_are_refused(done, tmp_path):
         assert "\n" not in str(error.value)
     records = tmp_path / "out.tfrecord"
     records.touch()
-    with pytest.raises(InputError, match="out.tfrecord holds no videos"):
+    with pytest.raises(InputError, match="out.tfrecord has no videos"):
         Table.load(records)
     path.unlink()
     with pytest.raises(InputError, match="does not exist; make it"):

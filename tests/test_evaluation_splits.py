@@ -126,10 +126,10 @@ def test_malformed_lists_of_ucf101(ucf, name, text, message):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("label,time_start,time_end\n", r"kinetics_train.csv:1: the header lacks"),
+        ("label,time_start,time_end\n", r"kinetics_train.csv:1: the header has not all of"),
         (f"{HEADER}run,abc,1,2,train\nrun,abc,x,2,train\n", r"kinetics_train.csv:3: not a label"),
         (f"{HEADER}run,abc,1\n", r"kinetics_train.csv:2: not a label"),
-        ("", r"kinetics_train.csv:1: the header lacks"),
+        ("", r"kinetics_train.csv:1: the header has not all of"),
     ],
 )
 def test_malformed_lists_of_kinetics(kinetics, text, message):
@@ -165,7 +165,7 @@ def test_missing_and_short_videos_are_counted_and_named(hmdb):
     manifest = _manifest(["brush_hair/april.avi", "brush_hair/may_1.avi", "cartwheel/wheel.avi"])
     split = in_records("1", official.hmdb51(hmdb, 1), manifest)
     with pytest.raises(
-        InputError, match=r"of 4 videos the records lack 1, and 0 have .* cartwheel/\(2\)wheel!"
+        InputError, match=r"of 4 videos 1 are not in the records, and 0 have .* cartwheel/\(2\)wheel!"
     ) as lacking:
         split.check(8, 0.0)
     assert "\n" not in str(lacking.value) and "0.250 with --max_missing" in str(lacking.value)
@@ -335,7 +335,7 @@ def test_a_file_called_by_its_id_goes_to_no_clip_where_two_have_the_id():
 
 def test_how_clips_of_kinetics_are_called_is_said_where_they_are_missing(kinetics):
     split = in_records("1", official.kinetics(kinetics, 1), _manifest(["x/title.mp4"]))
-    with pytest.raises(InputError, match="records lack 3, .* files are found as ID_START_END .* or ID"):
+    with pytest.raises(InputError, match="3 are not in the records, .* files are found as ID_START_END .* or ID"):
         split.check(8, 0.0, official.CALLED["kinetics"])
 
 
@@ -353,7 +353,7 @@ def test_one_of_several_copies_is_taken_by_a_rule(hmdb):
     _lengthen(manifest, 3, 19)
     assert [video.id for video in in_records("1", lists, manifest).train] == [ids[0], ids[2]]
     assert [video.id for video in in_records("1", lists, manifest, "first").train] == [ids[1], ids[2]]
-    with pytest.raises(InputError, match="replacement/.* and train/.* both fit brush_hair/april.avi .* --duplicates"):
+    with pytest.raises(InputError, match="replacement/.* and train/.* both match brush_hair/april.avi .* --duplicates"):
         in_records("1", lists, manifest, "refuse")
 
 

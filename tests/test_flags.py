@@ -91,7 +91,7 @@ def test_a_flag_file_of_another_encoding_is_refused_in_one_line(parsed, tmp_path
     (tmp_path / "flags.txt").write_bytes("--seeds=3\n".encode("utf-16"))
     with pytest.raises(SystemExit):
         parsed(f"--flagfile={tmp_path}/flags.txt")
-    assert capsys.readouterr().err.startswith("error: --flagfile is no text in UTF-8")
+    assert capsys.readouterr().err.startswith("error: --flagfile is not UTF-8 text")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -103,7 +103,7 @@ def test_a_loss_file_is_read_with_and_without_a_mark(tmp_path, encoding):
 def test_what_is_no_text_is_refused(tmp_path):
     path = tmp_path / "loss.json"
     path.write_bytes(b"\x80\x04K\x01.")
-    with pytest.raises(InputError, match="loss.json is no loss file .it is no text in UTF-8.*; expected JSON"):
+    with pytest.raises(InputError, match="loss.json is not a loss file .it is no text in UTF-8.*; expected JSON"):
         read_loss(path)
     path.write_bytes(b"123456")
     with pytest.raises(ValueError, match="it is larger than 0 MiB"):
@@ -118,7 +118,7 @@ def test_what_is_no_text_is_refused(tmp_path):
 def test_a_manifest_names_no_file_outside_of_its_folder(tmp_path, shard):
     entry = VideoEntry("a.mp4", "train", "", 3, False, shard)
     Manifest({"size": 16, "fps": 12.5}, 16000, 1280, [entry], [], True, str(tmp_path)).save()
-    with pytest.raises(InputError, match=f"manifest.json names '{shard}', which is no file of its folder"):
+    with pytest.raises(InputError, match=f"manifest.json names '{shard}', which is not in its folder"):
         Manifest.load(str(tmp_path))
 
 
@@ -144,9 +144,9 @@ def test_nothing_is_unpickled():
         ({"learning_rate": float("nan")}, "--learning_rate=nan is not a finite number"),
         ({"learning_rate": float("inf")}, "--learning_rate=inf is not a finite number"),
         ({"learning_rate": 10**400}, "--learning_rate=1000.* is not a number"),
-        ({"steps": 10**20}, "--steps=100000000000000000000 is more than 2147483647, its limit"),
-        ({"steps": 0}, "--steps=0 is less than 1, its limit"),
-        ({"momentum": 1.5}, "--momentum=1.5 is more than 1, its limit"),
+        ({"steps": 10**20}, "--steps=100000000000000000000 is more than 2147483647, the maximum"),
+        ({"steps": 0}, "--steps=0 is less than 1, the minimum"),
+        ({"momentum": 1.5}, "--momentum=1.5 is more than 1, the maximum"),
         ({"records": "a\0b"}, "--records='a.*b' is not a string or a path"),
         ({"tasks": ("rgb", "a\0b")}, "--tasks=.* is not a sequence of strings"),
     ],

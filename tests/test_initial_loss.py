@@ -39,7 +39,7 @@ def test_terms_that_the_search_lacks_are_named_and_refused(tmp_path):
 @pytest.mark.parametrize("units, wanted", [(None, "gradient"), ({"rgb/predict": 2.0}, "value")])
 def test_weights_of_other_units_are_refused(tmp_path, units, wanted):
     evolution = loss(tmp_path, {"rgb/predict": 0.1}, units)
-    with pytest.raises(InputError, match=f"--initial_loss=.*, and this search has {wanted}"):
+    with pytest.raises(InputError, match=f"--initial_loss=.*, this search has --loss_units={wanted}"):
         initial_vector(evolution, NAMES, wanted)
     other = {"value": "gradient", "gradient": "value"}[wanted]
     assert initial_vector(evolution, NAMES, other) == (0.1, 0.5, 0.5)

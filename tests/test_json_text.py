@@ -88,7 +88,7 @@ def test_a_changed_manifest_is_damaged(tmp_path, change):
 @pytest.mark.parametrize("content", [DEEP, '{"lambdas": {"a": 1%s}}' % ("0" * 400), '{"lambdas": []}', "[]", "1"])
 def test_a_changed_loss_file_is_refused(tmp_path, content):
     (tmp_path / "loss.json").write_text(content)
-    with pytest.raises(InputError, match="is no loss file"):
+    with pytest.raises(InputError, match="is not a loss file"):
         read_loss(tmp_path / "loss.json")
 
 

@@ -59,7 +59,7 @@ def test_the_split_may_lie_within_a_wrapper_or_within_the_classes():
 def test_without_both_parts_the_hash_decides(videos):
     layout = layout_of(*videos)
     assert [layout.split(video) for video in videos] == [split_of(video, 0.25) for video in videos]
-    with pytest.raises(InputError, match="--held_out=folders: .* none is called train, or none val or test"):
+    with pytest.raises(InputError, match="--held_out=folders: .* no folder called train, or none called val or test"):
         layout_of(*videos, held_out="folders")
 
 

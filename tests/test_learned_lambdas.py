@@ -126,7 +126,7 @@ def test_resumed_it_ends_as_if_it_had_never_stopped(records, tmp_path):
     [
         ({"lambda_targets": "smell"}, "--lambda_targets: 'smell' is unknown; choose from flow, audio"),
         ({"drop_below": 0.3}, "cannot learn the weights of the 2 terms that --drop_below=0.3 leaves out"),
-        ({"accumulate": 2}, "--learn_lambdas=lookahead weighs whole batches; use --accumulate=1"),
+        ({"accumulate": 2}, "--learn_lambdas=lookahead needs whole batches; use --accumulate=1"),
         ({"lambda_objective": "labels"}, "fewer than two labels"),
     ],
 )

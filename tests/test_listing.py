@@ -36,9 +36,9 @@ def test_files_beside_videos_are_set_aside(tmp_path):
 
 
 def test_a_folder_without_videos_says_what_it_holds(tmp_path):
-    with pytest.raises(InputError, match=r"holds no videos, but 2 files that are no videos: .json \(2\); put"):
+    with pytest.raises(InputError, match=r"has no videos, but 2 files that are no videos: .json \(2\); put"):
         list_videos(fill(tmp_path / "a", "1.json", "2.json"))
-    with pytest.raises(InputError, match=r"holds no videos, but 1 unfinished downloads, such as 1.mp4.part"):
+    with pytest.raises(InputError, match=r"has no videos, but 1 unfinished downloads, such as 1.mp4.part"):
         list_videos(fill(tmp_path / "b", "1.mp4.part"))
     frames = [f"v1/img_{number:05d}.jpg" for number in range(1, 6)]
     with pytest.raises(InputError, match="1 folders of numbered images, such as v1; .* --frames_fps=25 reads each"):

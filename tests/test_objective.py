@@ -83,11 +83,11 @@ def test_loss_file_round_trip_is_exact_and_by_name(tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "is no loss file"),
-        ('{"lambdas": 3}', "is no loss file"),
+        ("{", "is not a loss file"),
+        ('{"lambdas": 3}', "is not a loss file"),
         ('{"lambdas": {"rgb/shuffle": 1}}', "lacks rgb/reconstruct, rgb-flow/embed"),
         ('{"lambdas": {"rgb/shuffle": 1, "rgb/reconstruct": 1, "rgb-flow/embed": 0, "x": 1}}', "has x"),
-        ('{"lambdas": {"rgb/shuffle": "much", "rgb/reconstruct": 1, "rgb-flow/embed": 0}}', "is no loss file"),
+        ('{"lambdas": {"rgb/shuffle": "much", "rgb/reconstruct": 1, "rgb-flow/embed": 0}}', "is not a loss file"),
     ],
 )
 def test_loss_file_for_other_terms_names_them(tmp_path, content, message):

@@ -71,8 +71,8 @@ def test_a_video_that_raises_what_nobody_foresaw_costs_itself(capfd):
     "start, message",
     [
         ("lacks", r"a worker cannot start \(ModuleNotFoundError: No module named 'cv2'\); install the same packages"),
-        ("dies", r"3 workers died while they started, the last one so: exit status 3;"),
-        ("fails", r"3 workers died while they started, the last one so: MemoryError: no room for flow;"),
+        ("dies", r"3 workers died while they started, the last one: exit status 3;"),
+        ("fails", r"3 workers died while they started, the last one: MemoryError: no room for flow;"),
     ],
 )
 def test_workers_that_cannot_start_say_why(start, message):

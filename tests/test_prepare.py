@@ -105,7 +105,7 @@ def test_what_folders_say_is_said_and_what_has_become_of_videos(tmp_path):
         (["--records={0}/r", "--videos={0}/videos", "--size=1000", "--max_seconds=9000"], "lower one of them"),
         (["--records={0}/records", "--videos={0}/videos", "--size=32"], "--size: was 16, now 32"),
         (["--records={0}/videos/0.mp4", "--videos={0}/videos"], "0.mp4"),
-        (["--records={0}/r", "--validate"], "holds no records"),
+        (["--records={0}/r", "--validate"], "has no records"),
         (["--records={0}/r", "--videos={0}/videos", "--max_bad_fraction=0"], "1 of 7 videos are unusable"),
     ],
 )

@@ -219,8 +219,8 @@ def test_a_package_that_the_machines_lack_is_told_by_the_first_worker(monkeypatc
 
 def test_no_cluster_is_one_clear_line():
     begun = time.monotonic()
-    with pytest.raises(InputError, match="--ray_address=127.0.0.1:1 is no Ray cluster .*Connection refused"):
+    with pytest.raises(InputError, match="--ray_address=127.0.0.1:1 is not a Ray cluster .*Connection refused"):
         select.parse("ray", "127.0.0.1:1")
-    with pytest.raises(InputError, match="--ray_address=auto is no Ray cluster"):
+    with pytest.raises(InputError, match="--ray_address=auto is not a Ray cluster"):
         select.parse("ray", "auto")
     assert time.monotonic() - begun < 30

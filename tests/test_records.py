@@ -240,14 +240,14 @@ def test_the_fingerprint_is_of_what_results_depend_on(tmp_path):
 def test_manifest_is_read_from_a_url(tmp_path):
     write_records(tmp_path)
     assert Manifest.load(f"file://{tmp_path}").counts["train"] == 4
-    with pytest.raises(InputError, match="holds no records"):
+    with pytest.raises(InputError, match="has no records"):
         Manifest.load(f"file://{tmp_path}/nowhere")
 
 
 @pytest.mark.parametrize(
     "content, message",
     [
-        (None, r"holds no records .* python -m elo_tf.prepare"),
+        (None, r"has no records .* python -m elo_tf.prepare"),
         ("{", "is damaged"),
         ("[]", "schema None"),
         ('{"schema": 99}', "schema 99, this program reads schema 1"),

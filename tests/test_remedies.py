@@ -119,7 +119,7 @@ def test_damaged_records_are_found_and_made_again(folder):
     assert COMMAND.search(str(UnreadableError(manifest.folder, {"a": "b"})))[2] == " --validate"
     # What is named as damaged is deleted, as the message says, and converted again.
     found = refusal(lambda: give(message, folder))
-    assert shard.name in found and "delete them and convert again" in found
+    assert shard.name in found and "delete them and rerun the conversion" in found
     shard.unlink()
     give("python -m elo_tf.prepare", folder)
     assert sorted(Manifest.load(str(folder / "records")).counts.items()) == sorted(manifest.counts.items())

@@ -238,7 +238,7 @@ def test_a_cluster_that_cannot_be_joined_is_one_line(records, tmp_path, address)
 @pytest.mark.parametrize(
     "flags, number, code, message",
     [
-        (["--cluster_minutes=0.1"], None, 2, "0.1 minutes (--cluster_minutes) without an answer from 1 of 2 processes"),
+        (["--cluster_minutes=0.1"], None, 2, "no answer within 0.1 minutes (--cluster_minutes) from 1 of 2 processes"),
         ([], signal.SIGTERM, 143, "terminated; what is finished is kept"),
         ([], signal.SIGINT, 130, "interrupted; what is finished is kept"),
     ],
@@ -291,7 +291,7 @@ def test_shares_of_processes_and_their_replicas():
 def test_batches_that_cannot_be_dealt_out_are_one_line(records, tmp_path):
     two = replicas.make_strategy("mirrored")
     for batch_size in (5, 6):
-        with pytest.raises(InputError, match=f"--batch_size={batch_size} cannot be dealt out to 2 devices, an even"):
+        with pytest.raises(InputError, match=f"--batch_size={batch_size} does not give each of 2 devices the"):
             trainings.make(records, tmp_path, two, data={"batch_size": batch_size})
     with pytest.raises(InputError, match="--jit_compile on 2 devices"):
         trainings.make(records, tmp_path, two, jit_compile=True)

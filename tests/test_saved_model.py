@@ -169,7 +169,7 @@ def test_versions_count_up_and_are_never_overwritten(tmp_path):
     assert versions.choose(tmp_path, 0).name == "11" and versions.choose(tmp_path, 3).name == "3"
     with pytest.raises(InputError, match="/2 exists, and a version is never overwritten"):
         versions.choose(tmp_path, 2)
-    with pytest.raises(InputError, match="--version=-1 is no positive integer"):
+    with pytest.raises(InputError, match="--version=-1 is not a positive integer"):
         versions.choose(tmp_path, -1)
 
 

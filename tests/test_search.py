@@ -247,22 +247,22 @@ def test_bad_input_is_one_line(records, tmp_path, flags, message):
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--records=/nowhere"], "--records=/nowhere is no folder"),
-        (["--run_dir=s3://bucket/run"], "--run_dir=s3://bucket/run must be a folder of this machine"),
+        (["--records=/nowhere"], "--records=/nowhere is not a folder"),
+        (["--run_dir=s3://bucket/run"], "--run_dir=s3://bucket/run is not a local path"),
         (["--modalities=rgb,depth"], "'depth' is unknown; choose from rgb, grey, flow, audio"),
         (["--tasks=rgb/suffle"], "'rgb/suffle' matches no term"),
-        (["--tasks=audio/*shuffle"], "leaves the RGB tower without any gradient: none of audio/shuffle teaches it"),
+        (["--tasks=audio/*shuffle"], "gives the RGB tower no gradient: none of audio/shuffle teaches it"),
         (["--tasks=grey/colorize"], "'grey/colorize' matches no term; known with these modalities: paper, fast, rgb/"),
-        (["--tasks=rgb/shuffle", "--shuffle_frames=9"], "--shuffle_frames=9 of 4 frames cannot change places"),
+        (["--tasks=rgb/shuffle", "--shuffle_frames=9"], "--shuffle_frames=9 cannot be shuffled among 4 frames"),
         (["--strategy=annealing"], "'annealing' is unknown; choose from cma_es"),
-        (["--strategy=fixed"], "--strategy=fixed with 0 --lambda_files; 'fixed' alone takes them"),
-        (["--lambda_files=a.json,b.json"], "--strategy=cma_es with 2 --lambda_files; 'fixed' alone takes them"),
+        (["--strategy=fixed"], "--strategy=fixed with 0 --lambda_files; only 'fixed' takes them"),
+        (["--lambda_files=a.json,b.json"], "--strategy=cma_es with 2 --lambda_files; only 'fixed' takes them"),
         (["--strategy=fixed", "--lambda_files=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--initial_loss=/nowhere.json"], "loss file /nowhere.json does not exist"),
         (["--strategy=tournament", "--pool=9"], "a tournament of 25 cannot be drawn from a pool of 9"),
-        (["--tournament_size=0"], "--tournament_size=0 is less than 1, its limit"),
-        (["--rungs=4"], "--rungs=4: 4 rungs that lessen by 3 leave no step of 4 to the shortest"),
-        (["--rungs=2", "--reduction=1.1"], "--rungs=2: 2 rungs that lessen by 1.1 are (4, 4) steps long"),
+        (["--tournament_size=0"], "--tournament_size=0 is less than 1, the minimum"),
+        (["--rungs=4"], "--rungs=4: 4 rungs with a reduction of 3 leave no step of 4 for the shortest"),
+        (["--rungs=2", "--reduction=1.1"], "--rungs=2: 2 rungs with a reduction of 1.1 have (4, 4) steps"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(records, tmp_path, flags, message):
@@ -277,7 +277,7 @@ TERMS = ("rgb/shuffle", "rgb/reconstruct", "rgb-audio/embed")
     "names, units, message",
     [
         (("rgb/shuffle", "flow/shuffle"), None, "is for other terms"),
-        (TERMS, dict.fromkeys(TERMS, 2.0), "has lambdas for --loss_units=gradient, and this search has value"),
+        (TERMS, dict.fromkeys(TERMS, 2.0), "has lambdas for --loss_units=gradient, this search has --loss_units=value"),
     ],
 )
 def test_a_loss_file_of_another_genome_is_one_line(records, tmp_path, names, units, message):
@@ -319,7 +319,7 @@ def test_a_mended_flag_is_enough_after_a_false_start(records, tmp_path):
 
 
 def test_records_without_a_manifest(tmp_path):
-    assert "holds no records" in refused(tmp_path, tmp_path / "run")
+    assert "has no records" in refused(tmp_path, tmp_path / "run")
 
 
 @pytest.mark.parametrize(

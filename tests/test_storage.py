@@ -70,7 +70,7 @@ def test_a_file_that_was_removed_between_opening_and_claiming_is_refused(tmp_pat
 
     claim = storage.claim
     monkeypatch.setattr(storage, "claim", after_its_end)
-    with pytest.raises(InputError, match="just finished with .*lines.jsonl; give the command again"):
+    with pytest.raises(InputError, match="just finished with .*lines.jsonl; rerun the command"):
         AppendOnlyFile(path, "busy")
     assert path.exists() == replaced
 

@@ -107,7 +107,7 @@ def test_killed_and_terminated_ends_as_one_left_alone(unbroken, records, tmp_pat
     )
     assert code == 143, errors
     stopped = number_of(run_dir)
-    assert output.splitlines()[-1] == f"stopped at step {stopped} of 9, saved; give the same command to go on"
+    assert output.splitlines()[-1] == f"stopped at step {stopped} of 9, saved; rerun the command to continue"
     # Several steps a call change nothing, nor does how often it saves.
     code, output, errors = trainings.finish(
         trainings.start(records, run_dir, *FLAGS, "--steps_a_call=4", "--save_every=50")
@@ -181,7 +181,7 @@ def test_a_finished_training_and_a_damaged_one(unbroken, records, tmp_path):
     finally:
         data.write_bytes(whole)
     assert code == 2 and len(errors.strip().splitlines()) == 1, errors
-    assert f"{run_dir}/checkpoints/ckpt-9 cannot be loaded" in errors and "to go on from ckpt-8" in errors
+    assert f"{run_dir}/checkpoints/ckpt-9 cannot be loaded" in errors and "to resume from ckpt-8" in errors
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_bad_input_is_one_line(records, tmp_path, flags, message):
     "changes, message",
     [
         ({"loss": "/nowhere.json"}, "loss file /nowhere.json does not exist"),
-        ({"accumulate": 3}, "--accumulate=3 does not cut the 4 clips"),
+        ({"accumulate": 3}, "--accumulate=3 does not split the 4 clips"),
         ({"loss_units": "gradient"}, "--loss_units=gradient: the weights of --loss are for value"),
-        ({"threads": 17}, "--threads=17: TensorFlow is in use in this process, with another number of threads"),
+        ({"threads": 17}, "--threads=17: TensorFlow already runs in this process with another number of threads"),
     ],
 )
 def test_what_is_refused_leaves_nothing_that_the_mended_settings_would_be_compared_with(
@@ -297,7 +297,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
 
 def test_a_directory_of_something_else_is_refused(tmp_path):
     (tmp_path / "journal.jsonl").write_text("")
-    with pytest.raises(InputError, match="journal.jsonl of something else"):
+    with pytest.raises(InputError, match="journal.jsonl of another run"):
         check_run(tmp_path, {"settings": {}})
 
 

@@ -140,7 +140,7 @@ def test_epochs_in_place_of_steps(one, records, tmp_path):
 
 
 def test_parts_must_divide_the_batch(records, tmp_path):
-    with pytest.raises(InputError, match="--accumulate=3 does not cut the 4 clips of a device"):
+    with pytest.raises(InputError, match="--accumulate=3 does not split the 4 clips of a device"):
         trainings.make(records, tmp_path, accumulate=3)
 
 

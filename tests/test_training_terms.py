@@ -91,19 +91,19 @@ def changed(path, **changes):
     "spoil, message",
     [
         (lambda path: path.unlink(), "does not exist"),
-        (lambda path: path.write_text("{"), "is no loss file"),
-        (lambda path: path.write_text("[]"), "is no loss file"),
-        (lambda path: changed(path, schema_hash="0" * 16), "is of another schema .0000000000000000, here "),
+        (lambda path: path.write_text("{"), "is not a loss file"),
+        (lambda path: path.write_text("[]"), "is not a loss file"),
+        (lambda path: changed(path, schema_hash="0" * 16), "has another schema_hash .0000000000000000, here "),
         (
             lambda path: changed(path, lambdas={"rgb/juggle": 0.5}),
             "terms that are unknown here: rgb/juggle; known: rgb/",
         ),
         (lambda path: changed(path, lambdas={"rgb/shuffle": 1.5}), "lambda of rgb/shuffle is 1.5"),
         (lambda path: changed(path, lambdas={"rgb/shuffle": float("nan")}), "lambda of rgb/shuffle is nan"),
-        (lambda path: changed(path, lambdas={"rgb/shuffle": "much"}), "is no loss file"),
-        (lambda path: changed(path, units={"rgb/shuffle": 1.0}), "is no loss file"),
-        (lambda path: write(path, [0.001] * 4), "--drop_below=0.01 leaves no term"),
-        (lambda path: write(path, [0.5], ["audio/reconstruct"]), "leaves the RGB tower without any gradient"),
+        (lambda path: changed(path, lambdas={"rgb/shuffle": "much"}), "is not a loss file"),
+        (lambda path: changed(path, units={"rgb/shuffle": 1.0}), "is not a loss file"),
+        (lambda path: write(path, [0.001] * 4), "--drop_below=0.01 drops all terms"),
+        (lambda path: write(path, [0.5], ["audio/reconstruct"]), "gives the RGB tower no gradient"),
     ],
 )
 def test_a_loss_that_cannot_be_used_is_one_line(tmp_path, spoil, message):

@@ -132,5 +132,5 @@ def test_parts_must_divide_the_clips_and_leave_them_company():
     train = FinalTrainConfig(accumulate=3)
     assert train.clips_at_a_time(6, 1) == 2 and train.clips_at_a_time(12, 2) == 2
     for parts, batch_size, devices in ((4, 6, 1), (6, 6, 1), (2, 4, 2)):
-        with pytest.raises(InputError, match=f"--accumulate={parts} does not cut the {batch_size // devices} clips"):
+        with pytest.raises(InputError, match=f"--accumulate={parts} does not split the {batch_size // devices} clips"):
             FinalTrainConfig(accumulate=parts).clips_at_a_time(batch_size, devices)

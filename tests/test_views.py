@@ -78,7 +78,7 @@ def test_shuffled_flow_repeats_its_last_field_as_flow_in_order_does(moved):
     order = permutation(clips["noise"][:, :3], moved).numpy()
     np.testing.assert_array_equal(shuffled[:, :-1], np.stack([clip[row] for clip, row in zip(flow, order)]))
     check("shuffled", "flow", 4)
-    with pytest.raises(InputError, match="^2 frames, or fields of flow, have no order"):
+    with pytest.raises(InputError, match="^2 frames, or fields of flow, have only a forward"):
         check("shuffled", "flow", 3)
 
 

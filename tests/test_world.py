@@ -229,11 +229,11 @@ def test_a_world_may_grow_and_not_change(rendered, tmp_path):
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path):
     (tmp_path / "holiday.mp4").write_bytes(b"mine")
-    with pytest.raises(InputError, match="holds no rendered world"):
+    with pytest.raises(InputError, match="is not a rendered world"):
         render.render_world(WorldConfig(world=1), tmp_path, workers=1)
     for damaged in ("{torn", "[1]", "3"):
         (tmp_path / "world.json").write_text(damaged)
-        with pytest.raises(InputError, match="no settings file"):
+        with pytest.raises(InputError, match="not the settings file"):
             render.render_world(WorldConfig(world=1), tmp_path, workers=1)
     assert not list(tmp_path.rglob("*labelled*"))
 

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses; an absl flag is made from each field (`fields`)."""
+"""Settings as frozen dataclasses; each field is also an absl flag (`fields`)."""
 
 from elo_tf.config.embedding import EmbedConfig, LookupConfig
 from elo_tf.config.evaluation import EvaluationConfig, ProtocolConfig

@@ -1,4 +1,4 @@
-"""Settings are declared once, as fields of frozen dataclasses; absl flags are made from the fields.
+"""Settings are declared once, as fields of frozen dataclasses; each field is also an absl flag.
 
 A command line names the dataclasses that it uses (`define_flags`) and gets them back filled (`from_flags`). A value
 out of range raises `InputError` when the dataclass is built, whether it came from a flag, a flag file or a test.
@@ -71,11 +71,11 @@ def _check_number(name: str, value: Any, low: Optional[float], high: Optional[fl
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"--{name}={value} is not a finite number")
     if low is not None and value < low:
-        raise InputError(f"--{name}={value} is less than {low}, its limit")
+        raise InputError(f"--{name}={value} is less than {low}, the minimum")
     if high is None and isinstance(value, int):
         high = _MOST_WHOLE
     if high is not None and value > high:
-        raise InputError(f"--{name}={value} is more than {high}, its limit")
+        raise InputError(f"--{name}={value} is more than {high}, the maximum")
 
 
 _types: Callable[..., Dict[str, Any]] = functools.cache(typing.get_type_hints)
@@ -231,7 +231,7 @@ def require_paths(name: str, paths: Sequence[str]) -> None:
     lost = [path for path in paths if not _exists(path)]
     if lost and len(paths) > 1:
         raise InputError(
-            f"--{name}: {lost[0]!r} does not exist; a path with a comma in it is written in double quotes, "
+            f"--{name}: {lost[0]!r} does not exist; write a path with a comma in double quotes, "
             f"""--{name}='"A,B",C'"""
         )
 

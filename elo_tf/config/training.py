@@ -11,11 +11,9 @@ class RunConfig(Checked):
     """Where a run reads and writes, and what makes it repeatable."""
 
     records: str = setting("", "folder of records that python -m elo_tf.prepare made", path=True)
-    run_dir: str = setting(
-        "", "folder of the run: settings, journal, results and figures; continued if it exists", path=True
-    )
-    seed: int = setting(0, "all randomness of the run follows from it", low=0, high=2**31 - 1)
-    threads: int = setting(1, "CPU threads of a worker; the last digits of results depend on it", low=1)
+    run_dir: str = setting("", "folder of the run: settings, results and figures; an existing run resumes", path=True)
+    seed: int = setting(0, "seed of all randomness in the run", low=0, high=2**31 - 1)
+    threads: int = setting(1, "CPU threads of a worker; results depend on it in their last digits", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,29 +21,32 @@ class DataConfig(Checked):
     """Which clips are cut from the records, and how they are varied (`elo_tf.data.reader`)."""
 
     frames: int = setting(16, "T, frames a clip", low=2)
-    future_frames: int = setting(4, "N, frames to predict after the clip (Table 1: 4)", low=1)
-    crop_size: int = setting(0, "H = W of a clip, pixels; 0 means 7/8 of the stored size", low=0)
-    batch_size: int = setting(64, "B, clips a step; fewer leave too few negatives and too much noise", low=2)
+    future_frames: int = setting(4, "N, frames after the clip that predict terms predict (Table 1: 4)", low=1)
+    crop_size: int = setting(0, "H = W of a clip, pixels; 0: 7/8 of the stored size", low=0)
+    batch_size: int = setting(64, "B, clips a step; small batches have few negatives and noisy gradients", low=2)
     audio_steps: int = setting(4, "S, spectrogram steps a frame: 1, 2, 4, 8 or 16", low=1, high=16)
-    mel_bins: int = setting(16, "M, mel bins", low=4, high=128)
+    mel_bins: int = setting(16, "M, mel bins of the spectrogram", low=4, high=128)
     flip: bool = setting(True, "mirror half of the training clips")
-    color_jitter: float = setting(0.0, "strength of the colour augmentation; 0 is none", low=0, high=1)
-    resident_gb: float = setting(4.0, "records stay in memory, decoded, if they take at most this much, GiB", low=0)
-    max_sources_ahead: int = setting(256, "videos in the shuffle buffer when records are streamed", low=1)
+    color_jitter: float = setting(0.0, "strength of the colour augmentation; 0: none", low=0, high=1)
+    resident_gb: float = setting(
+        4.0, "keep decoded records in memory if they take at most this much, GiB; else stream them", low=0
+    )
+    max_sources_ahead: int = setting(256, "videos in the shuffle buffer of streamed records", low=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig(Checked):
     """Towers and tasks (`elo_tf.model.elo_model`)."""
 
-    backbone: str = setting("tiny", "(2+1)D ResNet of each modality", choices=("tiny", "r18", "r50"))
+    backbone: str = setting("tiny", "(2+1)D ResNet of each modality: tiny, r18 or r50", choices=("tiny", "r18", "r50"))
     modalities: Tuple[str, ...] = setting(("rgb", "grey", "flow", "audio"), "towers to build; rgb is always needed")
     tasks: Tuple[str, ...] = setting(
-        ("paper",), "terms of Eq. 1: presets (paper, fast), names, or patterns such as rgb/* or */distill/*"
+        ("paper",),
+        "terms of Eq. 1: presets (paper: all 45; fast: no decoders or memories), names, or patterns such as rgb/*",
     )
     precision: str = setting(
         "float32",
-        "arithmetic of the towers; mixed_float16 scales the loss and is for elo_tf.train only",
+        "arithmetic of the towers: float32, mixed_bfloat16 or, in elo_tf.train only, mixed_float16 with loss scaling",
         choices=("float32", "mixed_bfloat16", "mixed_float16"),
     )
 
@@ -56,33 +57,33 @@ class TaskConfig(Checked):
 
     norm: str = setting(
         "root_mean_square",
-        "distance of Eq. 2 and 6: sqrt(mean(d^2)), the printed l2, or mean(d^2)",
+        "distance of Eq. 2 and 6: root_mean_square, sqrt(mean(d^2)); l2, as printed; squared, mean(d^2)",
         choices=("root_mean_square", "l2", "squared"),
     )
     decode_size: str = setting(
-        "half", "height and width of decoded frames: half of the clip's, or full", choices=("half", "full")
+        "half", "height and width that decoders produce: half of the clip's, or full", choices=("half", "full")
     )
-    shuffle_frames: int = setting(0, "frames that a shuffled clip has out of place; 0 means all ([26] moved 3)", low=0)
+    shuffle_frames: int = setting(0, "frames that shuffle moves; 0: all ([26]: 3)", low=0)
     align_head: str = setting(
         "product",
-        "input of align's one layer: product, both features and their product; literal, both (stays at chance)",
+        "input of the layer of align: product, both features and their product; literal, both (stays at chance)",
         choices=("product", "literal"),
     )
     embed_head: str = setting(
         "normalized",
-        "input of Eq. 8: normalized, projections with all other videos as negatives; literal, the representations "
+        "Eq. 8: normalized, on normalised projections, with all other videos as negatives; literal, on the features, "
         "with one negative (collapses)",
         choices=("normalized", "literal"),
     )
-    embed_margin: float = setting(1.4, "alpha of Eq. 8", low=0)
+    embed_margin: float = setting(1.4, "alpha of Eq. 8, the margin", low=0)
     embed_negatives: str = setting(
         "all",
-        "negatives of Eq. 8 that count: all, those nearer than the margin, or the nearest alone",
+        "negatives of Eq. 8: all; active, those nearer than the margin; hardest, the nearest",
         choices=("all", "active", "hardest"),
     )
     colorize_head: str = setting(
         "decoder",
-        "decoder predicts colours; pointer copies them from the first frames by attention [42]",
+        "colorize: decoder predicts colours; pointer copies them from the first frames by attention [42]",
         choices=("decoder", "pointer"),
     )
     gather: bool = setting(
@@ -90,14 +91,16 @@ class TaskConfig(Checked):
     )
     distillation: bool = setting(True, "include the distillation terms (Table 2 has a row without them)")
     distill_both_ways: bool = setting(False, "distillation: also pull the teachers towards the RGB tower")
-    pseudo_labels: int = setting(64, "clusters of deep_cluster and local_aggregation", low=2)
+    pseudo_labels: int = setting(64, "number of clusters of deep_cluster and local_aggregation", low=2)
     memory_videos: int = setting(
-        4096, "videos that deep_cluster and local_aggregation remember; best a few times those trained on", low=64
+        4096,
+        "size of the memory of deep_cluster and local_aggregation, videos; best a few times those trained on",
+        low=64,
     )
-    recluster_every: int = setting(100, "updates between two clusterings of the remembered videos", low=1)
+    recluster_every: int = setting(100, "updates between two clusterings of that memory", low=1)
     loss_units: str = setting(
         "value",
-        "what lambda weighs: value, the term; gradient, the term over its first gradient norm in the tower it teaches",
+        "what lambda weighs: value, the term; gradient, the term divided by the norm of its first gradient",
         choices=("value", "gradient"),
     )
 
@@ -108,17 +111,17 @@ class TrainConfig(Checked):
 
     steps: int = setting(10000, "training steps (Sec. 3.2.2: 10 000 in the search)", low=1)
     # Departure: SGD at rate 0.1 in the paper, which trains for longer (experiments/README.md).
-    optimizer: str = setting("adam", "adam, or sgd as in the paper", choices=("sgd", "adam"))
+    optimizer: str = setting("adam", "optimiser: adam, or sgd as in the paper", choices=("sgd", "adam"))
     learning_rate: float = setting(0.01, "peak learning rate (Sec. 4: 0.1 with sgd)", low=0)
     momentum: float = setting(0.9, "momentum of sgd; not stated in the paper", low=0, high=1)
     weight_decay: float = setting(
-        1e-4, "decay of kernels: L2 penalty with sgd, decoupled with adam; not stated in the paper", low=0
+        1e-4, "weight decay of kernels: L2 penalty with sgd, decoupled with adam; not stated in the paper", low=0
     )
     warmup_steps: int = setting(20, "steps of linear warm-up before the cosine decay", low=0)
-    log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
+    log_every: int = setting(0, "steps between entries of RUN_DIR/tensorboard; 0: no entries", low=0)
     share_every: int = setting(
         0,
-        "steps between measurements of each term's share of the RGB gradient; each costs a step a term; 0 is never",
+        "steps between measurements of each term's share of the RGB gradient, which cost a step a term; 0: never",
         low=0,
     )
 
@@ -127,48 +130,52 @@ class TrainConfig(Checked):
 class FinalRunConfig(RunConfig):
     """Where a training in full reads and writes, and what makes it repeatable."""
 
-    threads: int = setting(0, "CPU threads; 0 takes one a core", low=0)
+    threads: int = setting(0, "CPU threads; 0: one a core", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class FinalTrainConfig(TrainConfig):
     """How the final model is trained, besides what a candidate of a search has (`elo_tf.train`)."""
 
-    log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0 writes none", low=0)
+    log_every: int = setting(50, "steps between entries of RUN_DIR/tensorboard; 0: no entries", low=0)
     loss: str = setting(
         "",
-        "loss file, such as evolved_loss.json of a search; random:SEED draws weights for values of --tasks (Table 1); "
-        "equal gives each of --tasks a weight of 1",
+        "loss file, such as evolved_loss.json of a search; or random:SEED, random weights for --tasks (Table 1); or "
+        "equal, a weight of 1 for each of --tasks",
         path=True,
     )
     like: str = setting(
         "",
-        "loss file of a search to compare with: a random or equal loss has its terms, formed and in units as there, in "
-        "place of --tasks and --modalities",
+        "loss file of a search: a random or equal loss takes its terms, settings of terms and units, in place of "
+        "--tasks and --modalities",
         path=True,
     )
-    epochs: float = setting(0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100)", low=0)
-    drop_below: float = setting(0.01, "terms with a smaller lambda are left out of the graph", low=0, high=1)
+    epochs: float = setting(
+        0.0, "length of the training in epochs, in place of --steps (Sec. 4: 100); 0: --steps", low=0
+    )
+    drop_below: float = setting(
+        0.01, "smallest lambda of a term; terms below it are left out of the graph", low=0, high=1
+    )
     distribute: str = setting(
         "one",
-        "devices: one; mirrored, all of this machine; multi_worker, as TF_CONFIG says; tpu",
+        "devices: one; mirrored, all of this machine; multi_worker, several machines (TF_CONFIG); tpu",
         choices=("one", "mirrored", "multi_worker", "tpu"),
     )
-    tpu: str = setting("", "name or grpc:// address of the TPU; empty is the one of this machine")
+    tpu: str = setting("", "name or grpc:// address of the TPU; empty: the one of this machine")
     cluster_minutes: float = setting(
-        10.0, "multi_worker: the longest wait for processes that TF_CONFIG names, minutes; 0 is for ever", low=0
+        10.0, "multi_worker: longest wait for the other processes of TF_CONFIG, minutes; 0: no limit", low=0
     )
     grace_seconds: float = setting(
-        20.0, "after SIGTERM or SIGINT, the longest wait for the step under way and its checkpoint, seconds", low=0
+        20.0, "longest wait after SIGTERM or SIGINT for the current step and its checkpoint, seconds", low=0
     )
-    accumulate: int = setting(1, "parts that a batch is taken in, for batches that do not fit into memory", low=1)
-    clip_norm: float = setting(0.0, "greatest norm of the gradient of all weights; 0 does not clip", low=0)
-    steps_a_call: int = setting(1, "steps made in a loop on the device before Python sees it again", low=1)
+    accumulate: int = setting(1, "parts into which a batch is split, for batches that do not fit into memory", low=1)
+    clip_norm: float = setting(0.0, "greatest norm of the gradient of all weights; 0: no clipping", low=0)
+    steps_a_call: int = setting(1, "steps in a loop on the device for each call from Python", low=1)
     jit_compile: bool = setting(False, "compile the step with XLA; for GPUs (TPUs always do), slower on CPUs")
-    deterministic: bool = setting(False, "use deterministic kernels only, on GPUs at some cost")
+    deterministic: bool = setting(False, "use only deterministic kernels, which may be slower on GPUs")
     save_every: int = setting(500, "steps between checkpoints", low=1)
-    keep: int = setting(3, "checkpoints that are kept", low=1)
-    pictures_every: int = setting(0, "steps between pictures of decoded frames for TensorBoard; 0 is never", low=0)
+    keep: int = setting(3, "number of checkpoints to keep", low=1)
+    pictures_every: int = setting(0, "steps between pictures of decoded frames for TensorBoard; 0: never", low=0)
 
     def check_devices(self, precision: str) -> None:
         """Raises `InputError` where the devices cannot do what is asked."""
@@ -189,14 +196,14 @@ class FinalTrainConfig(TrainConfig):
         share, rest = divmod(batch_size, devices)
         if rest or (devices > 1 and share % 2) or not share:
             raise InputError(
-                f"--batch_size={batch_size} cannot be dealt out to {devices} devices, an even number of clips to each; "
+                f"--batch_size={batch_size} does not give each of {devices} devices the same even number of clips; "
                 f"use a multiple of {2 * devices}"
             )
         part, rest = divmod(share, self.accumulate)
         if rest or part < 2:
             raise InputError(
-                f"--accumulate={self.accumulate} does not cut the {share} clips of a device into parts of 2 or more; "
-                "change it or --batch_size"
+                f"--accumulate={self.accumulate} does not split the {share} clips of a device into equal parts of 2 or "
+                "more; change it or --batch_size"
             )
         return part
 

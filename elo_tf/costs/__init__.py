@@ -1,1 +1,1 @@
-"""What a run takes, before machines are rented."""
+"""Estimates of what a run takes, before machines are rented."""

@@ -1,4 +1,4 @@
-"""Accelerators that one can rent, by the figures of their makers, and how long work takes on them.
+"""Accelerators for rent, with the figures of their makers, and how long work takes on them.
 
 Rates are those of dense arithmetic; NVIDIA's data sheet of Hopper prints twice as much, for matrices half of zeros.
 """

@@ -1,4 +1,4 @@
-"""The budget of a run as a page of text, for whoever has to rent the machines."""
+"""The budget of a run as a page of text."""
 
 from typing import List, Sequence
 

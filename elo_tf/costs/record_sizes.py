@@ -1,4 +1,4 @@
-"""How many bytes the records of videos take: measured where there are records, from stated averages where not."""
+"""The size of records in bytes: measured if there are records, else estimated from stated averages."""
 
 import dataclasses
 from pathlib import Path

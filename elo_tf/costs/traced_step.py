@@ -1,4 +1,4 @@
-"""Traces one training step without running it, checks that it is complete, and counts what it needs.
+"""Traces one training step without running it, checks that no term or gradient is missing, and counts its cost.
 
     settings -> model -> compute_losses on placeholders | tape.gradient      batch, T, H, W are the real ones
                           operations before the bar       operations behind it

@@ -1,1 +1,1 @@
-"""Records, and the clips that are cut from them."""
+"""Records, and the clips cut from them."""

@@ -1,4 +1,4 @@
-"""What a clip is: the modalities, the segments of a video, and the structure of a batch.
+"""The definition of a clip: modalities, segments of a video, and the structure of a batch.
 
 Letters used in every docstring of the project, one meaning each: `B` clips, `T` frames, `H` `W` pixels, `C` channels,
 `D` embedding width, `K` clusters, `N` videos (or future frames, where the text says so), `R` k-means restarts, `G`
@@ -101,7 +101,7 @@ def check_modalities(names: Sequence[str]) -> Tuple[str, ...]:
         if name not in MODALITIES:
             raise InputError(f"--modalities: {name!r} is unknown; choose from {', '.join(MODALITIES)}")
     if "rgb" not in names:
-        raise InputError(f"--modalities={','.join(names)} lacks rgb, the tower that is kept; add it")
+        raise InputError(f"--modalities={','.join(names)} lacks rgb, whose tower is kept; add it")
     return tuple(name for name in MODALITIES if name in names)
 
 

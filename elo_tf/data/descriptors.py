@@ -1,4 +1,4 @@
-"""Plain descriptors of clips: what can be read off a modality without learning anything.
+"""Plain descriptors of clips: statistics of a modality that need no learning.
 
 They show what of the classes lies open in a modality (`experiments/world_fairness.py`), and give the clusters that
 those of the RGB tower must agree with (`health.py`). NumPy only; arrays are in the ranges of `clips.py`.

@@ -1,4 +1,4 @@
-"""Held-out clips with what their RGB embeddings are held against: plain descriptors of other modalities, or labels.
+"""Held-out clips, with the targets of their RGB embeddings: plain descriptors of other modalities, or labels.
 
 holdout part of the records ─> varied clips ─┬─ RGB [N,T,H,W,3]
                                              └─ descriptors [N,d] of flow, of sound; labels as [N, classes]
@@ -59,7 +59,7 @@ class HeldOut:
             raise InputError(f"learned lambdas need held-out videos: {error}") from None
         if reader.videos.count < LEAST_VIDEOS:
             raise InputError(
-                f"{reader.videos.count} held-out videos in {manifest.folder} are too few to learn lambdas by; give "
+                f"{reader.videos.count} held-out videos in {manifest.folder} are too few to learn lambdas; hold out "
                 f"{LEAST_VIDEOS} or more, by another --holdout_fraction of python -m elo_tf.prepare"
             )
         if labelled:

@@ -1,4 +1,4 @@
-"""What the lines and the settings of a manifest have to be, whoever wrote it."""
+"""Checks of the lines and settings of a manifest, whoever wrote it."""
 
 import os
 from typing import Any, Dict

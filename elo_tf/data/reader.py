@@ -79,10 +79,10 @@ def check_memory(needed: int, records: str, workers: int = 1) -> None:
       InputError: they are more than this machine, or its container, has.
     """
     if needed * workers > machine.memory():
-        each, fewer = (f" in each of {workers} processes,", ", or use fewer --workers") if workers > 1 else ("", "")
+        each, fewer = (f" in each of {workers} processes", ", or use fewer --workers") if workers > 1 else ("", "")
         raise InputError(
-            f"the videos of {records} take {needed / GIB:.1f} GiB in memory, decoded,{each} and there are "
-            f"{machine.memory() / GIB:.1f} GiB for all; stream them by --resident_gb=0{fewer}"
+            f"the decoded videos of {records} take {needed / GIB:.1f} GiB{each}, and the machine has "
+            f"{machine.memory() / GIB:.1f} GiB; stream them with --resident_gb=0{fewer}"
         )
 
 
@@ -211,8 +211,8 @@ class Reader:
         size, rest = divmod(self.config.batch_size, share.count * share.cuts)
         if rest or not size:
             raise InputError(
-                f"--batch_size={self.config.batch_size} cannot be dealt out to {share.count * share.cuts} replicas; "
-                "use a multiple of their number"
+                f"--batch_size={self.config.batch_size} cannot be split over {share.count * share.cuts} replicas; use "
+                "a multiple of their number"
             )
 
         def cut(video):

@@ -1,4 +1,4 @@
-"""The files between `prepare` and training: sharded TFRecords of one SequenceExample a video, and their manifest.
+"""The files between `prepare` and training: sharded TFRecords with one SequenceExample a video, and their manifest.
 
     context         video/id         bytes   path below the folder of videos, with "/", as the file system has it
                     video/index      int64   63 bits of SHA-256 of the id
@@ -244,7 +244,7 @@ class Manifest:
             content = parse_lines(_read_text(path))
         except FileNotFoundError as error:
             raise InputError(
-                f"{folder} holds no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
+                f"{folder} has no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
             ) from error
         except ValueError as error:
             raise DamagedManifestError(f"{path} is damaged ({error}); {_REBUILD}") from error
@@ -266,7 +266,7 @@ class Manifest:
         unusable = [video for video in content["videos"] if isinstance(video, UnusableVideo)]
         outside = sorted({video.shard for video in usable if posixpath.basename(video.shard) != video.shard})
         if outside:
-            raise InputError(f"{path} names {outside[0]!r}, which is no file of its folder; make the records again")
+            raise InputError(f"{path} names {outside[0]!r}, which is not in its folder; make the records again")
         facts = {name: content[name] for name in _HEAD}
         set_aside = content.get("set_aside", {})
         return cls(usable=usable, unusable=unusable, folder=str(folder), set_aside=set_aside, **facts)

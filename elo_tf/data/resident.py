@@ -99,7 +99,7 @@ class ResidentVideos:
         for decoded in mine.map(self._decode, PARALLEL).as_numpy_iterator():
             stretch = left.pop(int(decoded["index"]), None)
             if stretch is None:
-                raise InputError(f"{folder}: a video is there twice; run python -m elo_tf.prepare --validate")
+                raise InputError(f"{folder} has a video twice; run python -m elo_tf.prepare --validate")
             for modality, array in arrays.items():
                 if modality != "audio" or decoded["has_sound"]:
                     array[stretch] = decoded[modality]

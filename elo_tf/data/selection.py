@@ -1,4 +1,4 @@
-"""Which videos of some records are read, and as what class each counts."""
+"""The videos that are read from records, and the class of each."""
 
 import dataclasses
 import posixpath

@@ -1,4 +1,4 @@
-"""Shards -> parsed records, in TensorFlow: read by turns, or, where some are damaged, one after the other.
+"""Shards -> parsed records, in TensorFlow: interleaved, or one after the other if some are damaged.
 
 shards ─> TFRecord files, several at a time ─> records.parse                           a damaged record is an error
 shards ─> one file, payloads whose checksum holds ─> records.parse, what fails left out     `salvage`

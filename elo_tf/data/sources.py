@@ -1,4 +1,4 @@
-"""The videos of a split, ready to be cut: streamed from the shards or, in `elo_tf.data.resident`, resident in memory.
+"""The videos of a split as the reader needs them: streamed from the shards or, in `elo_tf.data.resident`, in memory.
 
 Both kinds offer the same two things to `elo_tf.data.reader`: a dataset of videos, and `frames(video, modality, start,
 count)` that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
@@ -132,7 +132,7 @@ class StreamedVideos:
         shards = self._shards[share.index :: share.count]
         if not shards:
             raise InputError(
-                f"{len(self._shards)} shards cannot be read by {share.count} processes; make the records again with a "
+                f"{len(self._shards)} shards are too few for {share.count} processes; make the records again with a "
                 "smaller --shard_mb"
             )
         videos = sum(self._videos_of[shard] for shard in shards)

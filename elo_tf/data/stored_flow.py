@@ -1,4 +1,4 @@
-"""The 8-bit form of optical flow in the records."""
+"""Optical flow as 8-bit values in the records."""
 
 import numpy as np
 

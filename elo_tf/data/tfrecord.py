@@ -1,4 +1,4 @@
-"""TFRecord files of SequenceExamples, written and checked without TensorFlow.
+"""Writes and checks TFRecord files of SequenceExamples, without TensorFlow.
 
 `import tensorflow` takes three seconds of processor time, in every worker, where the rest of a worker's start takes a
 fraction of one. So the message class is built from descriptors (field numbers as in tensorflow/core/example), and the

@@ -1,4 +1,4 @@
-"""The lines of a manifest, one a video: of a converted one (`VideoEntry`), or of one that cannot be used.
+"""The lines of a manifest, one a video: converted (`VideoEntry`), or unusable.
 
     {"id": "a/x.mp4", "ok": true, "split": "train", "label": "a", "frames": 50, "sound": true, "file": ..., ...}
     {"id": "a/y.mp4", "ok": false, "why": "empty file", "again": false, "file": [0, 1700000000000000000]}

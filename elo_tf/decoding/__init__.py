@@ -1,1 +1,1 @@
-"""Video files -> frames and sound, by ffmpeg."""
+"""Video files -> frames and sound, with ffmpeg."""

@@ -1,4 +1,4 @@
-"""One video file in, frames and the sound that belongs to them out, by one ffmpeg process under limits.
+"""One video file -> its frames and sound, with one ffmpeg process under limits.
 
     file -> ffmpeg -+- fps -> centre square -> scale -> usual light -> RGB24 on one pipe
                     +- silence before and between -> rate -----------> PCM on another pipe -> mono

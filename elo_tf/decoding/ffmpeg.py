@@ -88,8 +88,8 @@ def executable() -> str:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         raise InputError(
-            "imageio-ffmpeg brings no ffmpeg for this machine; install one, and name it in IMAGEIO_FFMPEG_EXE if it "
-            "is not in the PATH"
+            "imageio-ffmpeg has no ffmpeg for this machine; install ffmpeg, and set IMAGEIO_FFMPEG_EXE to its path if "
+            "it is not in the PATH"
         ) from error
 
 

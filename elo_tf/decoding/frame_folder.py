@@ -1,4 +1,4 @@
-"""A folder of numbered images, such as `img_00001.jpg`, read as the video whose frames they are."""
+"""Reads a folder of numbered images, such as `img_00001.jpg`, as a video."""
 
 import math
 from pathlib import Path

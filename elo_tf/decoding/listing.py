@@ -1,4 +1,4 @@
-"""The video files of a folder, what else lies there, and what is wrong with videos that cannot be used."""
+"""The video files of a folder, the other files in it, and the reasons why videos are unusable."""
 
 import collections
 import os
@@ -125,11 +125,11 @@ def check_found(folder: Path, found: Found) -> None:
     if found.videos:
         return
     if not found.words:
-        raise InputError(f"--videos={folder} holds no files; put the videos there, or in folders below it")
+        raise InputError(f"--videos={folder} has no files; put the videos there, or in folders below it")
     remedy = "put the videos there, or in folders below it"
     if found.frames:
         remedy = "python -m elo_tf.prepare --frames_fps=25 reads each folder of images as a video of 25 frames a second"
-    raise InputError(f"--videos={folder} holds no videos, but {found.words}; {remedy}")
+    raise InputError(f"--videos={folder} has no videos, but {found.words}; {remedy}")
 
 
 def extension(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a video file says of itself: its sound tracks, and how its picture encodes light.
+"""What a video file says of itself: its sound tracks, and the encoding of its light.
 
     file -> ffmpeg -i, which decodes nothing -> the lines that it prints on each stream
 

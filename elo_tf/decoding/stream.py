@@ -1,4 +1,4 @@
-"""The frames of a video of any length, one at a time, by one ffmpeg process under limits.
+"""The frames of a video of any length, one at a time, with one ffmpeg process under limits.
 
     file ─> ffmpeg ─> pipe ─> frame, frame, ...        as `decode`, without sound
 

@@ -1,4 +1,4 @@
-"""Videos -> embeddings by an exported module, and what is near what among them.
+"""Videos -> embeddings with an exported module, and nearest neighbours among them.
 
 `run(Settings(model=..., videos=..., output=...))` is what the command does.
 """

@@ -1,4 +1,4 @@
-"""Embeds videos by an exported module, and finds what is near a video among them.
+"""Embeds videos with an exported module, and finds the nearest neighbours of a video.
 
     python -m elo_tf.embed --model=BASE/elo_rgb --videos=DIR --output=FILE.npz        or FILE.tfrecord
     python -m elo_tf.embed --model=BASE/elo_rgb --output=FILE.npz --query=VIDEO [--by=window] [--picture=FILE.png]

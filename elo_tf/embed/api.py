@@ -1,4 +1,4 @@
-"""Embeddings from settings alone: what `python -m elo_tf.embed` does, for programs and notebooks.
+"""Computes embeddings from settings: what `python -m elo_tf.embed` does, for programs and notebooks.
 
 result = run(Settings(model="models/elo_rgb", videos="videos", output="embeddings.npz"))
 result.table.embeddings              [N,D] float32, of the videos `result.ids`
@@ -75,9 +75,9 @@ def _check(settings: Settings) -> None:
     if not settings.videos and not settings.query:
         raise InputError("--videos and --query are both missing; name videos to embed, or one to look up")
     if settings.picture and not settings.query:
-        raise InputError(f"--picture={settings.picture} shows what is near a --query, which is missing")
+        raise InputError(f"--picture={settings.picture} needs --query; name a video")
     if settings.query and not Path(settings.query).is_file():
-        raise InputError(f"--query={settings.query} is no file; name a video")
+        raise InputError(f"--query={settings.query} is not a file; name a video")
 
 
 def _find(place: Path) -> Videos:
@@ -133,31 +133,35 @@ def _look_up(settings: Settings, table: Table, module: Module, clips: Clips) -> 
     query = embed_one(path, module, clips, part(settings, EmbedConfig))
     nearest = nearest_moments if settings.by == "window" else nearest_videos
     matches = nearest(query, table, settings.neighbours, settings.centre)
-    captions = [_caption(rank, match, clips) for rank, match in enumerate(matches, 1)]
-    print("\n".join([f"nearest to {printable(str(path))}", *captions]))
+    lines = [f"{rank:>3}  {match.similarity:7.4f}  {_place(match, clips)}" for rank, match in enumerate(matches, 1)]
+    print("\n".join([f"nearest to {printable(str(path))}", *lines]))
     if settings.picture:
-        _draw(settings, table, clips, query, list(zip(captions, matches)))
+        _draw(settings, table, clips, query, matches)
     return matches
 
 
-def _draw(settings: Settings, table: Table, clips: Clips, query: Entry, found: List[Tuple[str, Match]]) -> None:
-    """Draws film strips of the query and of its matches, each with its caption."""
+def _draw(settings: Settings, table: Table, clips: Clips, query: Entry, matches: List[Match]) -> None:
+    """Draws film strips of the query and of its matches, but for the query itself, which may be in the table."""
     path, by_window = Path(settings.query), settings.by == "window"
     place, ingest = Path(table.settings["videos"]), ingest_config(settings, clips)
     root = place if place.is_dir() else place.parent
-    offset = found[0][1].query_offset
+    offset = matches[0].query_offset
     length = min(clips.frames, query.frames) if by_window else query.frames
     moment = f", {offset / clips.fps:.2f} s" if by_window else ""
     rows = [(f"query: {path}{moment}", filmstrip.frames_of(path, max(0, offset), length, ingest))]
-    for caption, match in found:
+    for rank, match in enumerate(matches, 1):
+        video = root / match.entry.id
+        if video.resolve() == path.resolve():
+            continue
         length = min(clips.frames, match.entry.frames) if by_window else match.entry.frames
-        rows.append((caption, filmstrip.frames_of(root / match.entry.id, max(0, match.offset), length, ingest)))
+        caption = f"{rank}. {_place(match, clips)} (cosine similarity {match.similarity:.3f})"
+        rows.append((caption, filmstrip.frames_of(video, max(0, match.offset), length, ingest)))
     filmstrip.draw(rows, Path(settings.picture))
 
 
-def _caption(rank: int, match: Match, clips: Clips) -> str:
-    """A line on one match."""
-    line = f"{rank:>3}  {match.similarity:7.4f}  {printable(match.entry.id)}"
+def _place(match: Match, clips: Clips) -> str:
+    """The video of a match, and where moments are compared, the moment."""
+    place = printable(match.entry.id)
     if match.offset >= 0:
-        line += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"
-    return line
+        place += f", {match.offset / clips.fps:.2f} s, as the query at {match.query_offset / clips.fps:.2f} s"
+    return place

@@ -1,4 +1,4 @@
-"""Windows of many videos, decoded by several ffmpeg processes at a time while others are embedded.
+"""Windows of many videos, decoded by several ffmpeg processes while others are embedded.
 
     videos ─┬─> thread: ffmpeg ─> windows ─┬─> queue of bounded size ─> Window, Window, End, Window, Bad, ...
             └─> thread: ffmpeg ─> windows ─┘

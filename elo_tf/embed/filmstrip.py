@@ -1,8 +1,8 @@
-"""A picture of a query and what is near it: a film strip each.
+"""A picture of a query and its neighbours, a film strip each.
 
 query.mp4
 [frame][frame][frame][frame][frame][frame]
-1  0.93  cats/3.mp4, 12.8 s ...
+2. cats/3.mp4, 12.80 s, as the query at 3.20 s (cosine similarity 0.930)
 [frame][frame][frame][frame][frame][frame]
 """
 

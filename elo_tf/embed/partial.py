@@ -72,7 +72,7 @@ class Partial:
         try:
             table = from_records(payloads)
         except (ValueError, LookupError, DecodeError) as error:
-            raise InputError(f"{path} is no part of an output ({error}); delete it") from None
+            raise InputError(f"{path} is not part of an output ({error}); delete it") from None
         if table.entries:
             check_settings(path, table.settings, self._settings)
         return table.entries

@@ -1,4 +1,4 @@
-"""A set of videos -> its table of embeddings, taken up where an earlier run stopped.
+"""A set of videos -> its table of embeddings; resumes an interrupted run.
 
     videos that OUTPUT and OUTPUT.partial lack ─> Feed ─> embed ─> OUTPUT.partial, a record a video
                                                                    OUTPUT, sorted, when all are done
@@ -106,12 +106,14 @@ def check_output(output: Path, place: Path) -> None:
       InputError: its suffix is unknown, it is a folder, or it lies among the videos.
     """
     if output.suffix not in SUFFIXES:
-        raise InputError(f"--output={output} ends in neither {' nor '.join(SUFFIXES)}, which say what is written")
+        raise InputError(
+            f"--output={output} ends in neither {' nor '.join(SUFFIXES)}; choose the format by one of these endings"
+        )
     if output.is_dir() or not output.parent.is_dir():
-        what = "is a folder" if output.is_dir() else "lies in no folder"
+        what = "is a folder" if output.is_dir() else "is not in an existing folder"
         raise InputError(f"--output={output} {what}; name a file in a folder that exists")
     if place.is_dir() and place.resolve() in output.resolve().parents:
-        raise InputError(f"--output={output} lies within --videos={place}; choose a place beside it")
+        raise InputError(f"--output={output} is inside --videos={place}; choose a place beside it")
 
 
 def embed_videos(
@@ -262,7 +264,7 @@ class _Intake:
         if count > self._most * of:
             raise InputError(
                 f"{count} of {of} videos are unusable, more than --max_bad_fraction={self._most:g} allows: "
-                f"{self._reasons()}; {self._report} names them; mend them or raise the limit"
+                f"{self._reasons()}; {self._report} names them; repair them or raise the limit"
             )
 
     def _reasons(self) -> str:

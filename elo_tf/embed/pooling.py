@@ -1,4 +1,4 @@
-"""Windows in full batches through the module, and back to the videos that they belong to.
+"""Embeds windows in full batches, and returns the results to their videos.
 
     Window, Window, End, Window, ... ─> batch [B,T,H,W,3], of several videos ─> [B,D] ─> windows and mean of each video
 

@@ -1,4 +1,4 @@
-"""Embeddings of a set of videos: the file that `elo_tf.embed` writes, as .npz or .tfrecord.
+"""Embeddings of a set of videos: the .npz or .tfrecord file that `elo_tf.embed` writes.
 
     .npz        ids               [N]    strings, paths below the folder of videos, sorted
                 embeddings        [N,D]  float32, mean of the video's windows
@@ -126,7 +126,7 @@ class Table:
                 "another --output"
             ) from None
         if not table.entries:
-            raise InputError(f"{path} holds no videos; delete it or choose another --output")
+            raise InputError(f"{path} has no videos; delete it or choose another --output")
         return table
 
 

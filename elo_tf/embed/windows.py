@@ -1,4 +1,4 @@
-"""Sliding windows of a video: where they lie, and their frames, with no more than one window of frames in memory.
+"""Sliding windows of a video: their positions and frames, with at most one window of frames in memory.
 
     frames   0 1 2 3 4 5 6 7 8 9 10        T = 4, stride 3
     windows  0-----3

@@ -1,4 +1,4 @@
-"""Evaluates the RGB tower of a training on labelled videos, by the paper's three protocols (Sec. 4).
+"""Evaluates the RGB tower of a training on labelled videos, with the paper's three protocols (Sec. 4).
 
     python -m elo_tf.evaluate --checkpoint=RUN_DIR[,RUN_DIR] --records=DIR [--protocol=kmeans,linear,finetune]
         [--baselines=scratch,supervised,pixels] [--seeds=0,1,2] [--label_budgets=40,200,all]

@@ -1,4 +1,4 @@
-"""An evaluation from its settings alone: what `python -m elo_tf.evaluate` does, for programs and notebooks.
+"""Evaluates from settings: what `python -m elo_tf.evaluate` does, for programs and notebooks.
 
 result = run(Settings(checkpoint="run", records="labelled_records", protocol=["kmeans", "linear"]))
 print(result)                        the table, as the command prints it

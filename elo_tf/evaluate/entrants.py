@@ -137,7 +137,7 @@ def select(names: Sequence[str], towers: Sequence[Tower], config: ProtocolConfig
             if own != other:
                 raise InputError(
                     f"--checkpoint: {tower.checkpoint} was trained with {fact} {own}, {towers[0].checkpoint} with "
-                    f"{other}; evaluate them apart"
+                    f"{other}; evaluate them in separate commands"
                 )
     for name in names:
         if name not in BASELINES:

@@ -129,7 +129,7 @@ class Ledger:
                     self._found[found.run] = found
             except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
                 raise InputError(f"{self._path}, line {number} is damaged ({error}); remove the file") from None
-        remedy = "give that command again, which has not ended, name another --output, or remove the file"
+        remedy = "rerun that command, which has not finished, name another --output, or remove the file"
         check_same(self._path, inputs, self._inputs, remedy)
 
 

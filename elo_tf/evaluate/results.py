@@ -53,7 +53,7 @@ def earlier(folder: pathlib.Path, inputs: Dict[str, Any]) -> Optional[Dict[str, 
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK):
-        raise InputError(f"--output={folder} cannot be written, since {place} cannot; name another folder")
+        raise InputError(f"--output={folder}: {place} is not a folder that can be written to; name another folder")
     return None
 
 

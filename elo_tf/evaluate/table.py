@@ -1,4 +1,4 @@
-"""The results as a table: an entrant a row, a protocol a column, mean ± standard deviation over the runs."""
+"""The results as a table: a row an entrant, a column a protocol, mean ± standard deviation over the runs."""
 
 import dataclasses
 import math

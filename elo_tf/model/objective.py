@@ -58,8 +58,8 @@ class Objective(tf.Module):
         for name in self.names:
             if not 0 < units.get(name, 0) < math.inf:
                 raise InputError(
-                    f"{name} has no gradient to be measured in ({units.get(name)}); are there videos with all that it "
-                    "looks at? Leave it out of --tasks, or use --loss_units=value"
+                    f"the gradient of {name} cannot be measured ({units.get(name)}); leave it out of --tasks, use "
+                    "--loss_units=value, or use records of videos with all modalities that it needs"
                 )
         self.units.assign([units[name] for name in self.names])
 
@@ -163,7 +163,7 @@ def read_loss(path: pathlib.Path) -> LossFile:
     except FileNotFoundError:
         raise InputError(f"loss file {path} does not exist; a search writes one as RUN_DIR/evolved_loss.json") from None
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"{path} is no loss file ({error}); expected JSON with 'lambdas' by name") from None
+        raise InputError(f"{path} is not a loss file ({error}); expected JSON with 'lambdas' by name") from None
     for name, value in lambdas.items():
         if not 0.0 <= value <= 1.0:
             raise InputError(f"{path}: lambda of {name} is {value}; it must lie in [0,1]")

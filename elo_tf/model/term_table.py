@@ -1,4 +1,4 @@
-"""The terms of a genome as a table: what each is, what it looks at, and what it costs."""
+"""The terms of a loss as a table: kind, modalities and cost."""
 
 import collections
 import dataclasses

@@ -1,1 +1,1 @@
-"""What embeds and decodes: layers, towers, decoders; the tower that is kept."""
+"""Layers, towers and decoders; the RGB tower that is kept."""

@@ -1,4 +1,4 @@
-"""What is kept after training: the RGB tower, and what one has to know to use it (Sec. 3.1, last paragraph).
+"""The RGB tower, which is kept after training, and the facts needed to use it (Sec. 3.1, last paragraph).
 
     RUN_DIR/checkpoints/ckpt-1000 ─┬─> RGB tower      (other towers, heads, decoders, adapters are not read)
     RUN_DIR/tower.json ────────────┘   its description

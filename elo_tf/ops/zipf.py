@@ -1,4 +1,4 @@
-"""How far clusters are from a Zipf distribution (Sec. 3.2.2, Eq. 3-5).
+"""The distance of clusters from a Zipf distribution (Sec. 3.2.2, Eq. 3-5).
 
     p(c_i|x) = softmax_i(−‖x − c_i‖² / 2σ²)       Eq. 3-4
     p(c_i)   = mean over the N videos of p(c_i|x), sorted descending: rank i is what Zipf's law speaks of

@@ -1,1 +1,1 @@
-"""What pictures share."""
+"""Code that all pictures share."""

@@ -1,4 +1,4 @@
-"""Figures as files."""
+"""Writes figures to files."""
 
 import io
 import pathlib
@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from elo_tf.runtime import storage
 
-_DOTS_PER_INCH = 150
+DOTS_PER_INCH = 150
 
 
 def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
     """Writes a figure as PNG, which appears whole; returns its path."""
     content = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(content, format="png", dpi=_DOTS_PER_INCH)
+    FigureCanvasAgg(figure).print_figure(content, format="png", dpi=DOTS_PER_INCH)
     storage.write_bytes(path, content.getvalue())
     return path

@@ -1,4 +1,4 @@
-"""Frames of a video beside each other."""
+"""Frames of a video side by side."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""λ over time as Fig. 3 and 7 draw them: a row a λ, rows grouped by modality, a column a round or a step."""
+"""λ over time as in Fig. 3 and 7: a row a λ, grouped by modality; a column a round or a step."""
 
 from typing import Dict, List, Mapping, Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from elo_tf.plots import style
 from elo_tf.plots.palette import MAP
 
 # Up to here single columns can be told apart on paper, and get gaps.
@@ -21,11 +22,19 @@ def by_modality(names: Sequence[str], modalities: Sequence[str]) -> Dict[str, Li
     return {title: members for title, members in groups.items() if members}
 
 
+def _label(name: str, codes: Mapping[str, str], group: str) -> str:
+    """Of a row: what its group does not say of it, and its code, `shuffle  R-S`."""
+    shown = name.partition("/")[2] if name.startswith(f"{group}/") else name
+    code = codes.get(name, name)
+    return shown if code == name else f"{shown}  {code}"
+
+
 def lambda_map(
     values: np.ndarray,
     edges: np.ndarray,
-    groups: Mapping[str, Sequence[int]],
-    labels: Sequence[str],
+    names: Sequence[str],
+    codes: Mapping[str, str],
+    modalities: Sequence[str],
     bar: str,
     across: str,
     title: str,
@@ -35,15 +44,15 @@ def lambda_map(
     Args:
       values: [G,n] in [0,1].
       edges: [n+1], where columns begin and end.
-      groups: Title -> places of its λ (`by_modality`).
-      labels: [G], of the rows.
+      names: [G], of the λ.
+      codes: Short form of each name; a name without one stands for itself.
+      modalities: Groups of rows, in this order.
       bar: Label of the bar of colours.
       across: Label of the columns.
       title: Of the figure.
     """
-    columns = values.shape[1]
-    width = min(max(0.2 * columns, 2.4), 8.0)
-    figure = Figure(figsize=(width + 2.4, 0.2 * len(values) + 0.1 * len(groups) + 1.1), layout="constrained")
+    columns, groups = values.shape[1], by_modality(names, modalities)
+    figure = style.new_figure(0.19 * len(values) + 0.1 * len(groups) + 1.1, title)
     heights = [len(members) for members in groups.values()]
     panels: List[Axes] = list(figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
     for axes, (name, members) in zip(panels, groups.items()):
@@ -58,12 +67,11 @@ def lambda_map(
             linewidth=0.6 if columns <= FEW_COLUMNS else 0.0,
         )
         axes.invert_yaxis()
-        axes.set_yticks(range(len(members)), [labels[index] for index in members], fontsize=8)
-        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        axes.tick_params(length=0, labelbottom=axes is panels[-1])
+        axes.set_yticks(range(len(members)), [_label(names[index], codes, name) for index in members])
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=style.LABEL)
+        axes.tick_params(length=0, labelbottom=axes is panels[-1], labelsize=style.TICK)
         axes.spines[:].set_visible(False)
-    panels[-1].set_xlabel(across)
+    panels[-1].set_xlabel(across, fontsize=style.LABEL)
     figure.align_ylabels(panels)
-    figure.colorbar(image, ax=panels, label=bar, fraction=0.05, pad=0.02)
-    figure.suptitle(title, fontsize=11)
+    style.colour_bar(figure, image, panels, bar)
     return figure

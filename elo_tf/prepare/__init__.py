@@ -1,4 +1,4 @@
-"""From videos to records: decoding, optical flow, sharded TFRecord files, and a rendered world of known truth.
+"""Videos -> records: decoding, optical flow, sharded TFRecord files, and a rendered world with known classes.
 
 `run(Settings(videos=..., records=...))` is what the command does.
 """

@@ -35,7 +35,7 @@ from elo_tf.config import InputError, PrepareSettings
 
 CONFIGS = (PrepareSettings,)
 
-_VALIDATE = flags.DEFINE_bool("validate", False, "read finished records back and check them, convert nothing")
+_VALIDATE = flags.DEFINE_bool("validate", False, "check finished records and end; convert nothing")
 
 
 def main() -> None:

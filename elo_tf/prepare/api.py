@@ -1,4 +1,4 @@
-"""Records from settings alone: what `python -m elo_tf.prepare` does, for programs and notebooks.
+"""Makes records from settings: what `python -m elo_tf.prepare` does, for programs and notebooks.
 
 result = run(Settings(videos="videos", records="records", size=64))
 result.manifest.counts               how many videos are for training, held out, refused
@@ -159,11 +159,11 @@ def validate(records: Path) -> None:
         with lock(folder):
             found = [f"{shard}: {error}" for shard, error in check_records(manifest)]
         counts = manifest.counts
-        state = "complete" if manifest.complete else "unfinished, give the same command again to go on"
+        state = "complete" if manifest.complete else "unfinished, rerun the command to continue"
         print(f"{folder}: {counts['train']} + {counts['holdout']} videos, {len(found)} damaged shards, {state}")
         damaged += found
     if damaged:
         raise InputError(
             f"{len(damaged)} damaged shard(s) in {records}: {'; '.join(damaged)}; "
-            "delete them and convert again, which makes only what is missing"
+            "delete them and rerun the conversion, which makes only these again"
         )

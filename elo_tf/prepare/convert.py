@@ -1,4 +1,4 @@
-"""A folder of videos -> a folder of records, by several worker processes.
+"""A folder of videos -> a folder of records, with several worker processes.
 
     ids, in the order of their hash -+-> worker: decode, flow, serialise, own shards -+-> ledger -> manifest.json
                                      +-> worker: ...                                 -+
@@ -87,7 +87,7 @@ def convert(
     executable()
     found = _survey(videos, config)
     if videos == records or videos in records.parents:
-        raise InputError(f"--records={records} lies within --videos={videos}; choose a folder beside it")
+        raise InputError(f"--records={records} is inside --videos={videos}; choose a folder beside it")
     layout = find_layout(found.videos, config, earlier_settings(records))
     config = dataclasses.replace(config, held_out="hash" if layout.depth is None else "folders")
     for name, words in {**describe(layout, found.videos), "aside": found.words}.items():
@@ -109,15 +109,15 @@ def convert(
             complete = True
         except OSError as error:
             raise InputError(
-                f"the conversion into {records} stopped: {error.strerror}; remove the cause and give the same command "
-                "again, finished shards are kept"
+                f"the conversion into {records} stopped: {error.strerror}; finished shards are kept: remove the cause "
+                "and rerun the command"
             ) from error
         finally:
             shutil.rmtree(ledger.partial, ignore_errors=True)  # Makes room for the manifest on a full disk.
             manifest = ledger.write_manifest(complete)
     if manifest.aside and not manifest.usable and not manifest.refused:
         what = refusals(video.why for video in manifest.aside)
-        raise InputError(f"--videos={videos} holds no videos, but other files: {what}")
+        raise InputError(f"--videos={videos} has no videos, but other files: {what}")
     added = [entry for record, entry in ledger.converted.items() if record not in before]
     count, seconds = len({entry.video for entry in added}), sum(entry.frames for entry in added) / config.fps
     return Conversion(manifest, count, seconds, len(changed), tuple(vanished), config.drop_vanished)
@@ -131,7 +131,9 @@ def _with_length(config: IngestConfig) -> IngestConfig:
     """
     if config.segment_seconds:
         if config.segment_seconds < SHORTEST_PART:
-            raise InputError(f"--segment_seconds={config.segment_seconds:g} is less than a second; 0 cuts no videos")
+            raise InputError(
+                f"--segment_seconds={config.segment_seconds:g} is less than a second; use more, or 0 to cut no videos"
+            )
         config = dataclasses.replace(config, max_seconds=config.segment_seconds)
     check_clip_bytes(config)
     return config
@@ -192,8 +194,8 @@ def _retire(videos: Path, changed: List[str], vanished: List[str], ledger: Ledge
     sources = ledger.sources()
     if config.drop_vanished and vanished and len(vanished) == len(sources):
         raise InputError(
-            f"--drop_vanished would take all {len(vanished)} records in {ledger.folder} away: none of their videos is "
-            f"in --videos={videos}; name the folder that they were made of"
+            f"--drop_vanished would remove all {len(vanished)} records in {ledger.folder}: none of their videos is in "
+            f"--videos={videos}; name the folder that they were made from"
         )
     retired = [*changed, *(vanished if config.drop_vanished else ())]
     ledger.retire({record for video in retired for record in sources[video]})
@@ -285,5 +287,5 @@ class _Intake:
         return (
             f"{self._bad} of {base} videos are unusable, more than "
             f"--max_bad_fraction={self._config.max_bad_fraction:g} allows: {refusals(refused)}; "
-            f"{self._ledger.folder / MANIFEST} names them; mend them or raise the limit"
+            f"{self._ledger.folder / MANIFEST} names them; repair them or raise the limit"
         )

@@ -1,4 +1,4 @@
-"""One worker's part of a conversion: videos, or parts of them, -> records in shards of its own."""
+"""One worker's part of a conversion: videos, or parts of them, -> records in its own shards."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Optical flow between neighbouring frames.
+"""Optical flow between consecutive frames.
 
 DIS with its MEDIUM preset, chosen on 12 pairs of 64 x 64 frames in which a textured disc moves up to 8.5 pixels over a
 texture that drifts (mean end-point error in pixels; milliseconds a pair on one core):

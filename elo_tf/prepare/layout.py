@@ -1,4 +1,4 @@
-"""What the folders of a data set say of its videos: their labels, and which of them are held out.
+"""What the folders of a data set say of its videos: labels, and which videos are held out.
 
 CLASS/x.mp4                          label CLASS; held out by the hash of the path
 train/CLASS/x.mp4, val/CLASS/y.mp4   x is for training, y is held out
@@ -86,7 +86,7 @@ def find_layout(videos: Sequence[str], config: IngestConfig, earlier: Optional[M
         return layout
     if depth is None:
         raise InputError(
-            "--held_out=folders: of the folders in --videos none is called train, or none val or test; name them so, "
+            "--held_out=folders: --videos has no folder called train, or none called val or test; rename the folders, "
             "or use --held_out=hash and other --records"
         )
     above = {_folders_of(video)[:depth] for video in videos if len(_folders_of(video)) > depth}

@@ -1,4 +1,4 @@
-"""Deals out videos to workers that convert them, each into its own shards; one that dies costs at most its open shards.
+"""Distributes videos to workers, each with its own shards; a dead worker loses at most its open shards.
 
 pool ── id ───> worker ── [("video", entry), ("shard", path, split, entries), ...] ──> pool
      ── None ─> worker closes its shards ── [("shard", ...), ...] ──> pool
@@ -170,8 +170,8 @@ class Pool:
         self._deaths += 1
         if self._deaths > _MAX_DEATHS:
             raise InputError(
-                f"{self._deaths} workers died with no shard finished between them, the last one so: {how}; what is "
-                "converted stays: give the command again, if it was memory with fewer --workers"
+                f"{self._deaths} workers died one after the other without a finished shard, the last one: {how}; "
+                "finished records are kept: rerun the command, with fewer --workers if memory ran out"
             )
         lost = [*member.unsafe, *member.given]
         if member.given:
@@ -190,8 +190,8 @@ class Pool:
         self._false_starts += 1
         if self._false_starts >= _MAX_FALSE_STARTS and not any(member.ready for member in self._members):
             raise InputError(
-                f"{self._false_starts} workers died while they started, the last one so: {how}; what is converted "
-                "stays: mend the cause and give the command again"
+                f"{self._false_starts} workers died while they started, the last one: {how}; finished records are "
+                "kept: fix the cause and rerun the command"
             )
 
 

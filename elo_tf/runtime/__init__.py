@@ -1,1 +1,1 @@
-"""What every command needs: flags, files, progress, workers."""
+"""Code that every command needs: flags, files, progress, workers."""

@@ -1,4 +1,4 @@
-"""tensorflow-addons, imported in silence: the package announces its end of life at every import."""
+"""Imports tensorflow-addons without the notice of its end of life."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Files that only grow, held by one program at a time; a kill costs at most what was being appended."""
+"""Append-only files, held by one program at a time; a kill loses at most the current line."""
 
 import contextlib
 import os

@@ -77,7 +77,7 @@ def _arguments() -> List[str]:
     try:
         arguments = flags.FLAGS.read_flags_from_files(sys.argv[1:], force_gnu=False)
     except UnicodeDecodeError as error:
-        raise config.InputError(f"--flagfile is no text in UTF-8 ({error.reason}); save it as such") from None
+        raise config.InputError(f"--flagfile is not UTF-8 text ({error.reason}); save it in UTF-8") from None
     given = []
     for argument in arguments:
         line = argument.lstrip(_MARK)
@@ -91,7 +91,7 @@ def _remedy(error: Exception) -> str:
     """What to do about an error of the system."""
     code = error.errno if isinstance(error, OSError) else None
     if code in (errno.ENOSPC, errno.EDQUOT):
-        return "; make room and give the same command again"
+        return "; free some space and rerun the command"
     if code in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
         return "; the file system there cannot do this: choose a folder on another one"
     return ""

@@ -1,4 +1,4 @@
-"""How TensorFlow uses the devices of this process; it is told before anything touches them.
+"""Configures the devices of TensorFlow in this process, before anything uses them.
 
 TensorFlow has these settings once a process: a run that is one of several in it leaves them as they are, or refuses.
 """
@@ -31,8 +31,8 @@ def set_up(threads: int = 0) -> None:
     except RuntimeError:
         if threads:
             raise InputError(
-                f"--threads={threads}: TensorFlow is in use in this process, with another number of threads; begin "
-                "with this run in a new process, or leave the setting out"
+                f"--threads={threads}: TensorFlow already runs in this process with another number of threads; start "
+                "this run in a new process, or omit the setting"
             ) from None
     # They may be in use already, by what this process did before.
     with contextlib.suppress(RuntimeError):

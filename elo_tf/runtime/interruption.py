@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a command at any moment; what can be saved within seconds is.
+"""SIGINT and SIGTERM end a command at any moment, which first saves what it can within seconds.
 
     signal ─┬─> main thread, as soon as it runs Python: raises `Interrupted`, or tells the loop that `listens`
             └─> watch, a thread: when the grace is over, ends child processes and the program

@@ -1,4 +1,4 @@
-"""JSON that editors, other versions and failing disks may have changed: what is wrong with it is a `ValueError`."""
+"""Reads JSON that editors, other versions or failing disks may have changed; faults are a `ValueError`."""
 
 import json
 import math

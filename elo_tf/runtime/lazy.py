@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for (PEP 562), so that the package costs nothing."""
+"""Imports names of a package on first use (PEP 562), so that the package itself imports at once."""
 
 import importlib
 from typing import Any, Callable, List, Sequence, Tuple

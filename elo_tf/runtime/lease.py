@@ -1,4 +1,4 @@
-"""A lock for file systems that have none: a lease, a file beside the claimed one that its holder keeps young.
+"""A lock for file systems without locks: a lease, a file that its holder keeps renewing.
 
     .NAME.lease    "MACHINE PROCESS TOKEN", created exclusively, touched every few seconds, removed by its holder
 

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: by affinity and by the limits of its container (cgroup v2 and v1)."""
+"""The cores and memory that this process may use, by affinity and container limits (cgroup v2 and v1)."""
 
 import contextlib
 import math

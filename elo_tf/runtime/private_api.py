@@ -1,4 +1,4 @@
-"""What the package uses of TensorFlow and Keras that is not public, each with the reason why nothing public will do."""
+"""The private parts of TensorFlow and Keras that the package uses, each with the reason."""
 
 from typing import Sequence
 

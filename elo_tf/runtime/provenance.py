@@ -1,4 +1,4 @@
-"""Records what results depend on, and checks that a resumed run depends on the same."""
+"""Records what results depend on, and checks it when a run resumes."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Files on disk: written whole and renamed; held by one program at a time."""
+"""Files on disk: written whole, then renamed; held by one program at a time."""
 
 import contextlib
 import errno
@@ -143,7 +143,7 @@ def claim_named(file: IO, path: pathlib.Path, busy: str) -> contextlib.ExitStack
     held = claim(file, path, busy)
     if not is_named(file, path):
         held.close()
-        raise InputError(f"another program has just finished with {path}; give the command again")
+        raise InputError(f"another program has just finished with {path}; rerun the command")
     return held
 
 

@@ -1,4 +1,4 @@
-"""A file for TensorBoard. What cannot be written is an `OSError`, as it is with every other file."""
+"""Writes files for TensorBoard; what cannot be written is an `OSError`, as for every other file."""
 
 import contextlib
 import errno

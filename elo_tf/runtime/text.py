@@ -1,4 +1,4 @@
-"""Text files that users give: with or without a byte order mark, and of a bounded size."""
+"""Reads text files of users, with or without a byte order mark, up to a size limit."""
 
 import codecs
 import os

@@ -1,4 +1,4 @@
-"""What is recorded of a training, for TensorBoard: each term unweighted, its lambda, its share of the RGB gradient."""
+"""The log of a training for TensorBoard: each term unweighted, its lambda, its share of the RGB gradient."""
 
 import pathlib
 import sys

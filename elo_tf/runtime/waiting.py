@@ -1,4 +1,4 @@
-"""Waiting that does not go on for ever, nor in silence."""
+"""Waits with a limit, and says what it waits for."""
 
 import math
 import sys

@@ -23,9 +23,11 @@ from elo_tf.config import BudgetConfig, SearchSettings, require
 
 CONFIGS = (SearchSettings, BudgetConfig)
 
-_LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the genome and end; needs no records")
+_LIST_LOSSES = flags.DEFINE_bool("list_losses", False, "print the terms of the loss and end; needs no records")
 
-_REPORT = config.define_path("report", None, "run directory whose figures and report are drawn anew; no other flag")
+_REPORT = config.define_path(
+    "report", None, "run directory of a search: redraw its figures and report, and end; no other flag"
+)
 
 
 def main() -> None:

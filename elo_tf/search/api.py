@@ -1,4 +1,4 @@
-"""A search from its settings alone: what `python -m elo_tf.search` does, for programs and notebooks.
+"""Searches from settings: what `python -m elo_tf.search` does, for programs and notebooks.
 
 result = run(Settings(records="records", run_dir="search", generations=10))
 result.lambdas, result.loss          the evolved loss, and its file, which `elo_tf.train` takes
@@ -172,9 +172,11 @@ def _check_paths(run: RunConfig) -> None:
     """Raises `InputError` where a path is not given, or that of the records is no folder."""
     require(run, "records", "run_dir")
     if "://" in run.run_dir:
-        raise InputError(f"--run_dir={run.run_dir} must be a folder of this machine, or one mounted on it")
+        raise InputError(
+            f"--run_dir={run.run_dir} is not a local path; use a folder on this machine, or one mounted on it"
+        )
     if not os.path.isdir(run.records) and "://" not in run.records:
-        raise InputError(f"--records={run.records} is no folder; make records with python -m elo_tf.prepare")
+        raise InputError(f"--records={run.records} is not a folder; make records with python -m elo_tf.prepare")
 
 
 def _check_memory(settings: Settings, manifest: Manifest, copies: int) -> None:
@@ -254,8 +256,8 @@ def _finish(journal: Journal, directory: pathlib.Path, codes: Dict[str, str]) ->
         reason = next(result.reason for result in journal.results() if result.value is None)
         raise InputError(
             f"none of {candidates} candidates was feasible, so there is no evolved loss; first reason: {reason}; try "
-            "other --steps, another --learning_rate or, where the health gate refuses all, --nohealth_gate, each with "
-            "a new --run_dir"
+            "more --steps, a lower --learning_rate or, if the health gate refuses all, --nohealth_gate, each with a "
+            "new --run_dir"
         )
     print(findings(journal, codes, directory))
     return won

@@ -1,4 +1,4 @@
-"""The descents of a search with `--strategy=gradient`: each is run once, and noted in the journal."""
+"""The descents of a search with `--strategy=gradient`: each runs once, and the journal keeps it."""
 
 import dataclasses
 from typing import Optional, Sequence, Tuple

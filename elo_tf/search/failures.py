@@ -1,4 +1,4 @@
-"""Ends a search when too many trainings fail: the cause then lies outside of the losses that are searched.
+"""Ends a search if too many trainings fail, since the cause is then not their losses.
 
 Failures are counted over the last generations that together have ten candidates. Each length of training is judged by
 itself, since with `--rungs` few candidates are trained in full. Fewer than three trainings count as three, so that one
@@ -48,8 +48,8 @@ def check(journal: Journal, share: float) -> None:
     journal.note(_note(verdict.generations[-1]), len(failed))
     raise InputError(
         f"{len(failed)} of {len(verdict.trainings)} trainings of {steps} steps in {where} failed, more than "
-        f"--max_failures={share:g} allows; the first: {failed[0].reason}. Mend the cause and give the same command "
-        "again: the search goes on with the next generation"
+        f"--max_failures={share:g} allows; the first: {failed[0].reason}. Fix the cause and rerun the command: the "
+        "search continues with the next generation"
     )
 
 

@@ -1,4 +1,4 @@
-"""The search itself: ask, run, tell, round after round; then fresh seeds decide among the best (Sec. 3.2.3).
+"""The search loop: ask, run, tell, round after round; then fresh seeds select the winner (Sec. 3.2.3).
 
 strategy ── lambdas ──> journal ──> crew ──> journal ── fitness ──> strategy
                                       └ best few, fresh seeds ──> winner ──> evolved_loss.json

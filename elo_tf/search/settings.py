@@ -1,4 +1,4 @@
-"""The strategy that the settings of a search name, and the rungs on which its candidates are trained."""
+"""The strategy of a search, and the rungs on which its candidates train, from the settings."""
 
 import math
 import pathlib
@@ -71,7 +71,9 @@ def fixed_vectors(evolution: EvolutionConfig, names: Sequence[str], loss_units: 
     if evolution.strategy == GRADIENT and not files:
         return ((START,) * len(names),) * descents
     if (evolution.strategy == "fixed") != bool(files):
-        raise InputError(f"--strategy={evolution.strategy} with {len(files)} --lambda_files; 'fixed' alone takes them")
+        raise InputError(
+            f"--strategy={evolution.strategy} with {len(files)} --lambda_files; only 'fixed' takes them, one or more"
+        )
     require_paths("lambda_files", files)
     losses = [load_loss(pathlib.Path(path), names) for path in files]
     for path, loss in zip(files, losses):
@@ -103,7 +105,9 @@ def _check_units(path: str, units: Optional[Mapping[str, float]], loss_units: st
     """Raises `InputError` where the λ of a file weigh something else than those of the search."""
     own = "value" if units is None else "gradient"
     if own != loss_units:
-        raise InputError(f"{path} has lambdas for --loss_units={own}, and this search has {loss_units}")
+        raise InputError(
+            f"{path} has lambdas for --loss_units={own}, this search has --loss_units={loss_units}; use the same"
+        )
 
 
 def size_of(

@@ -1,4 +1,4 @@
-"""The units of the terms: measured once a search, afterwards those of its journal."""
+"""The units of the terms: measured once a search, then read from its journal."""
 
 from elo_tf.search.journal import notes
 from elo_tf.search.journal.journal import Journal

@@ -60,7 +60,7 @@ def select(modalities: Sequence[str], patterns: Sequence[str] = ("*",), config: 
     terms = [task for task in tasks if task.name in chosen]
     if not any("rgb" in task.teaches for task in terms):
         raise InputError(
-            f"--tasks={','.join(patterns)} leaves the RGB tower without any gradient: none of "
-            f"{', '.join(task.name for task in terms) or 'no terms'} teaches it; add such as rgb/shuffle"
+            f"--tasks={','.join(patterns)} gives the RGB tower no gradient: none of "
+            f"{', '.join(task.name for task in terms) or 'no terms'} teaches it; add a term such as rgb/shuffle"
         )
     return terms

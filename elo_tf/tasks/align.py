@@ -1,4 +1,4 @@
-"""Are the two modalities of the same moment? (Sec. 3.3, Fig. 4, Eq. 7)
+"""Do two modalities show the same moment? (Sec. 3.3, Fig. 4, Eq. 7)
 
 rgb now -> tower -> W1 -> a                        logit = W [a, b, a * b]
 other modality, now                 -> tower -> W2 -> b, truth 1

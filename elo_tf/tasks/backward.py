@@ -1,4 +1,4 @@
-"""Does this clip run forward or backward? (Sec. 3.3, Eq. 7; [31])
+"""Does a clip run forward or backward? (Sec. 3.3, Eq. 7; [31])
 
 clip          -> tower -> embedding -> W -> logit, truth 1
 reversed clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of forward + L_B of reversed) / 2

@@ -1,4 +1,4 @@
-"""The grey tower finds the colours of its frames (Sec. 3.3, Eq. 6; [42]).
+"""Predicts the colours of grey frames with the grey tower (Sec. 3.3, Eq. 6; [42]).
 
 decoder   grey -> tower -> stage4 -> decoder -> colour'
 pointer   grey -> tower -> stage2 [B,T/2,H/4,W/4,C] -> W -> f      A_ij = softmax_i f_j . f_i,  i over the first time

@@ -1,4 +1,4 @@
-"""DeepCluster: the clusters of the representation become its labels (Sec. 3.3; [5]).
+"""DeepCluster: clusters of the representation are its labels (Sec. 3.3; [5]).
 
 rgb -> tower -> embedding -> BN -> unit length = z -> W -> logits of K clusters
                                                 z -> memory -- every few steps: k-means --> label of the video

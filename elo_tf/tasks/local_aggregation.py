@@ -1,4 +1,4 @@
-"""Local aggregation: close neighbours closer, the background apart (Sec. 3.3; [49]).
+"""Local aggregation: pulls close neighbours closer, pushes the background apart (Sec. 3.3; [49]).
 
 rgb -> tower -> embedding -> W -> unit length = v [B,W]             memory: vectors u_j of the videos seen
 B = the videos most similar to v (background),  C = those that share a cluster with v in one of H clusterings (close)

@@ -1,4 +1,4 @@
-"""Remembers a feature vector of each video from step to step, and clusters them.
+"""Keeps a feature vector of each video from step to step, and clusters these vectors.
 
     videos [B], vectors [B,W] -> slots [N,W]  -- every few steps --> H clusterings of K: labels [H,N], centres [H,K,W]
 

@@ -1,4 +1,4 @@
-"""Terms that no video to train on could teach anything are refused by name, before anything is built."""
+"""Refuses terms that no training video can teach, before anything is built."""
 
 from typing import Sequence
 
@@ -19,5 +19,5 @@ def check_heard(terms: Sequence[Task], sounding: int, records: str) -> None:
     if deaf and not sounding:
         raise InputError(
             f"no video of {records} that is long enough to train on has sound, which {', '.join(deaf)} need; use "
-            "records of videos with sound, or leave them out by --modalities=rgb,grey,flow, --tasks or another --loss"
+            "records of videos with sound, or drop these terms by --modalities=rgb,grey,flow, --tasks or another --loss"
         )

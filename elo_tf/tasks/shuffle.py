@@ -1,4 +1,4 @@
-"""Are these frames in their order, or shuffled? (Sec. 3.3, Eq. 7; [26])
+"""Are the frames of a clip in order, or shuffled? (Sec. 3.3, Eq. 7; [26])
 
 clip          -> tower -> embedding -> W -> logit, truth 1
 shuffled clip -> tower -> embedding -> W -> logit, truth 0        L = (L_B of ordered + L_B of shuffled) / 2

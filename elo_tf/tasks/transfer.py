@@ -1,4 +1,4 @@
-"""Cross-modal transfer: one modality is decoded from the tower of another (Sec. 3.3, Eq. 6).
+"""Cross-modal transfer: decodes one modality from the tower of another (Sec. 3.3, Eq. 6).
 
 source clip -> tower -> stage4 [B,T/8,h,w,C] -> decoder -> target clip'        L = distance(target', target)
 """

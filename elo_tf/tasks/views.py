@@ -1,4 +1,4 @@
-"""The views of a clip that towers look at: the clip itself, its frames shuffled or reversed, another moment.
+"""The views of a clip that towers see: the clip itself, shuffled, reversed, or another moment.
 
 A task names the views that it needs; the model makes each once a step and runs each tower once on all of its views
 together. A view other than the clip itself is made of every second clip of the batch: enough for its task, at half of
@@ -46,10 +46,10 @@ def permutation(noise: tf.Tensor, moved: int = 0) -> tf.Tensor:
 def _check_order(frames: int, moved: int) -> None:
     if frames < 3:
         raise InputError(
-            f"{frames} frames, or fields of flow, have no order but forward and backward; use a larger --frames"
+            f"{frames} frames, or fields of flow, have only a forward and a backward order; use a larger --frames"
         )
     if moved == 1 or moved > frames:
-        raise InputError(f"--shuffle_frames={moved} of {frames} frames cannot change places; use 0 or 2 to {frames}")
+        raise InputError(f"--shuffle_frames={moved} cannot be shuffled among {frames} frames; use 0 or 2 to {frames}")
 
 
 def check(name: str, modality: str, frames: int) -> None:
@@ -62,7 +62,9 @@ def check(name: str, modality: str, frames: int) -> None:
     if kind == "shuffled":
         _check_order(frames - (modality == "flow"), int(moved or 0))
         if frames > NOISE:
-            raise InputError(f"--frames={frames} are too many to shuffle; use {NOISE} or less, or no such task")
+            raise InputError(
+                f"--frames={frames} are too many to shuffle; use {NOISE} or less, or leave shuffle out of --tasks"
+            )
 
 
 def shuffle(clip: tf.Tensor, modality: str, noise: tf.Tensor, moved: int = 0) -> tf.Tensor:

@@ -55,7 +55,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(DIVERGED)
     if not result.finished:
-        print(f"stopped at step {result.step} of {result.steps}, saved; give the same command to go on")
+        print(f"stopped at step {result.step} of {result.steps}, saved; rerun the command to continue")
         sys.exit(128 + received[0] if received else TERMINATED)
 
 

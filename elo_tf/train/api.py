@@ -1,4 +1,4 @@
-"""A training from its settings alone: what `python -m elo_tf.train` does, for programs and notebooks.
+"""Trains from settings: what `python -m elo_tf.train` does, for programs and notebooks.
 
 result = run(Settings(loss="search/evolved_loss.json", records="records", run_dir="run", steps=10000))
 result.tower().network               the RGB tower that it has trained
@@ -173,13 +173,13 @@ def _choose(settings: Settings, given: Optional[Collection[str]]) -> Tuple[TaskC
     if given is None:
         given = [name for name, value in dataclasses.asdict(task).items() if value != getattr(TaskConfig, name)]
     if settings.like and terms.is_searched(settings.loss):
-        raise InputError(f"--like={settings.like} is for random or equal losses; --loss={settings.loss} goes without")
+        raise InputError(f"--like={settings.like} is for random or equal losses; omit it with --loss={settings.loss}")
     task = _as_searched(settings.like or settings.loss, task, given)
     chosen = terms.choose(settings.loss, task, settings.drop_below, settings.tasks, settings.modalities, settings.like)
     # Units are measured by the search alone.
     if "loss_units" in given and (task.loss_units == "gradient") != bool(chosen.units):
         own = "gradient" if chosen.units else "value"
-        raise InputError(f"--loss_units={task.loss_units}: the weights of --loss are for {own}; leave the flag out")
+        raise InputError(f"--loss_units={task.loss_units}: the weights of --loss are for {own}; omit the flag")
     return task, chosen
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: weights, optimiser and step; all else follows from the settings and the step.
+"""Checkpoints of a training: weights, optimiser and step; the rest follows from settings and step.
 
     RUN_DIR/checkpoints/ckpt-500.index, .data-*     checkpoint   (names the whole ones)
 
@@ -17,7 +17,7 @@ import tensorflow as tf
 from elo_tf.config import InputError
 from elo_tf.networks.tower import CHECKPOINTS, FILE, PREFIX, latest_checkpoint
 
-_ANEW = "use another --run_dir to begin anew"
+_ANEW = "use another --run_dir to start again"
 
 
 class Checkpoints:
@@ -62,7 +62,7 @@ class Checkpoints:
             remedy = _ANEW
             if others:
                 listed = f"{pathlib.Path(last).name} in {self.directory}/checkpoint"
-                remedy = f"to go on from {others[-1]}, put it in place of {listed}; {remedy}"
+                remedy = f"to resume from {others[-1]}, put it in place of {listed}; {remedy}"
             raise InputError(f"{last} cannot be loaded ({reason}); {remedy}") from None
         return last
 

@@ -1,4 +1,4 @@
-"""The processes that train together, as TF_CONFIG names them: who is missing is known before TensorFlow waits for them.
+"""The processes of TF_CONFIG that train together: names those that are missing, before TensorFlow waits for them.
 
     every process: listens on its own port ── looks at those of the others, again and again ── all there ─> TensorFlow
 
@@ -83,7 +83,7 @@ class Cluster:
                 those = f"{len(missing)} of {len(self.others) + 1} processes of the cluster: {named}"
                 if wait.is_over:
                     raise InputError(
-                        f"--distribute=multi_worker: {minutes:g} minutes (--cluster_minutes) without an answer from "
+                        f"--distribute=multi_worker: no answer within {minutes:g} minutes (--cluster_minutes) from "
                         f"{those}; start them, or correct their addresses in TF_CONFIG"
                     )
                 wait.tell(f"waiting for {those}")

@@ -1,4 +1,4 @@
-"""RUN_DIR/lambdas.jsonl: the weights of a training that weighs its terms itself, and what is made of them at its end.
+"""RUN_DIR/lambdas.jsonl: the weights of a training that learns them, and the loss file made from them at the end.
 
 {"step": 50, "lambdas": [0.5, 0.61, ...], "outer": 0.93}       a line an entry, in the order of the terms
 learned_loss.json      mean over the second half of the path, a loss like that of a search
@@ -17,7 +17,7 @@ from elo_tf.data.clips import MODALITIES
 from elo_tf.model.objective import save_loss
 from elo_tf.model.weighting.base import averaged
 from elo_tf.plots.files import save
-from elo_tf.plots.lambda_map import by_modality, lambda_map
+from elo_tf.plots.lambda_map import lambda_map
 from elo_tf.runtime.append_only import AppendOnlyFile
 
 EVERY = 10  # steps between entries
@@ -45,7 +45,7 @@ class LambdaPath:
             self.entries = [entry for entry in map(json.loads, lines) if entry["step"] <= done]
         except (ValueError, KeyError, TypeError) as error:
             self._file.close()
-            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, its path begins anew") from None
+            raise InputError(f"{directory / FILE} is damaged ({error}); remove it, and a new path starts") from None
         self._file.cut(sum(len(line) + 1 for line in lines[: len(self.entries)]))
 
     def add(self, step: int, lambdas: np.ndarray, outer: Optional[float]) -> None:
@@ -78,13 +78,13 @@ class LambdaPath:
         save_loss(self._directory / LOSS, self._names, averaged(values).tolist(), about, units)
 
     def _draw(self, values: np.ndarray, steps: np.ndarray, codes: Mapping[str, str]) -> None:
-        groups = by_modality(self._names, tuple(MODALITIES))
         middles = (steps[1:] + steps[:-1]) / 2
         edges = np.concatenate([steps[:1], middles, steps[-1:] + (1 if len(steps) == 1 else 0)])
-        labels = [codes[name] for name in self._names]
         shown = values / max(1.0, values.max())
         bar = "λ" if values.max() <= 1 else f"weight / {values.max():.3g}"
-        figure = lambda_map(shown.T, edges, groups, labels, bar, "step", "Weights over the training")
+        figure = lambda_map(
+            shown.T, edges, self._names, codes, tuple(MODALITIES), bar, "step", "Weights over the training"
+        )
         path = self._directory / FIGURE
         path.parent.mkdir(exist_ok=True)
         save(figure, path)

@@ -1,4 +1,4 @@
-"""What a stretch of steps of a training came to."""
+"""The summary of some steps of a training."""
 
 import dataclasses
 from typing import Dict

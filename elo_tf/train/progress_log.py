@@ -1,4 +1,4 @@
-"""What a training tells: on the screen, in TensorBoard, and at its end in results.json."""
+"""What a training reports: on the screen, in TensorBoard, and at its end in results.json."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Where a training runs: one device, all devices of this machine, several machines, or a TPU (`tf.distribute`)."""
+"""The devices of a training: one, all of this machine, several machines, or a TPU (`tf.distribute`)."""
 
 import contextlib
 import functools
@@ -142,8 +142,8 @@ def in_company(strategy: tf.distribute.Strategy) -> Iterator[None]:
         if processes(strategy) == 1:
             raise
         raise OSError(
-            f"another of the {processes(strategy)} processes has ended, its last words say why ({_reason(error)}); "
-            "give all of them their command again, and they go on from the last checkpoint"
+            f"another of the {processes(strategy)} processes has ended; its last message says why ({_reason(error)}); "
+            "rerun the commands of all processes, and they resume from the last checkpoint"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""RUN_DIR/run.json: all that the result of a training depends on, by which one that goes on is held to what it was."""
+"""RUN_DIR/run.json: everything that the result of a training depends on, checked when it resumes."""
 
 import dataclasses
 import json
@@ -61,7 +61,7 @@ def check_run(directory: pathlib.Path, facts: Dict[str, Any]) -> None:
     if not path.exists():
         others = [name for name in ("journal.jsonl", "checkpoints") if (directory / name).exists()]
         if others:
-            raise InputError(f"--run_dir={directory} has {others[0]} of something else; use another directory")
+            raise InputError(f"--run_dir={directory} has {others[0]} of another run; use another directory")
         return
     try:
         before = json_text.parse(text.read(path))

@@ -1,4 +1,4 @@
-"""All settings of a training but its terms."""
+"""All settings of a training except its terms."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The terms and weights of a training: those of a loss file, without those of negligible weight."""
+"""The terms and weights of a training: those of a loss file, except terms of negligible weight."""
 
 import dataclasses
 import pathlib
@@ -73,7 +73,7 @@ def choose(
         found = _make(loss, [task.name for task in tasks.select(check_modalities(modalities), genome, config)])
     kept = {name: weight for name, weight in found.lambdas.items() if weight > 0 and weight >= drop_below}
     if not kept:
-        raise InputError(f"--drop_below={drop_below:g} leaves no term of --loss={loss}; lower it")
+        raise InputError(f"--drop_below={drop_below:g} drops all terms of --loss={loss}; lower it")
     try:
         built = tasks.select(modalities_of(kept), tuple(kept), config)
     except InputError as error:
@@ -105,8 +105,8 @@ def _check_schema(loss: str, found: LossFile, config: TaskConfig) -> None:
     names = [name for name in known if name in found.lambdas]
     if found.content.get("schema_hash") != schema_hash(names):
         raise InputError(
-            f"--loss={loss} is of another schema ({found.content.get('schema_hash')}, here {schema_hash(names)}); "
-            "search again with this version, or correct its schema_hash if the names are all right"
+            f"--loss={loss} has another schema_hash ({found.content.get('schema_hash')}, here {schema_hash(names)}); "
+            "search again with this version, or correct the schema_hash if the names of the terms are right"
         )
 
 

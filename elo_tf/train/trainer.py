@@ -1,4 +1,4 @@
-"""Training in full: the loop over steps, on however many devices.
+"""Training in full: the loop over steps, on any number of devices.
 
 records -> batches -> [ step ] x steps_a_call -> losses -> record, checkpoint, and again
                          └ on the device, by one call
@@ -65,8 +65,8 @@ class Trainer:
         sizes = clip_sizes(manifest, settings.data)
         if train.jit_compile and strategy.num_replicas_in_sync > 1:
             raise InputError(
-                f"--jit_compile on {strategy.num_replicas_in_sync} devices: XLA cannot compile terms that look at the "
-                "videos of all devices; leave it out (TPUs compile in any case)"
+                f"--jit_compile on {strategy.num_replicas_in_sync} devices: XLA cannot compile terms that use the "
+                "videos of all devices; omit it (TPUs always compile)"
             )
         # For what it refuses.
         train.clips_at_a_time(settings.data.batch_size, strategy.num_replicas_in_sync)
@@ -117,8 +117,8 @@ class Trainer:
             prefix = self.checkpoints.restore()
         if not replicas.are_alike(self.strategy, self.done):
             raise InputError(
-                f"this process would go on from step {self.done} and another from elsewhere; --run_dir must be on a "
-                "disk that all of them see"
+                f"this process would resume from step {self.done}, another one from a different step; --run_dir must "
+                "be on a disk that all processes share"
             )
         return prefix
 

@@ -1,4 +1,4 @@
-"""How the gradients of a batch become one update: in parts, summed over replicas, clipped, then applied.
+"""From the gradients of a batch to one update: in parts, summed over replicas, clipped, applied.
 
 clips of a replica [B,...] -> k parts -> gradients, averaged -> sum over replicas -> clip -> optimiser
                                                                        └ not finite: 0 in their place

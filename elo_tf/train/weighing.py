@@ -1,4 +1,4 @@
-"""How a training weighs its terms besides by the weights of its loss: equal, by a rule, or learned.
+"""How a training sets the weights of terms: from its loss, equal, by a rule, or learned.
 
 Whatever is refused here is refused before the first step, in one line.
 """
@@ -65,7 +65,7 @@ def _check(settings: Settings, terms: Terms, name: str, kind: Type[base.Weightin
     train = settings.train
     flag = f"--learn_lambdas={name}" if kind.looks_at == base.HELD_OUT else f"--weighting={name}"
     if train.accumulate > 1:
-        raise InputError(f"{flag} weighs whole batches; use --accumulate=1, or --weighting=fixed")
+        raise InputError(f"{flag} needs whole batches; use --accumulate=1, or --weighting=fixed")
     if train.distribute not in ("one", "mirrored"):
         raise InputError(f"{flag} runs on one machine; use --distribute=one or mirrored, not {train.distribute}")
     if kind.second_order and train.distribute != "one":

@@ -1,4 +1,4 @@
-"""Speed and memory of `elo_tf.embed`: the whole command, from its start to its end, by an export of an untrained tower.
+"""Speed and memory of `elo_tf.embed`: the whole command from start to end, with an export of an untrained tower.
 
     python -m experiments.benchmarks.embed_speed --videos=DIR [--backbone=tiny] [--stride=8]
     python -m experiments.benchmarks.embed_speed         on 12 test patterns of 10 s, made first

@@ -1,4 +1,4 @@
-"""What a GPU makes of a training step: by tower, arithmetic and compiler, and for two candidates at once.
+"""Speed of a training step on a GPU: by tower, precision and compiler, and for two candidates at once.
 
     experiments/benchmarks/gpu.sh FOLDER                          renders records and runs this with the sizes below
     python -m experiments.benchmarks.gpu_speed --records=DIR --output=FILE.md

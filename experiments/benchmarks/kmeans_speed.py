@@ -1,4 +1,4 @@
-"""Time of k-means in the graph against scikit-learn, on the same data, cores and numbers of restarts and iterations.
+"""Time of k-means in the graph against scikit-learn, with the same data, cores, restarts and iterations.
 
     python -m experiments.benchmarks.kmeans_speed
     python -m experiments.benchmarks.kmeans_speed --videos=1000 --clusters=50 --width=64

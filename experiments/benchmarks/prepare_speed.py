@@ -1,4 +1,4 @@
-"""Speed of `elo_tf.prepare`: the whole command, from its start to its end, on a folder of short videos.
+"""Speed of `elo_tf.prepare`: the whole command from start to end, on a folder of short videos.
 
     python experiments/benchmarks/prepare_speed.py --videos=DIR [--workers=local:2]
     python experiments/benchmarks/prepare_speed.py           on 24 test patterns of 10 s with sound, made first

@@ -1,4 +1,4 @@
-"""What a candidate costs besides its training steps and its scoring, and what grows with the number of candidates.
+"""The cost of a candidate besides training and scoring, and what grows with the number of candidates.
 
     python -m experiments.benchmarks.search_overhead --flagfile=experiments/flagfiles/demo.flags \\
         --records=runs/demo/records/unlabelled --candidates=5

@@ -1,4 +1,4 @@
-"""What a training step with the whole genome costs against one that only encodes, and where the time of a step goes.
+"""The cost of a training step with all terms against one that only encodes, and where its time goes.
 
     python -m experiments.benchmarks.step_cost --backbone=tiny --frames=8 --crop_size=32 --batch_size=16
     python -m experiments.benchmarks.step_cost --backbone=r18 --frames=8 --crop_size=112 --batch_size=4 \\

@@ -1,4 +1,4 @@
-"""Ways to make a training step, and its parts, as graphs that can be timed (see step_cost.py)."""
+"""Ways to build a training step and its parts as graphs to be timed (see step_cost.py)."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, kind of operation by kind, on one core.
+"""Where the time of a training step goes, by kind of operation, on one core.
 
     python -m experiments.benchmarks.step_profile --records=DIR [--backbone=tiny --frames=16 --crop_size=24]
         [--tasks=fast --modalities=rgb,flow,audio --batch_size=64 --variant=tiny_0]

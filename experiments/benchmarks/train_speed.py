@@ -1,4 +1,4 @@
-"""What a step of `elo_tf.train` waits for, what a second process brings, and what leaving out terms pays.
+"""What a step of `elo_tf.train` waits for, the gain of a second process, and the gain of leaving out terms.
 
     python -m experiments.benchmarks.train_speed --records=DIR --frames=8 --batch_size=16 [--steps=60 --rounds=10]
     python -m experiments.benchmarks.train_speed --records=DIR --steps=3 --rounds=1 --frames=4 --crop_size=16 \\

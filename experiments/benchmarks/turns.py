@@ -1,4 +1,4 @@
-"""Programs that take turns: each lives in a process of its own and makes steps when it is told to.
+"""Programs that take turns: each has its own process and makes steps on request.
 
     driver:  Worker(command).steps(3)   ->  "3\\n"  ->   worker: serve(step, about)
              seconds                    <- "1.25\\n" <-

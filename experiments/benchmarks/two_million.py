@@ -1,4 +1,4 @@
-"""What two million videos cost before the first step, and whether streaming mixes them.
+"""The cost of two million videos before the first step, and how well streaming mixes them.
 
     python -m experiments.benchmarks.two_million --folder=DIR [--videos=2000000 --visited=200000]
     python -m experiments.benchmarks.two_million --folder=DIR --videos=4000 --visited=4000      smoke size

@@ -1,4 +1,4 @@
-"""What weighing the terms while a model trains adds to a step: λ learned by gradient, or a rule that balances terms.
+"""The cost that learning or balancing λ adds to a training step.
 
     python -m experiments.benchmarks.weighting_cost --records=DIR --learn_lambdas=lookahead --frames=8 --crop_size=32 \\
         --batch_size=16 --lambda_clips=64 [--rounds=10]

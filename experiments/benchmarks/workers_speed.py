@@ -1,4 +1,4 @@
-"""Candidates an hour: one worker, two workers, and the obvious loop that builds the model anew for each candidate.
+"""Candidates an hour: one worker, two workers, and a plain loop that builds the model for each candidate.
 
     python -m experiments.benchmarks.workers_speed --flagfile=experiments/flagfiles/demo.flags \\
         --records=runs/demo/records/unlabelled --candidates=8

@@ -1,4 +1,4 @@
-"""What a protocol is given and what it answers."""
+"""The input and output of a protocol."""
 
 import dataclasses
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type

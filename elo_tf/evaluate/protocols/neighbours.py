@@ -1,4 +1,4 @@
-"""Nearest neighbours: how many of the five videos that are most alike have the class of the query.
+"""Nearest neighbours: the fraction of the five nearest videos that have the class of the query.
 
     labelled videos [V,D] ─> unit length ─> the five nearest of each test video among all others ─> their labels
 

@@ -1,1 +1,1 @@
-"""Which labelled videos are for training and which for testing, and the clips of them."""
+"""The labelled videos for training and testing, and their clips."""

@@ -1,4 +1,4 @@
-"""Which records of some videos cannot be read, found out one by one after reading them together has failed.
+"""Finds the damaged records of some videos one by one, after reading them together has failed.
 
 A damaged record costs its video, not the evaluation. The search for it takes as long as reading all of them once, so
 that it is made only where something went wrong.

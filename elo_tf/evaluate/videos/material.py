@@ -1,4 +1,4 @@
-"""Cuts the clips of an evaluation as those of the training were cut."""
+"""Cuts the clips of an evaluation as training did."""
 
 import contextlib
 import dataclasses
@@ -131,8 +131,8 @@ class Material:
         if not np.isfinite(results).all():
             bad = np.count_nonzero(~np.isfinite(results).all(axis=(1, 2)))
             raise InputError(
-                f"what the network makes of {bad} of {len(videos)} videos is not finite; use another checkpoint, or a "
-                "lower --finetune_learning_rate"
+                f"the features of {bad} of {len(videos)} videos are not finite; use another checkpoint, or a lower "
+                "--finetune_learning_rate"
             )
         return _of_videos(results, videos)
 

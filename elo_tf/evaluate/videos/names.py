@@ -1,4 +1,4 @@
-"""How the video that a list names is found in the records: by the longest form of its name that fits.
+"""Finds the videos of a list in the records, by the longest form of the name that matches.
 
     list       brush_hair/april.avi         forms: april.avi, april
     records    all/brush_hair/april.MP4     forms: april.MP4, april

@@ -123,7 +123,7 @@ def _kinetics_rows(file: pathlib.Path) -> Iterator[Tuple[str, str, str]]:
         if not places:
             head = [cell.lower() for cell in cells]
             if not set(_COLUMNS) <= set(head):
-                raise InputError(f"{file}:{number}: the header lacks one of {','.join(_COLUMNS)}")
+                raise InputError(f"{file}:{number}: the header has not all of {','.join(_COLUMNS)}")
             places = [head.index(column) for column in _COLUMNS]
             continue
         label, video, *times = (cells[place] if place < len(cells) else "" for place in places)
@@ -131,7 +131,7 @@ def _kinetics_rows(file: pathlib.Path) -> Iterator[Tuple[str, str, str]]:
             raise InputError(f"{file}:{number}: not a label, an id and two times in whole seconds")
         yield f"{file}:{number}", names.timed(video, *(int(float(time)) for time in times)), label
     if not places:
-        raise InputError(f"{file}:1: the header lacks one of {','.join(_COLUMNS)}")
+        raise InputError(f"{file}:1: the header has not all of {','.join(_COLUMNS)}")
 
 
 def _rows(file: pathlib.Path) -> Iterator[Tuple[int, List[str]]]:

@@ -1,4 +1,4 @@
-"""Which videos are for training and which for testing, with their classes."""
+"""The videos for training and for testing, with their classes."""
 
 import dataclasses
 from typing import Collection, Dict, List, Tuple
@@ -110,9 +110,9 @@ class Split:
         lost = self.missing + self.short
         if lost > max_missing * listed:
             raise InputError(
-                f"split {self.name}: of {listed} videos the records lack {self.missing}, and {self.short} have fewer "
-                f"frames than a clip ({frames}), such as {', '.join(self.first_missing)}; convert them, or allow a "
-                f"part of {lost / listed:.3f} with --max_missing{f'; files are found as {called}' if called else ''}"
+                f"split {self.name}: of {listed} videos {self.missing} are not in the records, and {self.short} have "
+                f"fewer frames than a clip ({frames}), such as {', '.join(self.first_missing)}; convert them, or allow "
+                f"{lost / listed:.3f} with --max_missing{f'; files are found as {called}' if called else ''}"
             )
         if len(self.classes) < 2:
             raise InputError(

@@ -1,4 +1,4 @@
-"""The splits that the flags name, found in the records and checked.
+"""The splits that the flags name: found in the records, and checked.
 
 Of copies of a video one is taken (--duplicates), and a video that the lists name for both parts tests and does not
 train; both are counted.
@@ -29,7 +29,7 @@ def read(config: EvaluationConfig, material: Material) -> List[Split]:
     """
     if config.split_format == "folders":
         if config.splits or config.split != ("1",):
-            raise InputError("--splits and --split go with official lists; say which with --split_format")
+            raise InputError("--splits and --split are for official lists; name their format with --split_format")
         splits = [of_folders(material.manifest)]
     else:
         splits = _official(config, material.manifest)
@@ -96,7 +96,7 @@ def _choose(name: Name, videos: Sequence[StoredVideo], duplicates: str) -> Store
     ordered = sorted(videos, key=lambda video: video.id)
     if len(ordered) > 1 and duplicates == "refuse":
         raise InputError(
-            f"{ordered[0].id} and {ordered[1].id} both fit {_path(name)} of the lists; leave one of them out of the "
+            f"{ordered[0].id} and {ordered[1].id} both match {_path(name)} of the lists; remove one of them from the "
             "records, or choose with --duplicates"
         )
     if duplicates == "longest":  # The most frames: a damaged file, decoded in part, has fewer than its replacement.

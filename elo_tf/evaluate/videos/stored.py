@@ -1,4 +1,4 @@
-"""The videos that the records hold, whole again where `--segment_seconds` has cut them into several records.
+"""The videos in the records; records that `--segment_seconds` has cut form one video again.
 
     records    long.mp4#0, long.mp4#30, short.mp4       videos    long.mp4 (two records), short.mp4
 

@@ -1,4 +1,4 @@
-"""Outer objectives: what learned λ are to lower, differentiable in the RGB embeddings of held-out clips."""
+"""Outer objectives: functions of the RGB embeddings of held-out clips that learned λ minimise."""
 
 from typing import Dict, Type
 

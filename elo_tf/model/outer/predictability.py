@@ -1,4 +1,4 @@
-"""What of other modalities, or of labels, cannot be foretold from RGB: 1 - R² of ridge regression, differentiable.
+"""The part of other modalities, or of labels, that RGB cannot predict: 1 - R² of ridge regression, differentiable.
 
     features [N,D] ─ standardise ─> ridge on one half of the videos ─> R² on the other ─> mean over halves and targets
 

@@ -1,4 +1,4 @@
-"""How far soft clusters of held-out clips are from a Zipf distribution (Sec. 3.2.2, Eq. 3-5), scale-free.
+"""The distance of soft clusters of held-out clips from a Zipf distribution (Sec. 3.2.2, Eq. 3-5), scale-free.
 
 features ─ normalise ─> k-means, held fixed ─> p(c|x) by softmax ─> mean, sorted ─> KL to Zipf's law
 

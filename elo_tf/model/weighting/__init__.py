@@ -1,1 +1,1 @@
-"""How the terms of Eq. 1 are weighed while a model trains; one file a method, registered by existing."""
+"""Weights of the terms of Eq. 1 during training; one file a method, which its existence registers."""

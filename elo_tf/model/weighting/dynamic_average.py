@@ -1,4 +1,4 @@
-"""DWA: terms that fall more slowly weigh more.
+"""DWA: terms that decrease more slowly get larger weights.
 
 w_i = G softmax_i(r_i / 2),        r_i = mean L_i of the last window / mean L_i of the window before it
 

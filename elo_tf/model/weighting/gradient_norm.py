@@ -1,4 +1,4 @@
-"""GradNorm: gradients of one size, the larger the slower a term falls.
+"""GradNorm: balances gradient norms, larger for terms that decrease slowly.
 
 n_i = w_i |∇L_i|,   target_i = mean(n) (f_i / mean(f))^1.5,   f_i = L_i / L_i at the start        Chen et al., Eq. 1-2
 w_i <- w_i - rate sign(n_i - target_i) |∇L_i| / mean |∇L|,   then scaled so that their mean is 1

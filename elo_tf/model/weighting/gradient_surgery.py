@@ -1,4 +1,4 @@
-"""PCGrad: of each term's gradient, what contradicts another term is taken out.
+"""PCGrad: removes from each term's gradient what conflicts with another term.
 
 for each i, for each j in random order:  g_i <- g_i - <g_i, ∇L_j> / |∇L_j|^2 ∇L_j  where <g_i, ∇L_j> < 0        Alg. 1
 step along sum_i g_i = sum_j w_j ∇L_j

@@ -1,4 +1,4 @@
-"""λ as sigmoids of logits, which Adam moves: they stay in (0,1), and no term is ever left out for good."""
+"""λ as sigmoids of logits that Adam learns: they stay in (0,1), so that no term is lost for good."""
 
 from typing import Callable, Sequence
 

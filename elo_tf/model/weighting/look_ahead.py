@@ -1,4 +1,4 @@
-"""λ by gradient: one step of the towers is looked ahead at, and λ follow the slope of what it does to held-out clips.
+"""λ by gradient: λ follow the gradient of the held-out objective through one step of the towers.
 
 J(θ')   the outer objective of the RGB tower after the step θ' = θ - η P g / |g|,   g = Σ λ_i ∇L_i,  |g|² = <g, P g>
 dJ/dλ_i = -η <u, ∇L_i>,        u = P (v - <v, P g> / |g|² g) / |g|,                 v = ∇J

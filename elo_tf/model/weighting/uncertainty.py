@@ -1,4 +1,4 @@
-"""Homoscedastic uncertainty: each term is divided by a variance that is learned beside the weights.
+"""Homoscedastic uncertainty: each term is divided by a learned variance.
 
 L = sum_i L_i exp(-s_i) / 2 + s_i / 2,        s_i = log variance of term i          Kendall et al., Eq. 7
 s_i <- s_i - rate (1 - L_i exp(-s_i)) / 2

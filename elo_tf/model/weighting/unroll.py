@@ -1,4 +1,4 @@
-"""λ by gradient, several steps ahead: what a term does to held-out clips by way of the steps after it.
+"""λ by gradient through several steps: how a term changes held-out clips by way of later steps.
 
 J(θ_K)     after K steps θ_{k+1} = θ_k - η P Σ λ_i ∇L_i
 dJ/dλ_i = -η <p, P ∇L_i>,      p = Σ_{k<K} (1 - η H P)^k v,     v = ∇J,  H the Hessian of Σ λ_i L_i

@@ -1,4 +1,4 @@
-"""The catalogue of motions of the rendered world: what happens in a video, and at which moments.
+"""The catalogue of motions of the rendered world: what happens in a video, and when.
 
 A motion is a function of time only. It knows no colour, place, shape or background: `scenes.py` draws its actors, and
 `sounds.py` gives it the sound of its family at the moments named here. All motions take their length of path per cycle

@@ -1,4 +1,4 @@
-"""The rendered world: videos with sound whose classes are what happens in them, for experiments with known truth.
+"""The rendered world: videos with sound whose classes are the events in them, for experiments with known truth.
 
     (seed, split, index) -> class -> scenes.render -> frames -+
                                   -> sounds.record -> sound  -+-> ffmpeg -> DIR/<split>/<class>/<name>.mp4
@@ -179,8 +179,8 @@ def _written(videos: List[Video], config: WorldConfig, directory: pathlib.Path, 
             yield from written
         except concurrent.futures.process.BrokenProcessPool:
             raise InputError(
-                f"one of {workers} processes that render died, as they do where memory runs out; what is rendered "
-                "stays: give the same command again, with fewer --workers"
+                f"one of {workers} rendering processes died, perhaps because memory ran out; rendered videos are kept: "
+                "rerun the command with fewer --workers"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
@@ -204,12 +204,14 @@ def _claim(config: WorldConfig, directory: pathlib.Path) -> None:
         try:
             theirs = dict(json_text.parse(path.read_text()))
         except (TypeError, ValueError) as error:
-            raise InputError(f"{path} is no settings file of a rendered world ({error}); delete the folder") from error
+            raise InputError(
+                f"{path} is not the settings file of a rendered world ({error}); delete the folder"
+            ) from error
         sizes = {name: theirs.get(name) for name in _GROWING}
         grown = [name for name, size in sizes.items() if isinstance(size, int) and ours[name] >= size]
         theirs = {name: theirs[name] for name in ours if name in theirs}
         check_same(directory, theirs, ours, "choose another folder or delete this one", grown)
     elif directory.is_dir() and any(directory.iterdir()):
-        raise InputError(f"{directory} is not empty and holds no rendered world; choose another folder")
+        raise InputError(f"{directory} is not empty and is not a rendered world; choose another folder")
     directory.mkdir(parents=True, exist_ok=True)
     storage.write_text(path, json.dumps(ours, indent=1) + "\n")

@@ -1,1 +1,1 @@
-"""Objects in processes of their own, which answer what they are sent."""
+"""Objects in other processes that answer messages."""

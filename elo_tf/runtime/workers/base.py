@@ -1,4 +1,4 @@
-"""Workers: objects in processes of their own, on this or other machines, that answer messages.
+"""Workers: objects in other processes, on this or other machines, that answer messages.
 
     engine.start(build, arguments) ──> process: handler = build(*arguments)
     worker.receive()               <──  None: it is ready

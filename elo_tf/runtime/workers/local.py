@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine."""
+"""Workers as processes of this machine."""
 
 import contextlib
 import itertools

@@ -42,15 +42,17 @@ class RayEngine(Engine["RayWorker"]):
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
             interruption.restore()  # Ray has put its own handler in place.
         except (OSError, ValueError, RuntimeError) as error:  # The last of another version of Ray or Python there.
-            raise InputError(f"--ray_address={address} is no Ray cluster ({error}); start one with ray start") from None
+            raise InputError(
+                f"--ray_address={address} is not a Ray cluster ({error}); start one with ray start"
+            ) from None
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         devices = sum(machine.get("GPU", 0) for machine in machines)
         room = sum(_room(machine, gpus) for machine in machines)
         if not room and not count:
             wanted = f"a core and --gpus_per_candidate={gpus:g}" if gpus else "a core"
             raise InputError(
-                f"no machine of the Ray cluster has {wanted} for a worker (there are {devices:g} GPUs); if such are "
-                "still to come, say how many workers with --workers=ray:N"
+                f"no machine of the Ray cluster has {wanted} for a worker (it has {devices:g} GPUs); if machines will "
+                "join later, give the number of workers with --workers=ray:N"
             )
         self.count = count or room
         try:

@@ -1,4 +1,4 @@
-"""The workers that the flags name."""
+"""Selects the workers that the flags name."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""CMA-ES on [0,1]^G (Sec. 3.2.3 and [15]), by the package `cma`.
+"""CMA-ES on [0,1]^G (Sec. 3.2.3 and [15]), with the package `cma`.
 
 Departures from the defaults of `cma`, because a candidate is a training run whose score is noisy and may be missing:
 

@@ -1,4 +1,4 @@
-"""λ that trainings have learned by gradient, each to be trained anew with fixed weights of its own."""
+"""λ that trainings have learned by gradient; each trains again from fresh weights."""
 
 from elo_tf.search.evolution.fixed_list import FixedList
 

@@ -1,4 +1,4 @@
-"""Random search: every vector is drawn from [0,1]^G, whatever came of those before (Table 4)."""
+"""Random search: every vector is uniform in [0,1]^G, independent of earlier results (Table 4)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Tournament selection with ageing: children of good parents enter a pool, the oldest leave it (Sec. 3.2.3 and [13]).
+"""Tournament selection with ageing: children of good parents enter a pool, the oldest leave (Sec. 3.2.3 and [13]).
 
     pool --draw `tournament_size` feasible members--> best of them --replace one λ by U[0,1]--> child --told--> pool
                                                                           the oldest member <--leaves--

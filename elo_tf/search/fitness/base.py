@@ -1,4 +1,4 @@
-"""The score of a candidate, as every scorer gives it and the journal keeps it."""
+"""The score of a candidate, in the form that scorers return and the journal stores."""
 
 import dataclasses
 import math

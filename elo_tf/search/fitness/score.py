@@ -1,4 +1,4 @@
-"""The fitness of a candidate from its embeddings alone (Sec. 3.2.2).
+"""The fitness of a candidate from its embeddings (Sec. 3.2.2).
 
 features [N,D] ─┬─ k-means ───────────────────> p(c) ─> KL to Zipf   literal score
                 ├─ normalise ─ k-means ─┬─────> p(c) ─> KL to Zipf   scale-free score

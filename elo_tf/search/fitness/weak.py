@@ -1,4 +1,4 @@
-"""ELo-weak: accuracy of clusters as a classifier, on a few labelled videos (Sec. 3.2.2).
+"""ELo-weak: accuracy of clusters as a classifier on a few labelled videos (Sec. 3.2.2).
 
     features ─> k-means ─> each cluster takes a label from one half of the clips ─> accuracy on the other half
 

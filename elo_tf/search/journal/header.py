@@ -1,4 +1,4 @@
-"""The first line of a search's journal: all that the search depends on."""
+"""The first line of a search's journal: everything that the search depends on."""
 
 import dataclasses
 from typing import Any, Dict, Optional, Sequence, Tuple

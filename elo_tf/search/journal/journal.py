@@ -1,4 +1,4 @@
-"""The append-only record of a search, from which it resumes and its figures are drawn.
+"""The append-only record of a search, from which it resumes and from which figures are drawn.
 
 One JSON object a line. A generation is one line, so that it is recorded whole or not at all, and it is on disk before
 any of its candidates runs:

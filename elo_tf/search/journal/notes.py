@@ -1,4 +1,4 @@
-"""Names of what a journal notes once for its whole search."""
+"""Names of the facts that a journal notes once for a search."""
 
 from typing import Any, Dict, List, Mapping
 

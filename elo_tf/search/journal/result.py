@@ -1,4 +1,4 @@
-"""What came of a trial, as a line of the journal has it."""
+"""The result of a trial, as a line of the journal."""
 
 import dataclasses
 from typing import Any, Dict, Mapping, Optional

@@ -37,13 +37,17 @@ class Rungs:
             told apart.
         """
         if not 1 <= rungs <= MOST_RUNGS or reduction <= 1:
-            raise ValueError(f"{rungs} rungs that lessen by {reduction:g}: there are 1 to {MOST_RUNGS}, above 1")
+            raise ValueError(
+                f"{rungs} rungs with a reduction of {reduction:g}; use 1 to {MOST_RUNGS} rungs, and a reduction above 1"
+            )
         lengths = tuple(round(steps / reduction**above) for above in reversed(range(rungs)))
         if lengths[0] < 1:
-            raise ValueError(f"{rungs} rungs that lessen by {reduction:g} leave no step of {steps} to the shortest")
+            raise ValueError(
+                f"{rungs} rungs with a reduction of {reduction:g} leave no step of {steps} for the shortest; use fewer"
+            )
         if len(set(lengths)) < rungs:
             raise ValueError(
-                f"{rungs} rungs that lessen by {reduction:g} are {lengths} steps long; each must exceed the last"
+                f"{rungs} rungs with a reduction of {reduction:g} have {lengths} steps; each must exceed the last"
             )
         return cls(lengths, reduction)
 
@@ -52,8 +56,8 @@ class Rungs:
         rooms = [self._room(rung, candidates) for rung in range(len(self.steps))]
         if len(set(rooms)) < len(rooms):
             raise ValueError(
-                f"of {candidates} candidates {rooms} would take part in the rungs, so that one leaves none out; give "
-                "fewer rungs or a larger --population"
+                f"{rooms} of {candidates} candidates would train on the rungs, so that one rung drops none; give fewer "
+                "rungs or a larger --population"
             )
 
     def trainings(self, candidates: int) -> int:

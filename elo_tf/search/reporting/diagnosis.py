@@ -12,11 +12,12 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from elo_tf.plots import style
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE
 from elo_tf.search.journal.generation import Generation
 
 # Name in `TrialResult.diagnostics` -> title of its panel.
-_MEASURES = {
+MEASURES = {
     "feature_deviation": "mean s.d. of the features",
     "effective_rank": "effective rank of the features",
     "gain": "gain in R² over untrained",
@@ -44,30 +45,25 @@ def health_over_rounds(
       untrained: Diagnostics of the untrained tower, by name; a level that is not there is not drawn.
       gate: Least value that the health gate asks for, by name of the diagnostic.
     """
-    figure = Figure(figsize=(5.8, 5.0), layout="constrained")
+    figure = style.new_figure(5.0, "Health of the features")
     panels = figure.subplots(2, 2, sharex=True).ravel()
-    for axes, (name, title) in zip(panels, _MEASURES.items()):
-        axes.set_title(title, fontsize=9)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=8)
+    for axes, (name, title) in zip(panels, MEASURES.items()):
+        style.tidy(axes, title=title)
         if _draw_measure(axes, generations, name):
             _draw_levels(axes, name, untrained, gate)
         else:
             axes.set_yticks([])
-            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY, fontsize=9)
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=GREY, fontsize=style.LABEL)
     panels[0].set_xlim(-0.7, len(generations) - 0.3)
     for axes in panels[2:]:
         axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
-        axes.set_xlabel("round (generation)", fontsize=9)
+        axes.set_xlabel("round (generation)", fontsize=style.LABEL)
     entries: Dict[str, Artist] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         entries.update(zip(labels, handles))
     if entries:
-        figure.legend(
-            list(entries.values()), list(entries), loc="outside lower center", ncols=2, frameon=False, fontsize=9
-        )
-    figure.suptitle("Health of the features", fontsize=11)
+        style.legend_below(figure, entries, columns=3)
     return figure
 
 
@@ -79,9 +75,8 @@ def sizes_of_clusters(sizes: np.ndarray, deviations: np.ndarray, exponent: float
       deviations: [K], standard deviation over the restarts.
       exponent: s of Zipf's law, Eq. 5.
     """
-    ranks = np.arange(1, len(sizes) + 1)
-    law = ranks**-exponent / (ranks**-exponent).sum()
-    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+    ranks, law = np.arange(1, len(sizes) + 1), zipf_shares(len(sizes), exponent)
+    figure = style.new_figure(3.9, "Sizes of the clusters of the winner")
     axes = figure.add_subplot()
     # A logarithmic axis has no place for 0: the band ends at the least size that is drawn.
     floor = 0.5 * min(sizes[sizes > 0].min(), law.min())
@@ -97,13 +92,29 @@ def sizes_of_clusters(sizes: np.ndarray, deviations: np.ndarray, exponent: float
     marks = [rank for rank in (1, 2, 3, 5, 10, 20, 50, 100, 200, 400, 1000) if rank <= len(sizes)]
     axes.set_xticks(marks, [str(rank) for rank in marks])
     axes.xaxis.set_minor_locator(ticker.NullLocator())
+    # 1, 2 and 5 of each power of ten.
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
     axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    axes.set_xlabel("rank of the cluster")
-    axes.set_ylabel("share of the clips")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
-    figure.suptitle("Sizes of the clusters of the winner", fontsize=11)
+    style.tidy(axes, "rank of the cluster", "share of the clips")
+    axes.legend(frameon=False, fontsize=style.LABEL)
     return figure
+
+
+def zipf_shares(clusters: int, exponent: float) -> np.ndarray:
+    """[K], the share of each of K clusters by Zipf's law with exponent s (Eq. 5), the biggest first."""
+    weights = np.arange(1, clusters + 1) ** -float(exponent)
+    return weights / weights.sum()
+
+
+def trained_in_full(generation: Generation, name: str) -> List[float]:
+    """A diagnostic of the candidates of a round whose longest training was the full one, feasible or not."""
+    full = generation.rungs.steps[-1]
+    return [
+        result.diagnostics[name]
+        for result in generation.results
+        if result is not None and result.steps == full and name in result.diagnostics
+    ]
 
 
 def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> bool:
@@ -119,7 +130,7 @@ def _draw_measure(axes: Axes, generations: Sequence[Generation], name: str) -> b
             feasible = "feasible" if result.steps == full else "feasible, trained shorter"
             label = "infeasible" if result.value is None else feasible
             found[label].append((generation.index + offset, result.diagnostics[name]))
-        in_full = [result.diagnostics[name] for _, result in told if result.steps == full]
+        in_full = trained_in_full(generation, name)
         if in_full:
             rounds.append(generation.index)
             medians.append(np.median(in_full))

@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from elo_tf.data.clips import MODALITIES
+from elo_tf.plots import style
 from elo_tf.plots.files import save
-from elo_tf.plots.lambda_map import by_modality, lambda_map
+from elo_tf.plots.lambda_map import lambda_map
 from elo_tf.plots.palette import BLUE, GREY, INK, MAP, ORANGE
 from elo_tf.search.journal import notes
 from elo_tf.search.journal.generation import Generation
@@ -28,6 +29,8 @@ from elo_tf.search.reporting.quantity import quantity_of
 
 # Up to here single rounds can be told apart on paper, and get gaps, error bars and numbers.
 _FEW_ROUNDS = 60
+# Up to so many tasks a field of the best loss has room for its code.
+_WIDE_FIELDS = 8
 # Drawn only of a search with --strategy=gradient.
 FIRST_DESCENT = "descents.png"
 
@@ -67,28 +70,27 @@ def draw_all(
 def lambdas_over_rounds(generations: Sequence[Generation], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """Mean λ of each round's candidates, a row a λ, rows grouped by modality (Fig. 3)."""
     means = np.array([generation.lambdas.mean(axis=0) for generation in generations]).T  # [G, rounds]
-    groups = by_modality(names, tuple(MODALITIES))
     figure = lambda_map(
         means,
         np.arange(means.shape[1] + 1) - 0.5,
-        groups,
-        [codes[name] for name in names],
-        "mean λ of the candidates",
+        names,
+        codes,
+        tuple(MODALITIES),
+        "mean λ",
         "round (generation)",
         "Evolution of the loss weights",
     )
-    figure.axes[len(groups) - 1].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8))
+    # Shared by all panels.
+    figure.axes[0].xaxis.set_major_locator(ticker.MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     return figure
 
 
 def lambdas_over_steps(descent: Mapping[str, Any], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """λ over the steps of a training that learned them (`--strategy=gradient`), as Fig. 3."""
     steps, values, _ = zip(*descent["path"])
-    groups = by_modality(names, tuple(MODALITIES))
     edges = np.append(steps, descent["steps"])
-    labels = [codes[name] for name in names]
-    title = "Loss weights while they are learned"
-    return lambda_map(np.array(values).T, edges, groups, labels, "λ", "step of the first descent", title)
+    title, across = "Loss weights while they are learned", "step of the first descent"
+    return lambda_map(np.array(values).T, edges, names, codes, tuple(MODALITIES), "λ", across, title)
 
 
 def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure:
@@ -104,7 +106,7 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
     full = [[result for result in generation.full_results if result] for generation in generations]
     feasible = [[result for result in results if result.value is not None] for results in full]
     failed = [sum(each is not None and each.value is None for each in generation.results) for generation in generations]
-    figure = Figure(figsize=(5.8, 4.6), layout="constrained")
+    figure = style.new_figure(4.6, "Fitness of the candidates (lower is better)")
     if any(failed):
         strip, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 8])
         _draw_infeasible(strip, failed)
@@ -113,16 +115,15 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
     if any(feasible):
         _draw_candidates(axes, feasible)
         _draw_summary(axes, [np.array([result.value for result in results]) for results in feasible])
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+        handles, labels = axes.get_legend_handles_labels()
+        style.legend_below(figure, dict(zip(labels, handles)), columns=2)
     else:
         axes.set_yticks([])
-        axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=GREY)
+        axes.text(0.5, 0.5, "no candidate has a value so far", transform=axes.transAxes, ha="center", color=GREY,
+                  fontsize=style.LABEL)  # fmt: skip
     axes.set_xlim(-0.7, len(generations) - 0.3)
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
-    axes.set_xlabel("round (generation)")
-    axes.set_ylabel(title)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("Fitness of the candidates (lower is better)", fontsize=11)
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    style.tidy(axes, "round (generation)", title)
     return figure
 
 
@@ -131,31 +132,40 @@ def best_loss(best: Optional[Standing], names: Sequence[str], codes: Mapping[str
     parts = [name.split("/", 1) for name in names]
     rows = list(dict.fromkeys(modality for modality, _ in parts))
     columns = sorted({task for _, task in parts})
-    figure = Figure(figsize=(0.62 * len(columns) + 2.4, 0.45 * len(rows) + 1.9), layout="constrained")
+    title = (
+        f"Best loss: candidate {best.candidate}, fitness {best.value:.4g}" if best else "No feasible candidate so far"
+    )
+    wide = len(columns) <= _WIDE_FIELDS
+    figure = style.new_figure((0.42 if wide else 0.26) * len(rows) + 1.9, title)
     axes = figure.add_subplot()
     grid = np.full((len(rows), len(columns)), np.nan)
     for index, (modality, task) in enumerate(parts):
         row, column = rows.index(modality), columns.index(task)
-        text, colour = codes[names[index]], "black"
+        text, colour = codes[names[index]] if wide else "", "black"
         if best:
             grid[row, column] = best.lambdas[index]
-            text = f"{text}\n{best.lambdas[index]:.2f}"
+            text = f"{text}\n{best.lambdas[index]:.2f}".strip()
             colour = "white" if best.lambdas[index] < 0.6 else "black"
-        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, linespacing=1.1)
+        axes.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=style.TICK if wide else style.TICK - 1,
+            color=colour,
+            linespacing=1.1,
+        )
     edges = np.arange(len(columns) + 1) - 0.5, np.arange(len(rows) + 1) - 0.5
     image = axes.pcolormesh(*edges, grid, vmin=0.0, vmax=1.0, cmap=MAP, edgecolors="white", linewidth=1.5)
     axes.invert_yaxis()
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=9)
-    axes.set_yticks(range(len(rows)), rows, fontsize=9)
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=style.TICK)
+    axes.set_yticks(range(len(rows)), rows, fontsize=style.TICK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("task")
-    axes.set_ylabel("modality")
-    figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02).set_label("λ", rotation=0)
-    title = "No feasible candidate so far"
-    if best:
-        title = f"Best loss: candidate {best.candidate}, fitness {best.value:.4g}"
-    figure.suptitle(title, fontsize=11)
+    axes.set_xlabel("task", fontsize=style.LABEL)
+    axes.set_ylabel("modality", fontsize=style.LABEL)
+    style.colour_bar(figure, image, [axes], "λ")
     return figure
 
 
@@ -165,7 +175,7 @@ def _draw_candidates(axes: Axes, feasible: Sequence[Sequence[TrialResult]]) -> N
     rounds = np.concatenate([index + offset for index, offset in enumerate(sideways)])
     results = [result for own in feasible for result in own]
     values = np.array([result.value for result in results])
-    size, few = np.clip(600 / len(feasible), 4, 26), len(feasible) <= _FEW_ROUNDS
+    size, few = np.clip(2000 / len(results), 4, 26), len(feasible) <= _FEW_ROUNDS
     label = "candidate ± s.e." if few else "candidate"
     axes.scatter(rounds, values, s=size, label=label, color=GREY, alpha=0.6, linewidths=0, zorder=2)
     if few:
@@ -202,6 +212,6 @@ def _draw_infeasible(axes: Axes, failed: Sequence[int]) -> None:
     if few:
         axes.bar_label(bars, [str(count or "") for count in failed], fontsize=7, padding=1)
     axes.set_yticks([] if few else [0, max(failed)])
-    axes.tick_params(labelbottom=False, bottom=False, labelsize=8)
-    axes.set_ylabel("infeasible", rotation=0, ha="right", va="center", fontsize=8)
+    axes.tick_params(labelbottom=False, bottom=False, labelsize=style.TICK)
+    axes.set_ylabel("infeasible", rotation=0, ha="right", va="center", fontsize=style.TICK)
     axes.spines[["top", "right"] + (["left"] if few else [])].set_visible(False)

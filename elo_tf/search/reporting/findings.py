@@ -180,12 +180,9 @@ def summary(journal: Journal, codes: Mapping[str, str]) -> List[Tuple[str, str]]
             ("ties with it", f"{sum(each.tie for each in ranked) - 1} of {len(ranked) - 1} other feasible candidates"),
             ("first generation", f"mean {np.mean(first):.4f}" if first else "none feasible"),
         ]
-    return [
-        *rows,
-        ("winner", f"candidate {won.candidate}, {won.described(parts)}"),
-        ("heaviest terms", ", ".join(terms[:4])),
-        ("lightest terms", ", ".join(terms[-4:])),
-    ]
+    rows += [("winner", f"candidate {won.candidate}, {won.described(parts)}"), ("heaviest terms", ", ".join(terms[:4]))]
+    lightest = terms[4:][-4:]
+    return [*rows, ("lightest terms", ", ".join(lightest))] if lightest else rows
 
 
 def findings(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path) -> str:

@@ -1,47 +1,70 @@
-"""The clusters of the winner, as a section of the report: their sizes, and the clips nearest their centres."""
+"""The clusters of the winner: their sizes, and the clips nearest their centres."""
 
+import dataclasses
 import pathlib
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 from elo_tf.config import InputError
 from elo_tf.plots.files import save
 from elo_tf.search.journal.journal import Journal
-from elo_tf.search.reporting import diagnosis, page
+from elo_tf.search.reporting import diagnosis
 from elo_tf.search.reporting.findings import Standing
+from elo_tf.search.reporting.picture import Picture
 from elo_tf.search.trials import cluster_samples
 from elo_tf.search.trials.cluster_samples import ClusterSamples
 
 
-def clusters(won: Optional[Standing], journal: Journal, directory: pathlib.Path) -> str:
-    """The section, of HTML; draws figures/clusters.png.
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """One of the biggest clusters.
+
+    Attributes:
+      share: Of the clips, in [0,1].
+      clips: (video, frames) of the clips nearest its centre, the nearest first.
+    """
+
+    share: float
+    clips: Sequence[Tuple[str, Picture]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gallery:
+    """What a report shows of the clusters.
+
+    Attributes:
+      missing: Why nothing can be shown; empty where all else is there.
+      picture: Sizes of the clusters; None where they are missing.
+      sizes: Shares of the clips, descending.
+      law: Those by Zipf's law.
+      clusters: The biggest.
+    """
+
+    missing: str
+    picture: Optional[Picture] = None
+    sizes: Sequence[float] = ()
+    law: Sequence[float] = ()
+    clusters: Sequence[Cluster] = ()
+
+
+def clusters(won: Optional[Standing], journal: Journal, directory: pathlib.Path) -> Gallery:
+    """Draws figures/clusters.png, and picks the clips.
 
     Args:
       won: The winner so far; None where no candidate is feasible.
       journal: Of the search.
       directory: The run directory.
     """
-    title = "Clusters of the winner"
     shown, missing = _load_samples(won, directory)
     if shown is None:
-        return page.section(title, page.paragraph(f"Missing: {missing}"))
+        return Gallery(missing)
     exponent = journal.header.get("settings", {}).get("zipf_exponent", 1.0)
     figure = diagnosis.sizes_of_clusters(shown.sizes, shown.sizes_deviation, exponent)
-    curve = save(figure, directory / "figures" / "clusters.png").read_bytes()
-    return page.section(
-        title,
-        page.picture(
-            curve,
-            "Share of the clips in each cluster by rank, with Zipf's law for comparison, both axes logarithmic.",
-            "How many clips each cluster has, the biggest first, mean and standard deviation over the restarts of "
-            "k-means. The Zipf scores want them close to the dashed line. Bad: level, as of features that tell nothing "
-            "apart, or a steep fall, where one cluster has nearly all. The score counts a clip partly for several "
-            "clusters, so that it need not be exactly what is seen here.",
-        ),
-        page.paragraph(
-            "Below, the clips nearest the centres of the biggest clusters, four frames each. Good: the clips of a "
-            "cluster have an action in common. Bad: only a colour or a background in common, or all are of one video."
-        ),
-        *(_strips_of(shown, cluster) for cluster in range(len(shown.shares))),
+    return Gallery(
+        "",
+        Picture.of_figure(save(figure, directory / "figures" / "clusters.png")),
+        shown.sizes.tolist(),
+        diagnosis.zipf_shares(len(shown.sizes), exponent).tolist(),
+        [_cluster(shown, place) for place in range(len(shown.shares))],
     )
 
 
@@ -61,9 +84,6 @@ def _load_samples(won: Optional[Standing], directory: pathlib.Path) -> Tuple[Opt
     return shown, ""
 
 
-def _strips_of(shown: ClusterSamples, cluster: int) -> str:
-    entries = [
-        (strip, f"Frames of {name}", name) for strip, name in zip(shown.strips[cluster], shown.names[cluster]) if name
-    ]
-    title = f"Cluster {cluster + 1}: {100 * shown.shares[cluster]:.1f} % of the clips"
-    return page.heading(title) + page.strips(entries)
+def _cluster(shown: ClusterSamples, place: int) -> Cluster:
+    clips = zip(shown.names[place], shown.strips[place])
+    return Cluster(float(shown.shares[place]), [(str(name), Picture.of_frames(strip)) for name, strip in clips if name])

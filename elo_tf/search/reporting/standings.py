@@ -1,5 +1,6 @@
-"""The candidates of a search by their fitness, as sections of the report: the best of all, and the finalists."""
+"""The candidates of a search by their fitness, as tables of the report: the best of all, and the finalists."""
 
+import dataclasses
 import math
 from typing import List, Mapping, Optional, Sequence
 
@@ -8,27 +9,38 @@ import numpy as np
 from elo_tf.search.fitness.score import CHOICES, GAIN, SCORES
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.result import TrialResult
-from elo_tf.search.reporting import page
 from elo_tf.search.reporting.findings import Standing, heaviest, with_error, within_noise
-from elo_tf.search.reporting.quantity import agreed_with, quantity_of
+from elo_tf.search.reporting.quantity import quantity_of
 
 # Rows of the table of the best candidates.
 _BEST = 10
+# Terms of a candidate that its row names.
+_TERMS = 4
 
 
-def best_candidates(ranked: Sequence[Standing], journal: Journal, codes: Mapping[str, str]) -> str:
-    """The best of all feasible candidates.
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows under titles.
+
+    Attributes:
+      titles: Of the columns.
+      rows: A cell a column each.
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def best_candidates(ranked: Sequence[Standing], journal: Journal, codes: Mapping[str, str]) -> Optional[Table]:
+    """The best of all feasible candidates, a row each; None where there are none.
 
     Args:
       ranked: The feasible ones, the best first.
       journal: Of the search.
       codes: Short form of each λ's name; a name without one stands for itself.
-
-    Returns:
-      A section of HTML.
     """
     if not ranked:
-        return page.section("Best candidates", page.paragraph("Missing: no candidate is feasible so far."))
+        return None
     chosen, _ = CHOICES.get(journal.header.get("settings", {}).get("fitness"), ("", False))
     scores = [name for name in (GAIN, *SCORES) if name in ranked[0].results[0].diagnostics and name != chosen]
     rows = []
@@ -41,45 +53,24 @@ def best_candidates(ranked: Sequence[Standing], journal: Journal, codes: Mapping
                 each.round,
                 with_error(each.value, each.error).replace("+-", "±"),
                 *(f"{own[name]:.4f}" if name in own else "not measured" for name in scores),
-                ", ".join(heaviest(each.lambdas, journal.names, codes)[:4]),
+                ", ".join(heaviest(each.lambdas, journal.names, codes)[:_TERMS]),
             ]
         )
     titles = [f"{quantity_of(journal.header).title} ± s.e.", *(name.replace("_", " ") for name in scores)]
-    return page.section(
-        "Best candidates",
-        page.table(["rank", "candidate", "round", *titles, "heaviest terms"], rows),
-        page.paragraph(
-            f"The best {len(rows)} of {len(ranked)} feasible candidates. A tie differs from the best by less than two "
-            "standard errors of the difference: which of the two is better is not known."
-        ),
-        page.paragraph(
-            "Of the other scores, lower is better for zipf; gain is that in R² over the untrained tower, agreement "
-            f"that of the clusters with those of {agreed_with(journal.header)}, weak the accuracy on labelled clips, "
-            "and higher is better. Bad: a best fitness with a low one."
-        ),
-    )
+    return Table(["rank", "candidate", "round", *titles, "heaviest terms"], rows)
 
 
-def finalists(journal: Journal) -> str:
-    """The best of the search under fresh seeds; empty where none are named so far."""
+def finalists(journal: Journal) -> Optional[Table]:
+    """The best of the search under fresh seeds, a row each; None where none are named so far."""
     named = journal.finalists()
     if not named:
-        return ""
+        return None
     asked = {candidate for generation in journal.generations() for candidate in generation.candidates}
     rows = []
     for candidate, runs, mean in zip(named.candidates, named.runs, _means(named.runs)):
         name = str(candidate) if candidate in asked else f"{candidate} (the strategy's favourite)"
         rows.append([name, *map(_value, runs), mean])
-    return page.section(
-        "Finalists",
-        page.table(["candidate", *(f"seed {seed}" for seed in named.seeds), "mean ± s.e."], rows),
-        page.paragraph(
-            "The best candidates, and the strategy's favourite, trained again with other orders of the clips and other "
-            "starts of k-means. The lowest mean wins; a tie is less than two standard errors of the difference behind "
-            "it, and it is not known whether it is worse. Bad: seeds differ by more than candidates do, or all are "
-            "worse than they were in the search, since the best of many is also the luckiest."
-        ),
-    )
+    return Table(["candidate", *(f"seed {seed}" for seed in named.seeds), "mean ± s.e."], rows)
 
 
 def _means(runs: Sequence[Sequence[Optional[TrialResult]]]) -> List[str]:

@@ -1,1 +1,1 @@
-"""The candidates of a search: dealt out, trained, scored."""
+"""The candidates of a search: distributed to workers, trained, scored."""

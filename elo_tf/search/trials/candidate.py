@@ -1,4 +1,4 @@
-"""A candidate of the search: train one loss briefly, score what the RGB tower has become (Sec. 3.2.2).
+"""A candidate of the search: trains one loss briefly, then scores its RGB tower (Sec. 3.2.2).
 
     lambdas -> weights back to their initial values -> train -> embed held-out clips -> k-means, Zipf -> Fitness
 

@@ -1,4 +1,4 @@
-"""What the clusters of a trained tower look like: their sizes, and the clips nearest the centres of the biggest.
+"""The clusters of a trained tower: their sizes, and the clips nearest to the centres of the largest.
 
 features [N,D] ─ k-means, as the scale-free score ─> assignment [R,N] ─┬─> sizes, descending      mean, s.d. [K]
                                                                        └─> nearest clips ─> strips [C,n,f,H,W,3]
@@ -63,7 +63,7 @@ class ClusterSamples:
             with np.load(path, allow_pickle=False) as file:
                 samples = cls(**{field.name: file[field.name] for field in dataclasses.fields(cls)})
         except FileNotFoundError:
-            raise InputError(f"{path} does not exist; the search writes it at its end") from None
+            raise InputError(f"{path} does not exist; a search writes it when it ends") from None
         except Exception as error:  # NumPy parses parts of the file as Python, and raises whatever comes of that.
             raise _damaged(path, f"{type(error).__name__}: {error}") from None
         shown = samples.shares.shape
@@ -89,9 +89,7 @@ def shows(path: Union[str, pathlib.Path], lambdas: np.ndarray) -> bool:
 
 
 def _damaged(path: Union[str, pathlib.Path], why: str) -> InputError:
-    return InputError(
-        f"{path} is damaged ({' '.join(why.split())}); delete it and give the command of the search again"
-    )
+    return InputError(f"{path} is damaged ({' '.join(why.split())}); delete it and rerun the search")
 
 
 def make(

@@ -1,4 +1,4 @@
-"""A training of a search that learns λ by gradient while it runs (`--strategy=gradient`).
+"""A training that learns λ by gradient within a search (`--strategy=gradient`).
 
 initial weights ─> step with λ ─┬─> every few steps: held-out clips, slopes of λ ─> λ
                                 └─> path of λ ─> mean over its second half ─> a candidate

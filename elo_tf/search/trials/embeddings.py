@@ -1,4 +1,4 @@
-"""Embeddings that are kept until the end of a search, so that the winner's clusters are shown without another training.
+"""Embeddings kept until a search ends, so that the winner's clusters need no further training.
 
 trial, scored ─ embeddings ──> RUN_DIR/best_embeddings/CANDIDATE-STEPS-SEED.npz ──> cluster samples of the winner
                                of those that may be the winner, no others

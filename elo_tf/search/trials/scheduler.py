@@ -1,4 +1,4 @@
-"""The workers of a search: trials are dealt out to them, and tried again where they fail.
+"""The workers of a search: distributes trials to them, and retries failed ones.
 
     trials ──> free worker ──> outcome ──> result
                   ├─ died, out of memory, hangs ──> a new worker, the same trial
@@ -128,7 +128,7 @@ class Crew:
                 return answer
             failed += 1
             if failed > self._retries:
-                raise InputError(f"{failed} workers failed at {method!r}, more than --retries allow: {reason}")
+                raise InputError(f"{failed} workers failed at {method!r}, more than --retries allows: {reason}")
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Ended]:
         """Runs trials side by side; yields each with its result as it ends.

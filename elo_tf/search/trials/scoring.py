@@ -1,4 +1,4 @@
-"""What a search scores an RGB tower on: held-out clips, clusters of another modality, labelled clips if there are any.
+"""The material for scoring an RGB tower: held-out clips, clusters of another modality, labelled clips if given.
 
 held-out clips ─┬─ RGB ────────────────────────> tower ─> features ─┬─> `fitness.score`
                 └─ flow, sound ─> plain descriptors (─> clusters) ─┤

@@ -1,4 +1,4 @@
-"""A trial, one training of a candidate and its scoring: the request, the outcome, and what the journal keeps of it."""
+"""A trial, one training of a candidate and its scoring: the request, the outcome, and its line in the journal."""
 
 import dataclasses
 import math

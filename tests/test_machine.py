@@ -92,3 +92,6 @@ def test_records_that_do_not_fit_into_memory_are_refused_before_they_are_read(mo
     check_memory(needed, "RECORDS", workers=3)
     with pytest.raises(InputError, match="RECORDS .* in each of 4 processes, .*--resident_gb=0, or .*--workers"):
         check_memory(needed, "RECORDS", workers=4)
+    check_memory(3 * needed, "RECORDS")
+    with pytest.raises(InputError, match="RECORDS take [^,]* GiB, and the machine has .*--resident_gb=0$"):
+        check_memory(4 * needed, "RECORDS")

@@ -181,6 +181,8 @@ def test_two_workers_one_of_them_killed_find_the_same(unbroken, records, tmp_pat
         path = tmp_path / "run" / "journal.jsonl"
         workers = children(process.pid)
         if path.exists() and '"asked"' in path.read_text() and len(workers) == 2:
+            # It has decoded the videos to train on and those to score on, for all others.
+            assert len(mapped_frames(workers[0])) == 2
             os.kill(workers[0], signal.SIGKILL)
             killed = True
         time.sleep(0.05)
@@ -194,6 +196,12 @@ def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         pids = [int(text) for text in file.read().split()]
     return [pid for pid in pids if "spawn_main" in pathlib.Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def mapped_frames(pid):
+    """Files without a name whose decoded frames a worker reads: numbers of inodes."""
+    lines = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {line.split()[4] for line in lines if "memfd:elo_tf" in line}
 
 
 def test_a_finished_search_runs_nothing_again(unbroken, records, capfd):

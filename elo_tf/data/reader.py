@@ -16,9 +16,12 @@ import tensorflow as tf
 from elo_tf.config import DataConfig, InputError
 from elo_tf.data.augmentation import DRAWS, Augmentation
 from elo_tf.data.clips import NOISE, Clips, ClipSizes
+from elo_tf.data.frame_memory import SharedFrames
 from elo_tf.data.records import Manifest
+from elo_tf.data.resident import ResidentVideos
 from elo_tf.data.selection import GIB, Selection
-from elo_tf.data.sources import EPOCHS, PARALLEL, WHOLE, ResidentVideos, Share, StreamedVideos, Video
+from elo_tf.data.shard_reading import PARALLEL
+from elo_tf.data.sources import EPOCHS, WHOLE, Share, StreamedVideos, Video
 from elo_tf.data.spectrogram import log_mel
 from elo_tf.runtime import machine
 
@@ -68,18 +71,18 @@ def check_memory(needed: int, records: str, workers: int = 1) -> None:
     Not by streaming instead: videos then come in another order, and results would depend on the machine.
 
     Args:
-      needed: Bytes of the decoded records that a process keeps.
+      needed: Bytes of the decoded records that a process keeps, or that all of them share.
       records: Their folder.
-      workers: Processes of this machine that keep them.
+      workers: Processes of this machine that each keep them; 1 where they are shared.
 
     Raises:
       InputError: they are more than this machine, or its container, has.
     """
     if needed * workers > machine.memory():
-        fewer = ", or use fewer --workers" if workers > 1 else ""
+        each, fewer = (f" in each of {workers} processes", ", or use fewer --workers") if workers > 1 else ("", "")
         raise InputError(
-            f"the decoded videos of {records} take {needed / GIB:.1f} GiB in each of {workers} processes, and the "
-            f"machine has {machine.memory() / GIB:.1f} GiB; stream them with --resident_gb=0{fewer}"
+            f"the decoded videos of {records} take {needed / GIB:.1f} GiB{each}, and the machine has "
+            f"{machine.memory() / GIB:.1f} GiB; stream them with --resident_gb=0{fewer}"
         )
 
 
@@ -152,6 +155,7 @@ class Reader:
         classes: Optional[Mapping[str, int]] = None,
         loop: bool = False,
         salvage: bool = False,
+        shared: Optional[SharedFrames] = None,
     ) -> "Reader":
         """Opens the records of a manifest; decodes them all where they fit into `--resident_gb`.
 
@@ -163,6 +167,8 @@ class Reader:
           classes: id -> class of exactly the videos to read, whichever part of the records they lie in.
           loop: Whether videos too short for the segments in use begin again; else they are left out.
           salvage: Whether damaged records beside those of the videos are passed over.
+          shared: Memory for the decoded videos, which other processes use with the same arguments; unused where videos
+            are streamed.
 
         Raises:
           InputError: no video of the split is long enough, or one is not in its shard.
@@ -184,7 +190,7 @@ class Reader:
         videos: Union[ResidentVideos, StreamedVideos]
         if resident:
             check_memory(resident, manifest.folder)
-            videos = ResidentVideos(long_enough, looped, salvage)
+            videos = ResidentVideos(long_enough, looped, salvage, shared)
         else:
             videos = StreamedVideos(long_enough, kept, config.max_sources_ahead, looped, salvage)
         excluded = len(chosen.videos) - len(long_enough.videos)
@@ -253,6 +259,9 @@ class Reader:
         """The last stages, the same for training and scoring."""
         options = tf.data.Options()
         options.autotune.enabled = False  # See PARALLEL.
+        # To rewrite the graph, TensorFlow makes a tensor of zeros as large as each that a function captures, at every
+        # new iterator, and keeps the memory: resident videos would count twice.
+        options.experimental_optimization.apply_default_optimizations = False
         return clips.map(self._finish, FINISHED_AT_A_TIME).prefetch(READY_BATCHES).with_options(options)
 
     def windows_per_video(self, clips: int) -> int:

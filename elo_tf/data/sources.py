@@ -1,4 +1,4 @@
-"""The videos of a split as the reader needs them: resident in memory, or streamed from the shards.
+"""The videos of a split as the reader needs them: streamed from the shards or, in `elo_tf.data.resident`, in memory.
 
 Both kinds offer the same two things to `elo_tf.data.reader`: a dataset of videos, and `frames(video, modality, start,
 count)` that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from elo_tf.config import InputError
 from elo_tf.data.selection import Selection
-from elo_tf.data.shard_reading import PARALLEL, parsed_records
+from elo_tf.data.shard_reading import parsed_records
 
 Video = Dict[str, Any]
 
@@ -69,115 +69,9 @@ def decode_frames(strings: tf.Tensor, modality: str, size: int, samples: int) ->
     return tf.stack(decoded)
 
 
-def _every_frame(strings: tf.Tensor, modality: str, size: int, samples: int) -> tf.Tensor:
-    """`decode_frames` of any number of frames."""
-    if modality == "audio":
-        return decode_frames(strings, modality, size, samples)
-    channels = 3 if modality == "rgb" else 2
-    return tf.map_fn(
-        lambda string: decode_frames(string[tf.newaxis], modality, size, samples)[0],
-        strings,
-        fn_output_signature=tf.TensorSpec([size, size, channels], tf.uint8),
-    )
-
-
-def _around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
+def around(start: tf.Tensor, count: int, frames: tf.Tensor) -> tf.Tensor:
     """[count] int64 places of the frames from `start` on in a video that begins again after so many frames."""
     return (tf.cast(start, tf.int64) + tf.range(count, dtype=tf.int64)) % frames
-
-
-class ResidentVideos:
-    """All videos of a split, decoded, in memory: the way for sets that fit, since a search reads them again and again.
-
-    Frames of all videos lie end to end in one array a modality; a video is an offset and a length. If `looped`, a video
-    begins again where it ends. `salvage` leaves out damaged records, none of which may be of these videos.
-    """
-
-    def __init__(self, selection: Selection, looped: bool = False, salvage: bool = False):
-        """Decodes all of them; raises `InputError` where one is not in its shard, or there twice."""
-        folder = selection.manifest.folder
-        self._looped = looped
-        self.size = selection.manifest.settings["size"]
-        self.samples = selection.manifest.samples_per_frame
-        by_index = selection.by_index()
-        videos = list(by_index.values())
-        lengths = np.array([video.frames for video in videos], np.int64)
-        offsets = np.cumsum(lengths) - lengths
-        places = {index: place for place, index in enumerate(by_index)}
-        self._video = {
-            "index": tf.constant(list(by_index), tf.int64),
-            "label": tf.constant(selection.class_of(videos), tf.int32),
-            "frames": tf.constant(lengths),
-            "has_sound": tf.constant([video.sound for video in videos]),
-            "offset": tf.constant(offsets),
-        }
-        self.count = len(videos)
-        total = int(lengths.sum())
-        flat: Dict[str, np.ndarray] = {
-            "rgb": np.empty([total, self.size, self.size, 3], np.uint8),
-            "flow": np.empty([total, self.size, self.size, 2], np.uint8),
-            "audio": np.zeros([total, self.samples], np.int16),
-        }
-        chosen = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(self._video["index"], tf.range(self.count, dtype=tf.int64)), -1
-        )
-        parsed = parsed_records(selection.shards, salvage)
-        # Others of the shards are not decoded.
-        mine = parsed.filter(lambda video: chosen.lookup(video["index"]) >= 0)
-        for decoded in mine.map(self._decode, PARALLEL).as_numpy_iterator():
-            place = places.pop(int(decoded["index"]), None)
-            if place is None:
-                raise InputError(f"{folder} has a video twice; run python -m elo_tf.prepare --validate")
-            stretch = slice(offsets[place], offsets[place] + lengths[place])
-            for modality, array in flat.items():
-                if modality != "audio" or decoded["has_sound"]:
-                    array[stretch] = decoded[modality]
-        if places:
-            raise InputError(f"{folder}: {len(places)} videos are missing; run python -m elo_tf.prepare --validate")
-        with tf.device("CPU"):
-            # One array after the other, so that there are never two copies of all.
-            self._flat = {modality: tf.constant(flat.pop(modality)) for modality in tuple(flat)}
-
-    def _decode(self, video):
-        strings = {"rgb": video["rgb"], "flow": video["flow"], "audio": video["sound"]}
-        decoded = {name: _every_frame(value, name, self.size, self.samples) for name, value in strings.items()}
-        return {"index": video["index"], "has_sound": video["has_sound"], **decoded}
-
-    def in_order(self) -> tf.data.Dataset:
-        """Each video once, sorted by index."""
-        return tf.data.Dataset.range(self.count).map(self._at)
-
-    def shuffled(self, seed: int, batch: int = 1, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:
-        """Videos for ever, each once an epoch, in another order each epoch. Elements have `epoch`.
-
-        Args:
-          seed: Of the orders.
-          batch: Videos of a batch, of which the share is a block.
-          share: What this process reads.
-          first: Number of the batch to begin with.
-        """
-        block = batch // share.count
-
-        def visit(step):
-            step = step // block * batch + share.index * block + step % block
-            epoch, place = step // self.count, step % self.count
-            # A stateless permutation: the state of the iterator is one number.
-            place = tf.random.experimental.index_shuffle(place, tf.stack([seed, epoch]), self.count - 1)
-            return {**self._at(place), "epoch": epoch}
-
-        return tf.data.Dataset.range(first * block, np.iinfo(np.int64).max).map(visit)
-
-    def _at(self, place: tf.Tensor) -> Video:
-        return {name: values[place] for name, values in self._video.items()}
-
-    def frames(self, video: Video, modality: str, start: tf.Tensor, count: int) -> tf.Tensor:
-        """[count,...] stored frames of a video from `start` on."""
-        flat, first = self._flat[modality], video["offset"] + start
-        if self._looped:
-            frames = tf.gather(flat, video["offset"] + _around(start, count, video["frames"]))
-        else:
-            frames = flat[first : first + count]
-        return tf.ensure_shape(frames, [count, *frames.shape[1:]])
 
 
 class StreamedVideos:
@@ -277,7 +171,7 @@ class StreamedVideos:
 
     def _stretch(self, strings, modality, start, count):
         if self._looped:
-            strings = tf.gather(strings, _around(start, count, tf.size(strings, tf.int64)))
+            strings = tf.gather(strings, around(start, count, tf.size(strings, tf.int64)))
         strings = tf.ensure_shape(strings if self._looped else strings[start : start + count], [count])
         frames = decode_frames(strings, modality, self.size, self.samples)
         return tf.ensure_shape(frames, [count, *frames.shape[1:]])

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from typing import Dict, List, Optional, Sequence, Tuple, Type
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from elo_tf import tasks
 from elo_tf.config import (
@@ -30,6 +30,7 @@ from elo_tf.config import (
 )
 from elo_tf.config import SearchSettings as Settings
 from elo_tf.data.clips import check_modalities
+from elo_tf.data.frame_memory import SharedFrames, allocated, is_supported
 from elo_tf.data.reader import check_memory, sizes_at
 from elo_tf.data.records import SPLITS, Manifest
 from elo_tf.data.selection import Selection
@@ -111,12 +112,15 @@ def run(settings: Settings) -> Result:
     devices.set_up()
     engine = parse(settings.workers, settings.ray_address, settings.gpus_per_candidate, devices.gpus())
     engine.start_minutes = settings.start_minutes
+    share = isinstance(engine, LocalEngine) and engine.count > 1 and is_supported()
     if isinstance(engine, LocalEngine):
-        _check_memory(settings, manifest, engine.count)
+        _check_memory(settings, manifest, 1 if share else engine.count)
     # From here on there are files: settings that can be refused without a look at the videos have been.
     directory = _run_directory(settings)
-    with engine, Journal.open(str(directory / "journal.jsonl"), header, MAY_DIFFER) as journal:
-        crew = Crew(engine, CandidateWorker, (_of_workers(settings),), settings.retries, settings.trial_minutes)
+    file, parts = str(directory / "journal.jsonl"), candidate.PARTS if share else ()
+    with engine, allocated(parts) as shared, Journal.open(file, header, MAY_DIFFER) as journal:
+        arguments = (_of_workers(settings, shared),)
+        crew = Crew(engine, CandidateWorker, arguments, settings.retries, settings.trial_minutes)
         with crew:  # It starts workers only when there is something to do.
             write_text(directory / "flags.txt", to_lines(settings))
             if learns:
@@ -175,11 +179,11 @@ def _check_paths(run: RunConfig) -> None:
         raise InputError(f"--records={run.records} is not a folder; make records with python -m elo_tf.prepare")
 
 
-def _check_memory(settings: Settings, manifest: Manifest, workers: int) -> None:
-    """Raises `InputError` where workers of this machine would keep more videos in memory than it has."""
+def _check_memory(settings: Settings, manifest: Manifest, copies: int) -> None:
+    """Raises `InputError` where workers of this machine would keep more videos in memory than it has, so many times."""
     kept = [Selection(manifest, manifest.of_split(split)) for split in SPLITS]
     needed = sum(selection.resident_bytes(settings.resident_gb) for selection in kept)
-    check_memory(needed, settings.records, workers)
+    check_memory(needed, settings.records, copies)
 
 
 def _run_directory(run: RunConfig) -> pathlib.Path:
@@ -196,7 +200,7 @@ def _run_directory(run: RunConfig) -> pathlib.Path:
     return directory
 
 
-def _of_workers(settings: Settings) -> candidate.Settings:
+def _of_workers(settings: Settings, shared: Mapping[str, SharedFrames]) -> candidate.Settings:
     """Settings of the workers: those on other machines do not start in this folder."""
     moved = dataclasses.replace(
         settings,
@@ -212,6 +216,7 @@ def _of_workers(settings: Settings) -> candidate.Settings:
         part(moved, TrainConfig),
         part(moved, FitnessConfig),
         part(moved, LambdaConfig),
+        shared,
     )
 
 

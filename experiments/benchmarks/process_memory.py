@@ -12,6 +12,13 @@ def mebibytes(field: str, process: Union[int, str] = "self") -> float:
     return int(line.split()[1]) / 1024
 
 
+def proportional_mebibytes(process: Union[int, str] = "self") -> float:
+    """What a process takes of the machine, MiB: a page that n processes have counts 1/n in each."""
+    with open(f"/proc/{process}/smaps_rollup") as file:
+        line = next(line for line in file if line.startswith("Pss:"))
+    return int(line.split()[1]) / 1024
+
+
 def family(process: int) -> List[int]:
     """A process and all that live below it."""
     children = {}

@@ -25,6 +25,7 @@ from elo_tf.config import (
     TrainConfig,
 )
 from elo_tf.data.clips import Clips, check_modalities
+from elo_tf.data.frame_memory import SharedFrames
 from elo_tf.data.reader import Reader, clip_sizes
 from elo_tf.data.records import Manifest
 from elo_tf.model.elo_model import EloModel
@@ -41,11 +42,13 @@ from elo_tf.search.trials.trial import Outcome
 CHECK_EVERY = 50
 # Batches over which `--loss_units=gradient` averages.
 UNIT_BATCHES = 4
+# What a candidate reads: videos to train on, to score on, and labelled ones.
+PARTS = ("train", "holdout", "labelled")
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All that a candidate depends on besides its lambdas."""
+    """All that a candidate depends on besides its lambdas, and where workers share memory for `PARTS`, that memory."""
 
     run: RunConfig
     data: DataConfig
@@ -54,6 +57,7 @@ class Settings:
     train: TrainConfig
     fitness: FitnessConfig
     learning: LambdaConfig = LambdaConfig()
+    shared: Mapping[str, SharedFrames] = dataclasses.field(default_factory=dict)
 
 
 # (step, clips) -> whether it made the step itself.
@@ -95,9 +99,11 @@ class CandidateRunner:
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
         self._gradient_norms = GradientNorms(self.model)
-        self.training = Reader.of(manifest, "train", self.model.needs, settings.data)
+        self.training = Reader.of(
+            manifest, "train", self.model.needs, settings.data, shared=settings.shared.get("train")
+        )
         self._batches, self._batches_seed = self.training.training(settings.run.seed), settings.run.seed
-        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness)
+        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness, settings.shared)
         self._step = tf.function(self._train_step, autograph=False)
         self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)

@@ -6,13 +6,14 @@ labelled clips ─── RGB ─────────────────
 """
 
 import itertools
-from typing import Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Tuple
 
 import numpy as np
 
 from elo_tf.config import DataConfig, FitnessConfig, InputError
 from elo_tf.data.clips import Clips
 from elo_tf.data.descriptors import DESCRIBED, describe
+from elo_tf.data.frame_memory import SharedFrames
 from elo_tf.data.reader import Reader
 from elo_tf.data.records import Manifest, identity
 from elo_tf.search.fitness.base import Fitness
@@ -33,6 +34,7 @@ class TowerScorer:
       seed: Of the search; it starts the clustering of the descriptors.
       data: How clips are cut.
       fitness: How they are scored.
+      shared: Memory that is shared with other workers, by `holdout` and `labelled`; none where it is missing.
 
     Attributes:
       reader: Of the clips to score on.
@@ -43,18 +45,26 @@ class TowerScorer:
       InputError: records are missing or do not fit, or there are fewer videos than clusters.
     """
 
-    def __init__(self, manifest: Manifest, seed: int, data: DataConfig, fitness: FitnessConfig):
+    def __init__(
+        self,
+        manifest: Manifest,
+        seed: int,
+        data: DataConfig,
+        fitness: FitnessConfig,
+        shared: Optional[Mapping[str, SharedFrames]] = None,
+    ):
+        shared = shared or {}
         self._config = fitness
         self._scorer = Scorer(fitness)
         needs = frozenset(("now", modality) for modality in ("rgb", *DESCRIBED))
-        self.reader = Reader.of(manifest, "holdout", needs, data)
+        self.reader = Reader.of(manifest, "holdout", needs, data, shared=shared.get("holdout"))
         if self.reader.videos.count < fitness.clusters:
             raise InputError(
                 f"--clusters={fitness.clusters} is more than the {self.reader.videos.count} held-out videos of "
                 f"{manifest.folder}; use fewer clusters or more videos"
             )
         self._batches = self.reader.scoring(fitness.scoring_clips)
-        self.labelled = _open_labelled(data, fitness)
+        self.labelled = _open_labelled(data, fitness, shared.get("labelled"))
         self._labelled_batches = self.labelled.scoring(fitness.labelled_clips) if self.labelled else None
         described, videos = self._describe()
         ids = {identity(video.id)[0]: video.id for video in manifest.of_split("holdout")}
@@ -156,7 +166,7 @@ class TowerScorer:
         return reference
 
 
-def _open_labelled(data: DataConfig, fitness: FitnessConfig) -> Optional[Reader]:
+def _open_labelled(data: DataConfig, fitness: FitnessConfig, shared: Optional[SharedFrames]) -> Optional[Reader]:
     """The labelled videos of the training part: the other part is a test set, which no search may see."""
     if not fitness.labelled:
         if fitness.fitness == "weak":
@@ -166,4 +176,4 @@ def _open_labelled(data: DataConfig, fitness: FitnessConfig) -> Optional[Reader]
     if len(manifest.labels) < 2:
         raise InputError(f"--labelled={fitness.labelled} has fewer than two labels; convert it with --labels=folders")
     needs = frozenset({("now", "rgb")})
-    return Reader.of(manifest, "train", needs, data, manifest.classes("train"))
+    return Reader.of(manifest, "train", needs, data, manifest.classes("train"), shared=shared)

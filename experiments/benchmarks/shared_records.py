@@ -10,8 +10,8 @@ what they take of the machine. About 480 MiB of a worker are TensorFlow. Seconds
 the same time, until the last has opened the records; where they share, the first decodes and the others wait.
 
 Hardware: CPU cores, Linux. Expected: a few minutes.
-Obtained (the demo's records, 261 MiB decoded, beside other programs, which spoilt the seconds): one worker 746 MiB,
-705 where it could share, part of which it had not read. Two and four workers were not measured.
+Obtained (the demo's records, 261 MiB decoded, beside other programs): one worker 739 MiB and 24.3 s, 727 MiB and 24.4 s
+where it could share. Two and four workers were not measured.
 """
 
 import math

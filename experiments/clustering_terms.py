@@ -9,7 +9,7 @@ as the works that they come from print them: DeepCluster with a classifier on fe
 local aggregation without the factor 2t. Each is given relative to that of rgb-flow/embed.
 
 Hardware: 2 cores (AVX-512), about a minute besides the rendering.
-Obtained: results/clustering_terms.md, which also says what training with them gave.
+Obtained: results/version_0.1/clustering_terms.md, which also says what training with them gave.
 """
 
 import dataclasses

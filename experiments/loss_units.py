@@ -9,10 +9,10 @@ stays near zero whatever its λ cannot be chosen by the search, only ignored; on
 out but by a λ near 0. A few batches are measured, so the first videos of a world are enough.
 
 Hardware: 2 cores (AVX-512), a few minutes besides the rendering.
-Obtained with three seeds (results/loss_units.md): gradients differ 18-fold. In units of the value the largest share is
-.13 in the median loss, in units of the gradient .07; in neither do terms stay below 1 % in 95 % of the losses. Before
-deep_cluster and local_aggregation were scaled down (experiments/clustering_terms.py) gradients differed 143-fold,
-deep_cluster held .44 of the RGB gradient in the median loss, and align of grey and of flow stayed below 1 %.
+Obtained with three seeds (results/version_0.1/loss_units.md): gradients differ 18-fold. In units of the value the
+largest share is .13 in the median loss, in units of the gradient .07; in neither do terms stay below 1 % in 95 % of the
+losses. Before deep_cluster and local_aggregation were scaled down (experiments/clustering_terms.py) gradients differed
+143-fold, deep_cluster held .44 of the RGB gradient in the median loss, and align of grey and of flow stayed below 1 %.
 """
 
 import dataclasses

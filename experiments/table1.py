@@ -11,7 +11,8 @@ may be given several times, and its files take turns over the seeds. --random lo
 its seeds; with --like they have the terms and units of a search, as all terms at 1 have. Towers are kept in DIR for
 the other tables (`towers`), which take them where they are given the same flags.
 
-Hardware: 2 cores, a run a core; 1 to 4 minutes a run. Figures: results/table1.md, once it has run.
+Hardware: 2 cores, a run a core; 1 to 4 minutes a run. Figures: results/table1.md, of one
+world, without fine-tuning, with one search by each of two scores.
 """
 
 import dataclasses

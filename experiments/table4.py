@@ -19,7 +19,7 @@ accuracy of the winners .268 +- .088 (grid), .253 +- .023 (CMA-ES with rungs), .
 agreement with flow orders them by 1-layer accuracy with rho .68, .93 and .98 in the three seeds, the Zipf score free of
 scale with -.43, .36 and -.22. CMA-ES by each fitness, one seed, four searches, 2.0 hours of one core: 1-layer accuracy
 of the winners .094 (Zipf free of scale), .171 (Zipf as printed), .223 (agreement), .210 (ELo-weak); untrained .093.
-See experiments/README.md, results/table4_second-31-0.md and results/by_fitness/.
+See experiments/README.md, results/version_0.1/table4_second-31-0.md and results/version_0.1/by_fitness/.
 """
 
 import dataclasses

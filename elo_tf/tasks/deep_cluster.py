@@ -21,7 +21,7 @@ class DeepCluster(Task):
     re-seeded. Departure: [5] clusters after a pass over the whole set and begins a new classifier each time. Here the
     memory of what training saw is clustered, from the former centres, so the classifier goes on. What is classified has
     unit length, as what is clustered. Without that it is sqrt(D) times longer, and the gradient at the start ten times
-    that of Eq. 8. At lambda 1 it still hinders embed (experiments/results/clustering_terms.md).
+    that of Eq. 8. At lambda 1 it still hinders embed (experiments/results/version_0.1/clustering_terms.md).
     """
 
     kind = "deep_cluster"

@@ -10,8 +10,11 @@ what they take of the machine. About 480 MiB of a worker are TensorFlow. Seconds
 the same time, until the last has opened the records; where they share, the first decodes and the others wait.
 
 Hardware: CPU cores, Linux. Expected: a few minutes.
-Obtained (the demo's records, 261 MiB decoded, beside other programs, which spoilt the seconds): one worker 746 MiB,
-705 where it could share, part of which it had not read. Two and four workers were not measured.
+Obtained (the demo's records, 261 MiB decoded, beside other programs, so that seconds vary; four were not measured):
+
+    workers   each its own        shared
+    1         739 MiB, 24.3 s     727 MiB, 24.4 s
+    2         1511 MiB, 40.4 s    1224 MiB, 46.2 s
 """
 
 import math

@@ -38,7 +38,7 @@ class BestLoss:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fitness:
+class FitnessCourse:
     """Fitness over the rounds.
 
     Attributes:
@@ -92,7 +92,7 @@ class Rounds:
     count: int
     best: Optional[BestLoss]
     health: Health
-    fitness: Fitness
+    fitness: FitnessCourse
     weights: Picture
     drifts: Sequence[Change]
     learned_weights: Optional[Picture]

@@ -20,7 +20,7 @@ from elo_tf.search.journal.generation import Generation
 from elo_tf.search.journal.journal import Journal
 from elo_tf.search.reporting import diagnosis, figures, gallery, observations, standings
 from elo_tf.search.reporting.findings import Standing, heaviest, ranking, reasons, summary, winner
-from elo_tf.search.reporting.page import BestLoss, Fitness, Health, Page, Rounds, render
+from elo_tf.search.reporting.page import BestLoss, FitnessCourse, Health, Page, Rounds, render
 from elo_tf.search.reporting.picture import Picture
 from elo_tf.search.reporting.quantity import agreed_with, quantity_of
 from elo_tf.search.reporting.standings import Table
@@ -83,7 +83,7 @@ def _rounds(journal: Journal, codes: Mapping[str, str], directory: pathlib.Path)
         count=len(generations),
         best=_best_loss(won, ranked, drawn["best_loss.png"], journal, codes) if won else None,
         health=_health(generations, journal, folder),
-        fitness=Fitness(
+        fitness=FitnessCourse(
             drawn["fitness.png"],
             observations.mean_fitness(generations),
             ranked[0].round if ranked else None,

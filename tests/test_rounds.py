@@ -253,7 +253,7 @@ def test_trainings_in_full_that_all_fail_end_a_search_whose_short_ones_do_not(tm
 
 @pytest.mark.parametrize("population, rungs", [(1, 2), (3, 3), (2, 4)])
 def test_rungs_from_which_none_is_left_out_are_refused(population, rungs):
-    with pytest.raises(InputError, match=f"--rungs={rungs}: of {population} candidates .* larger --population"):
+    with pytest.raises(InputError, match=rf"--rungs={rungs}: \[.*\] of {population} candidates .* larger --population"):
         make_rungs(EvolutionConfig(rungs=rungs), 900, population)
     assert make_rungs(EvolutionConfig(rungs=rungs), 900, 3**rungs).steps[-1] == 900
     assert make_rungs(EvolutionConfig(), 900, 1).steps == (900,)

@@ -54,7 +54,7 @@ def test_a_cycle_by_hand():
 
 
 @pytest.mark.parametrize(
-    "frames, moved, message", [(2, 0, "larger --frames"), (8, 1, "=1 of"), (4, 5, "use 0 or 2 to 4")]
+    "frames, moved, message", [(2, 0, "larger --frames"), (8, 1, "=1 cannot"), (4, 5, "use 0 or 2 to 4")]
 )
 def test_what_cannot_be_shuffled(frames, moved, message):
     with pytest.raises(InputError, match=message):

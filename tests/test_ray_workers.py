@@ -145,7 +145,7 @@ def test_workers_see_the_gpus_that_they_were_given(monkeypatch, capsys):
         assert "GPUs" not in capsys.readouterr().out
         assert seen(machine, 0) == (4, ["-1"] * 4)
         assert "The 2 GPUs of the Ray cluster are not used; see --gpus_per_candidate" in capsys.readouterr().out
-        with pytest.raises(InputError, match=r"no machine .* a core and --gpus_per_candidate=3 .*there are 2 GPUs"):
+        with pytest.raises(InputError, match=r"no machine .* a core and --gpus_per_candidate=3 .*it has 2 GPUs"):
             seen(machine, 3)
         with pytest.raises(InputError, match="--gpus_per_candidate=1e-05 is refused by Ray"):
             seen(machine, 0.00001)

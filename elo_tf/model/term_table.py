@@ -79,13 +79,13 @@ def operations_a_clip(model: EloModel) -> float:
     return sum(_forward(model).values()) / BATCH
 
 
-def _forward(model: EloModel) -> Dict[str, float]:
+def _forward(model: EloModel) -> typing.Counter[str]:
     """Floating-point operations of one forward pass of a small batch; the model is traced, not run."""
     forward = tf.function(lambda clips: model.compute_losses(clips, training=False), autograph=False)
     return count_operations(forward.get_concrete_function(clip_specs(model.sizes, BATCH)).graph, model)
 
 
-def count_operations(graph: tf.Graph, model: EloModel) -> Dict[str, float]:
+def count_operations(graph: tf.Graph, model: EloModel) -> typing.Counter[str]:
     """Floating-point operations of a graph of a model by the name of the tower or term; "" is what belongs to none."""
     options = tf.compat.v1.profiler.ProfileOptionBuilder(tf.compat.v1.profiler.ProfileOptionBuilder.float_operation())
     # The profiler warns of its own use of what TensorFlow deprecates.
@@ -98,7 +98,7 @@ def count_operations(graph: tf.Graph, model: EloModel) -> Dict[str, float]:
         node = nodes.pop()
         nodes.extend(node.children)
         counts[next((scope for scope in scopes if node.name.startswith(f"{scope}/")), "")] += node.float_ops
-    return dict(counts)
+    return counts
 
 
 def table(entries: List[Entry]) -> str:

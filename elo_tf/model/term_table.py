@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import typing
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 import tensorflow as tf
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from elo_tf.config import Checked, InputError, from_flags, setting
 from elo_tf.runtime import command_line
-from experiments import demo, markdown, result_files
+from experiments import contrasts, demo, markdown, result_files
 from experiments.demo import COLUMNS, ROWS, Evaluation
 
 TRUTH = "linear"
@@ -55,9 +55,8 @@ def differences(worlds: Dict[str, Evaluation], other: str, column: str = TRUTH) 
 
 
 def mean_and_error(values: np.ndarray) -> str:
-    """`12.3 ± 1.4`: mean and standard error; of a single value, no error."""
-    error = f" ± {np.std(values, ddof=1) / np.sqrt(len(values)):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1f}{error}"
+    """`12.3 ± 1.4`: mean and standard error of percentages; of a single value, no error."""
+    return contrasts.estimate(values / 100).percent
 
 
 def ahead(worlds: Dict[str, Evaluation], other: str) -> int:

@@ -149,9 +149,7 @@ def search(
     directory.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"  # The libraries of a new process read it once, when they are loaded.
     names = term_names(settings)
-    # No result depends on memory that workers share.
-    names_of_configs = [field.name for field in dataclasses.fields(settings) if field.name != "shared"]
-    configs = tuple(getattr(settings, name) for name in names_of_configs)
+    configs = tuple(getattr(settings, field.name) for field in dataclasses.fields(settings))
     seed = settings.run.seed
     header = make_header(seed, (*configs, evolution), names, Manifest.load(settings.run.records), vectors)
     path = str(directory / "journal.jsonl")

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Dict, List, Optional, Sequence, Tuple, Type
 
 from elo_tf import tasks
 from elo_tf.config import (
@@ -30,7 +30,7 @@ from elo_tf.config import (
 )
 from elo_tf.config import SearchSettings as Settings
 from elo_tf.data.clips import check_modalities
-from elo_tf.data.frame_memory import SharedFrames, allocated, is_supported
+from elo_tf.data.frame_memory import allocated, is_supported
 from elo_tf.data.reader import check_memory, sizes_at
 from elo_tf.data.records import SPLITS, Manifest
 from elo_tf.data.selection import Selection
@@ -119,7 +119,7 @@ def run(settings: Settings) -> Result:
     directory = _run_directory(settings)
     file, parts = str(directory / "journal.jsonl"), candidate.PARTS if share else ()
     with engine, allocated(parts) as shared, Journal.open(file, header, MAY_DIFFER) as journal:
-        arguments = (_of_workers(settings, shared),)
+        arguments = (_of_workers(settings), shared)
         crew = Crew(engine, CandidateWorker, arguments, settings.retries, settings.trial_minutes)
         with crew:  # It starts workers only when there is something to do.
             write_text(directory / "flags.txt", to_lines(settings))
@@ -200,7 +200,7 @@ def _run_directory(run: RunConfig) -> pathlib.Path:
     return directory
 
 
-def _of_workers(settings: Settings, shared: Mapping[str, SharedFrames]) -> candidate.Settings:
+def _of_workers(settings: Settings) -> candidate.Settings:
     """Settings of the workers: those on other machines do not start in this folder."""
     moved = dataclasses.replace(
         settings,
@@ -216,7 +216,6 @@ def _of_workers(settings: Settings, shared: Mapping[str, SharedFrames]) -> candi
         part(moved, TrainConfig),
         part(moved, FitnessConfig),
         part(moved, LambdaConfig),
-        shared,
     )
 
 

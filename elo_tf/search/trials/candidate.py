@@ -48,7 +48,7 @@ PARTS = ("train", "holdout", "labelled")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All that a candidate depends on besides its lambdas, and where workers share memory for `PARTS`, that memory."""
+    """All that a candidate depends on besides its lambdas."""
 
     run: RunConfig
     data: DataConfig
@@ -57,7 +57,6 @@ class Settings:
     train: TrainConfig
     fitness: FitnessConfig
     learning: LambdaConfig = LambdaConfig()
-    shared: Mapping[str, SharedFrames] = dataclasses.field(default_factory=dict)
 
 
 # (step, clips) -> whether it made the step itself.
@@ -69,6 +68,7 @@ class CandidateRunner:
 
     Args:
       settings: The search's.
+      shared: Memory for decoded videos that workers of a machine share, by `PARTS`; a part without any is not shared.
 
     Attributes:
       names: Names of the lambdas, in their order.
@@ -81,8 +81,9 @@ class CandidateRunner:
       InputError: records are missing or do not fit, or there are fewer held-out videos than clusters.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, shared: Optional[Mapping[str, SharedFrames]] = None):
         self.settings = settings
+        shared = shared or {}
         tf.keras.utils.set_random_seed(settings.run.seed)
         if settings.model.precision == "mixed_float16":
             raise InputError("--precision=mixed_float16 is for elo_tf.train; a search takes float32 or mixed_bfloat16")
@@ -99,11 +100,9 @@ class CandidateRunner:
         self._first_bad = tf.Variable(tf.fill([len(self.names)], -1), trainable=False)
         self._traces = 0
         self._gradient_norms = GradientNorms(self.model)
-        self.training = Reader.of(
-            manifest, "train", self.model.needs, settings.data, shared=settings.shared.get("train")
-        )
+        self.training = Reader.of(manifest, "train", self.model.needs, settings.data, shared=shared.get("train"))
         self._batches, self._batches_seed = self.training.training(settings.run.seed), settings.run.seed
-        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness, settings.shared)
+        self.scoring = TowerScorer(manifest, settings.run.seed, settings.data, settings.fitness, shared)
         self._step = tf.function(self._train_step, autograph=False)
         self._embedding = tf.function(self._embed, autograph=False, reduce_retracing=True)
         self._reset = tf.function(self._reset_variables, autograph=False)

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import tensorflow as tf
 
+from elo_tf.data.frame_memory import SharedFrames
 from elo_tf.data.reader import reading
 from elo_tf.runtime import devices
 from elo_tf.runtime.training_log import TrainingLog
@@ -41,14 +42,15 @@ class CandidateWorker:
 
     Args:
       settings: The search's.
+      shared: As of `CandidateRunner`.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, shared: Optional[Mapping[str, SharedFrames]] = None):
         _fix_arithmetic(settings.run.threads)
         devices.take_gpu(place())
         self._records = " or ".join(filter(None, (settings.run.records, settings.fitness.labelled)))
         with reading(self._records):
-            self._runner = CandidateRunner(settings)
+            self._runner = CandidateRunner(settings, shared)
         self._descent: Optional[Descent] = None
         # The graphs stay until the end: looking through them for garbage costs half a second each time.
         gc.freeze()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from elo_tf.config import InputError
 from elo_tf.data.records import Manifest
 from elo_tf.data.video_entry import VideoEntry
+from elo_tf.data.video_table import VideoTable
 from elo_tf.evaluate.videos import budget, names, official
 from elo_tf.evaluate.videos.split import LabelledVideo, Split, of_folders
 from elo_tf.evaluate.videos.splits import in_records
@@ -26,7 +27,9 @@ def _entry(name):
 
 
 def _lengthen(manifest, place, frames):
-    manifest.usable[place] = manifest.usable[place]._replace(frames=frames)
+    entries = list(manifest.usable)
+    entries[place] = entries[place]._replace(frames=frames)
+    manifest.usable = VideoTable.of(entries)
 
 
 def _write(folder, **files):
@@ -371,7 +374,8 @@ def test_a_clip_of_both_lists_tests_and_does_not_train(kinetics):
 
 def test_folders():
     manifest = _manifest(["a/1.avi", "b/2.avi"])
-    manifest.usable.extend(_manifest(["b/3.avi", "c/4.avi"], split="holdout").usable)
+    held_out = _manifest(["b/3.avi", "c/4.avi"], split="holdout")
+    manifest.usable = VideoTable.of([*manifest.usable, *held_out.usable])
     split = of_folders(manifest)
     assert split.classes == ("a", "b", "c")
     assert split.train == (LabelledVideo("a/1.avi", 0), LabelledVideo("b/2.avi", 1))

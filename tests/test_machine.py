@@ -85,7 +85,8 @@ def test_gpus_give_memory_as_it_is_needed_and_threads_are_those_of_the_container
 
 def test_records_that_do_not_fit_into_memory_are_refused_before_they_are_read(monkeypatch):
     videos = [VideoEntry(f"{frames}.mp4", "train", "", frames, True) for frames in (100, 28)]
-    selection = Selection(Manifest({"size": 64}, 16000, 1280, videos, [], True, "RECORDS"), videos)
+    manifest = Manifest({"size": 64}, 16000, 1280, videos, [], True, "RECORDS")
+    selection = Selection(manifest, manifest.usable)
     needed = 128 * (64 * 64 * 5 + 1280 * 2)
     assert selection.resident_bytes(resident_gb=1) == needed and selection.resident_bytes(0.001) == 0
     monkeypatch.setattr(machine, "memory_limit", lambda: 3 * needed)

@@ -265,8 +265,8 @@ def test_names_that_are_not_utf8_survive(tmp_path):
     video = os.fsdecode(b"caf\xe9/\xff.mp4")
     assert parse(tf.constant(example(video)[0]))["id"].numpy() == b"caf\xe9/\xff.mp4"
     manifest = write_records(tmp_path)
-    manifest.usable[0] = manifest.usable[0]._replace(id=video)
-    manifest.save()
+    first, *rest = manifest.usable
+    dataclasses.replace(manifest, usable=[first._replace(id=video), *rest]).save()
     assert Manifest.load(str(tmp_path)).usable[0].id == video
 
 

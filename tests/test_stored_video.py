@@ -1,5 +1,7 @@
 """A stored video, decoded: what `records.serialize` was given comes back, flow in pixels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def manifest(tmp_path):
 def test_frames_flow_and_sound_come_back(manifest, number):
     frames, flow, sound = content(number)
     video = StoredVideo.load(manifest, NAMES[number])
-    assert video.entry is manifest.usable[number]
+    assert video.entry == manifest.usable[number]
     assert video.rgb.dtype == np.uint8 and np.abs(video.rgb.astype(int) - frames).max() <= 3  # JPEG.
     assert video.flow.dtype == np.float32
     np.testing.assert_allclose(video.flow, flow, atol=BOUND / 254 + 1e-6)
@@ -52,7 +54,8 @@ def test_frames_flow_and_sound_come_back(manifest, number):
 def test_what_the_records_lack_is_named(manifest):
     with pytest.raises(InputError, match="has no usable video 'c.mp4'; choose an id of its manifest.usable"):
         StoredVideo.load(manifest, "c.mp4")
-    manifest.usable.append(VideoEntry("c.mp4", "train", "", 3, False, "train-00000.tfrecord"))
+    other = VideoEntry("c.mp4", "train", "", 3, False, "train-00000.tfrecord")
+    manifest = dataclasses.replace(manifest, usable=[*manifest.usable, other])
     with pytest.raises(InputError, match="train-00000.tfrecord lacks 'c.mp4'; run python -m elo_tf.prepare --validate"):
         StoredVideo.load(manifest, "c.mp4")
 

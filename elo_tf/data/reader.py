@@ -178,13 +178,13 @@ class Reader:
         chosen = Selection.of(manifest, split, classes)
         kept = 1 if loop else least
         long_enough = chosen.of_length(kept)
-        if not long_enough.videos:
-            longest = max(video.frames for video in chosen.videos)
+        if not len(long_enough.videos):
+            longest = chosen.videos.frames.max()
             raise InputError(
                 f"no {split} video of {manifest.folder} has the {least} frames needed (the longest has {longest}); "
                 "use fewer --frames or make records with a higher --fps"
             )
-        shortest = min(video.frames for video in long_enough.videos)
+        shortest = int(long_enough.videos.frames.min())
         looped = shortest < least  # A gather, where a slice would do, costs time: only if it is needed.
         resident = long_enough.resident_bytes(config.resident_gb)
         videos: Union[ResidentVideos, StreamedVideos]
@@ -194,7 +194,7 @@ class Reader:
         else:
             videos = StreamedVideos(long_enough, kept, config.max_sources_ahead, looped, salvage)
         excluded = len(chosen.videos) - len(long_enough.videos)
-        sounding = sum(video.sound for video in long_enough.videos)
+        sounding = int(long_enough.videos.sound.sum())
         return cls(videos, manifest, sizes, config, needs, shortest, excluded, sounding)
 
     def training(self, seed: int, share: Share = WHOLE, first: int = 0) -> tf.data.Dataset:

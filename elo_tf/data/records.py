@@ -14,6 +14,7 @@ Only `parse` and remote manifests import TensorFlow: what writes records does wi
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import posixpath
@@ -25,10 +26,11 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import InputError
+from elo_tf.data import manifest_file
 from elo_tf.data.manifest_lines import SPLITS, check_head
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, read_shard
-from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry, are_entries, as_lines
-from elo_tf.data.video_entry import parse as parse_lines
+from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry, as_lines
+from elo_tf.data.video_table import VideoTable
 from elo_tf.runtime import storage
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ MANIFEST = "manifest.json"
 SCHEMA = 1
 # What the file has before its videos, and has to have.
 _HEAD = ("settings", "sample_rate", "samples_per_frame", "complete")
+_AT_A_TIME = 4096  # videos whose text is in memory
 
 # Run-length coding beats deflate on quantised flow, in size (651 against 821 bytes at 64 pixels) and in time.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
@@ -55,6 +58,12 @@ def identity(video_id: str) -> Tuple[int, float]:
     digest = hashlib.sha256(os.fsencode(video_id)).digest()
     # 53 bits: what a float holds, so that the place stays below 1.
     return int.from_bytes(digest[:8], "big") >> 1, (int.from_bytes(digest[8:16], "big") >> 11) / 2**53
+
+
+def indices(video_ids: Iterable[str]) -> np.ndarray:
+    """The indices of `identity` of many videos, int64 [n]."""
+    digests = np.fromiter((hashlib.sha256(os.fsencode(each)).digest()[:8] for each in video_ids), "S8")
+    return (digests.view(">u8") >> 1).astype(np.int64)
 
 
 def short_hash(content: Any) -> str:
@@ -158,7 +167,7 @@ class Manifest:
       settings: Those of `IngestConfig` that change records, by name.
       sample_rate: Hz, of stored sound.
       samples_per_frame: Samples of sound that belong to a frame.
-      usable: The converted videos, sorted by `id`.
+      usable: The converted videos, sorted by `id`; of any entries that are given, a table is made.
       unusable: The others, sorted by `id`.
       complete: False while a conversion runs or after one that was interrupted.
       folder: Where it lies; a path or a URL.
@@ -168,11 +177,14 @@ class Manifest:
     settings: Dict[str, Any]
     sample_rate: int
     samples_per_frame: int
-    usable: List[VideoEntry]
+    usable: VideoTable
     unusable: List[UnusableVideo]
     complete: bool
     folder: str
     set_aside: Dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.usable = VideoTable.of(self.usable)
 
     @property
     def videos(self) -> List[Entry]:
@@ -197,11 +209,11 @@ class Manifest:
     @property
     def labels(self) -> List[str]:
         """The labels in sorted order; a label's place is its class."""
-        return sorted({video.label for video in self.usable} - {""})
+        return [label for label in self.usable.counts("label") if label]
 
-    def of_split(self, split: str) -> List[VideoEntry]:
+    def of_split(self, split: str) -> VideoTable:
         """The usable videos of a split."""
-        return [video for video in self.usable if video.split == split]
+        return self.usable.of_split(split)
 
     def classes(self, split: str) -> Dict[str, int]:
         """Id -> class of the usable videos of a split that have a label."""
@@ -211,25 +223,32 @@ class Manifest:
     @property
     def counts(self) -> Dict[str, int]:
         """Videos: `train`, `holdout`, `refused`, and `sound`, those of the first two that have it."""
-        counts = {split: len(self.of_split(split)) for split in SPLITS}
-        return {**counts, "refused": len(self.refused), "sound": sum(video.sound for video in self.usable)}
+        found = self.usable.counts("split")
+        counts = {split: found.get(split, 0) for split in SPLITS}
+        return {**counts, "refused": len(self.refused), "sound": int(self.usable.sound.sum())}
 
     def sounding(self, split: str) -> int:
         """Videos of a split that have sound."""
-        return sum(video.sound for video in self.of_split(split))
+        return int(self.of_split(split).sound.sum())
 
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that stand for settings, and videos with their labels, splits, lengths and contents."""
-        facts = ((video.id, video.label, video.split, video.frames, video.mark) for video in self.usable)
-        # Records of earlier versions have no mark.
-        videos = [each if each[-1] is not None else each[:-1] for each in facts]
-        return short_hash([self.settings, self.sample_rate, videos])
+        # `short_hash` of [settings, sample rate, facts of all videos], whose text would be larger than the videos.
+        head = json.dumps([self.settings, self.sample_rate], sort_keys=True)
+        digest = hashlib.sha256(f"{head[:-1]}, [".encode())
+        facts, comma = self.usable.facts(), ""
+        while part := list(itertools.islice(facts, _AT_A_TIME)):
+            # Records of earlier versions have no mark.
+            text = json.dumps([each if each[-1] is not None else each[:-1] for each in part])
+            digest.update(f"{comma}{text[1:-1]}".encode())
+            comma = ", "
+        digest.update(b"]]")
+        return digest.hexdigest()[:16]
 
     def shards(self, split: str) -> List[str]:
         """Paths of the shards of a split, sorted."""
-        names = {video.shard for video in self.of_split(split)}
-        return [posixpath.join(self.folder, name) for name in sorted(names)]
+        return [posixpath.join(self.folder, name) for name in self.of_split(split).counts("shard")]
 
     @classmethod
     def load(cls, folder: str) -> "Manifest":
@@ -241,7 +260,7 @@ class Manifest:
         """
         path = posixpath.join(str(folder), MANIFEST)
         try:
-            content = parse_lines(_read_text(path))
+            content = manifest_file.read(path)
         except FileNotFoundError as error:
             raise InputError(
                 f"{folder} has no records ({MANIFEST} is missing); make some with python -m elo_tf.prepare"
@@ -260,11 +279,10 @@ class Manifest:
             check_head(content)
         except ValueError as error:
             raise DamagedManifestError(f"{path} is damaged ({error}); {_REBUILD}") from None
-        if not are_entries(content["videos"]):
+        if not isinstance(content["videos"], manifest_file.Videos):
             raise DamagedManifestError(f"{path} is damaged (videos are not what they are); {_REBUILD}")
-        usable = [video for video in content["videos"] if isinstance(video, VideoEntry)]
-        unusable = [video for video in content["videos"] if isinstance(video, UnusableVideo)]
-        outside = sorted({video.shard for video in usable if posixpath.basename(video.shard) != video.shard})
+        usable, unusable = content["videos"]
+        outside = [name for name in usable.counts("shard") if posixpath.basename(name) != name]
         if outside:
             raise InputError(f"{path} names {outside[0]!r}, which is not in its folder; make the records again")
         facts = {name: content[name] for name in _HEAD}
@@ -296,15 +314,3 @@ def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]
             check_shard(Path(manifest.folder) / shard, videos[shard])
         except DamagedShardError as error:
             yield shard, error
-
-
-def _read_text(path: str) -> str:
-    if "://" not in path:
-        return Path(path).read_text(encoding="ascii")
-    import tensorflow as tf
-
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            return file.read()
-    except tf.errors.NotFoundError as error:
-        raise FileNotFoundError(path) from error

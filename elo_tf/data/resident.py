@@ -51,15 +51,15 @@ class ResidentVideos:
         self._looped = looped
         self.size = selection.manifest.settings["size"]
         self.samples = selection.manifest.samples_per_frame
-        by_index = selection.by_index()
-        videos = list(by_index.values())
-        lengths = np.array([video.frames for video in videos], np.int64)
+        indices, places = selection.by_index()
+        videos = selection.videos.take(places)
+        lengths = videos.frames.astype(np.int64)
         offsets = np.cumsum(lengths) - lengths
         self._video = {
-            "index": tf.constant(list(by_index), tf.int64),
-            "label": tf.constant(selection.class_of(videos), tf.int32),
+            "index": tf.constant(indices),
+            "label": tf.constant(selection.classes[places]),
             "frames": tf.constant(lengths),
-            "has_sound": tf.constant([video.sound for video in videos]),
+            "has_sound": tf.constant(videos.sound),
             "offset": tf.constant(offsets),
         }
         self.count = len(videos)
@@ -71,14 +71,14 @@ class ResidentVideos:
         }
         stretches = {
             index: slice(start, start + length)
-            for index, start, length in zip(by_index, offsets.tolist(), lengths.tolist())
+            for index, start, length in zip(indices.tolist(), offsets.tolist(), lengths.tolist())
         }
 
         def decode(arrays: Dict[str, np.ndarray]) -> None:
             self._decode_into(arrays, selection, stretches, salvage)
 
         if shared:
-            content = [(index, video.frames, video.sound, video.mark) for index, video in by_index.items()]
+            content = [(index, video.frames, video.sound, video.mark) for index, video in zip(indices.tolist(), videos)]
             digest = hashlib.sha256(repr((self.size, self.samples, content)).encode()).digest()
             self._flat = shared.load(selection.manifest.folder, digest, layout, decode)
         else:
@@ -93,7 +93,7 @@ class ResidentVideos:
         chosen = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(indices, tf.range(len(stretches), dtype=tf.int64)), -1
         )
-        parsed = parsed_records(selection.shards, salvage)
+        parsed = parsed_records(list(selection.shards), salvage)
         # Others of the shards are not decoded.
         mine = parsed.filter(lambda video: chosen.lookup(video["index"]) >= 0)
         for decoded in mine.map(self._decode, PARALLEL).as_numpy_iterator():

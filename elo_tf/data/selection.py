@@ -2,11 +2,13 @@
 
 import dataclasses
 import posixpath
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, Mapping, Optional, Tuple
+
+import numpy as np
 
 from elo_tf.config import InputError
-from elo_tf.data.records import Manifest, identity
-from elo_tf.data.video_entry import VideoEntry
+from elo_tf.data.records import Manifest, indices
+from elo_tf.data.video_table import VideoTable
 
 GIB = 2**30
 
@@ -22,7 +24,7 @@ class Selection:
     """
 
     manifest: Manifest
-    videos: List[VideoEntry]
+    videos: VideoTable
     places: Optional[Mapping[str, int]] = None
 
     @classmethod
@@ -35,8 +37,8 @@ class Selection:
         if classes is None:
             videos = manifest.of_split(split)
         else:
-            videos = [video for video in manifest.usable if video.id in classes]
-        if not videos:
+            videos = manifest.usable.take(np.array([video in classes for video in manifest.usable.ids], bool))
+        if not len(videos):
             raise InputError(
                 f"{manifest.folder} has no videos in its {split} part; make records with another --holdout_fraction"
             )
@@ -44,30 +46,28 @@ class Selection:
 
     def of_length(self, frames: int) -> "Selection":
         """Those that have at least so many frames."""
-        return dataclasses.replace(self, videos=[video for video in self.videos if video.frames >= frames])
+        return dataclasses.replace(self, videos=self.videos.take(self.videos.frames >= frames))
 
-    def by_index(self) -> Dict[int, VideoEntry]:
-        """The videos by the numbers that the records have for them, in the order of these."""
-        return dict(sorted((identity(video.id)[0], video) for video in self.videos))
-
-    def class_of(self, videos: List[VideoEntry]) -> List[int]:
-        """The class of each of these videos."""
-        if self.places is not None:
-            return [self.places[video.id] for video in videos]
-        places = {label: place for place, label in enumerate(self.manifest.labels)}
-        return [places.get(video.label, -1) for video in videos]
+    def by_index(self) -> Tuple[np.ndarray, np.ndarray]:
+        """The numbers that the records have for the videos, int64 [n], ascending, and the place of each video."""
+        return np.unique(indices(self.videos.ids), return_index=True)
 
     @property
-    def shards(self) -> List[str]:
-        """Paths of the shards that hold the videos, sorted."""
-        return sorted({self.shard_of(video) for video in self.videos})
+    def classes(self) -> np.ndarray:
+        """The class of each video, int32 [n]."""
+        if self.places is not None:
+            return np.array([self.places[video] for video in self.videos.ids], np.int32)
+        places = {label: place for place, label in enumerate(self.manifest.labels)}
+        return self.videos.values("label", places, -1)
 
-    def shard_of(self, video: VideoEntry) -> str:
-        """Path of the shard that holds a video."""
-        return posixpath.join(self.manifest.folder, video.shard)
+    @property
+    def shards(self) -> Dict[str, int]:
+        """How many of the videos each shard holds, by its path, sorted."""
+        counts = self.videos.counts("shard")
+        return {posixpath.join(self.manifest.folder, name): count for name, count in counts.items()}
 
     def resident_bytes(self, resident_gb: float) -> int:
         """What the videos take in memory, decoded; 0 where they do not fit into `--resident_gb` and are streamed."""
         frame_bytes = self.manifest.settings["size"] ** 2 * 5 + self.manifest.samples_per_frame * 2
-        needed = sum(video.frames for video in self.videos) * frame_bytes
+        needed = int(self.videos.frames.sum(dtype=np.int64)) * frame_bytes
         return needed if needed <= resident_gb * GIB else 0

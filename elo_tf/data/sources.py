@@ -4,7 +4,6 @@ Both kinds offer the same two things to `elo_tf.data.reader`: a dataset of video
 count)` that fetches a stretch of one of them inside of a graph. Only what is fetched is decoded.
 """
 
-import collections
 import dataclasses
 from typing import Any, Dict
 
@@ -92,15 +91,13 @@ class StreamedVideos:
         self.size = selection.manifest.settings["size"]
         self.samples = selection.manifest.samples_per_frame
         self.count = len(selection.videos)
-        self._shards = selection.shards
-        self._videos_of = collections.Counter(map(selection.shard_of, selection.videos))
+        self._videos_of = selection.shards
+        self._shards = list(self._videos_of)
         self._least_frames = least_frames
         self._ahead = ahead
-        by_index = selection.by_index()
-        indices = tf.constant(list(by_index), tf.int64)
-        classes = tf.constant(selection.class_of(list(by_index.values())), tf.int32)
+        indices, places = selection.by_index()
         self._labels = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(indices, classes), default_value=_NOT_CHOSEN
+            tf.lookup.KeyValueTensorInitializer(indices, selection.classes[places]), default_value=_NOT_CHOSEN
         )
 
     def _usable(self, shards: Any) -> tf.data.Dataset:

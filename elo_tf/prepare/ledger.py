@@ -14,6 +14,7 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Optional, Sequence
 
@@ -24,6 +25,7 @@ from elo_tf.data.manifest_lines import is_line
 from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
 from elo_tf.data.video_entry import FileState, UnusableVideo, VideoEntry, are_entries, as_lines, from_json, parse
+from elo_tf.data.video_table import VideoTable
 from elo_tf.decoding.decode import sound_grid
 from elo_tf.runtime import json_text, storage
 from elo_tf.runtime.append_only import AppendOnlyFile
@@ -85,9 +87,11 @@ class Ledger:
         """Puts a finished shard in place, under the next free number of its split."""
         name = f"{split}-{self._next[split]:05d}"
         self._next[split] += 1
-        entries = [entry._replace(shard=f"{name}.tfrecord") for entry in entries]
-        os.replace(shard, self.folder / f"{name}.tfrecord")
-        self._write_lines(self.folder / f"{name}.tfrecord", entries)
+        # What workers send has each word anew for each video; of millions, each is kept once.
+        split, file = sys.intern(split), f"{name}.tfrecord"
+        entries = [entry._replace(split=split, label=sys.intern(entry.label), shard=file) for entry in entries]
+        os.replace(shard, self.folder / file)
+        self._write_lines(self.folder / file, entries)
         for entry in entries:
             self.converted[entry.id] = entry
             self.refused.pop(entry.video, None)
@@ -159,7 +163,7 @@ class Ledger:
 
     def write_manifest(self, complete: bool) -> Manifest:
         """Merges all entries into manifest.json."""
-        usable = sorted(self.converted.values(), key=lambda entry: entry.id)
+        usable = VideoTable.of(sorted(self.converted.values(), key=lambda entry: entry.id))
         unusable = sorted(self.refused.values(), key=lambda video: video.id)
         manifest = Manifest(self._settings, *self._grid, usable, unusable, complete, str(self.folder), self.set_aside)
         manifest.save()

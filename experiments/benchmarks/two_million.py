@@ -41,7 +41,7 @@ import numpy as np
 
 from elo_tf.config import Checked, DataConfig, InputError, from_flags, require, setting
 from elo_tf.data import records
-from elo_tf.data.tfrecord import SequenceExample, ShardWriter
+from elo_tf.data.tfrecord import SequenceExample, frame_record
 from elo_tf.runtime import command_line
 from elo_tf.runtime.progress import progress_bar
 from experiments.benchmarks import process_memory
@@ -85,7 +85,7 @@ def main() -> None:
         whole, base = (_run("train", path, folder, "--loss=random:0", "--drop_below=0") for path in (many, few))
         print(_described("train", whole, base), flush=True)
     if "search" in config.measure:
-        flags_of_search = ("--generations=1", "--population=2", "--rescore=0", "--clusters=4", "--scoring_clips=16")
+        flags_of_search = ("--generations=1", "--population=3", "--rescore=0", "--clusters=4", "--scoring_clips=16")
         whole, base = (
             _run("search", path, folder, *flags_of_search, "--workers=local:1", "--restarts=2") for path in (many, few)
         )
@@ -113,29 +113,34 @@ def make_records(folder: pathlib.Path, count: int) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{records.MANIFEST}.part"
     counts: Dict[str, int] = dict.fromkeys(records.SPLITS, 0)
+    open_shards: Dict[str, List[bytes]] = {split: [] for split in records.SPLITS}
     with progress_bar(count, "video", what="writing") as bar, open(part, "w", encoding="ascii") as manifest:
         manifest.write(_head())
-        with contextlib.ExitStack() as stack:
-            writers: Dict[str, ShardWriter] = {}
-            for number in range(count):
-                split = "holdout" if number % (_HELD_OUT if count >= 1000 else 4) == 0 else "train"
-                name = f"{split}-{counts[split] // A_SHARD:05d}.tfrecord"
-                if counts[split] % A_SHARD == 0:
-                    if split in writers:
-                        writers[split].close()
-                    writers[split] = ShardWriter(folder / name)
-                counts[split] += 1
-                video = f"{number:09d}.mp4"
-                writers[split].write(_record(video))
-                line = {"id": video, "ok": True, "split": split, "shard": name, "label": "", "frames": FRAMES,
-                        "sound": False, "file": [123456, 1700000000000000000 + number]}  # fmt: skip
-                manifest.write(f"{json.dumps(line)}{',' if number + 1 < count else ''}\n")
-                bar.update()
-            for writer in writers.values():
-                stack.callback(writer.close)
+        for number in range(count):
+            split = "holdout" if number % (_HELD_OUT if count >= 1000 else 4) == 0 else "train"
+            name, video = f"{split}-{counts[split] // A_SHARD:05d}.tfrecord", f"{number:09d}.mp4"
+            counts[split] += 1
+            shard = open_shards[split]
+            shard.append(frame_record(_record(video)))
+            if len(shard) == A_SHARD:
+                _write_shard(folder / name, shard)
+            line = {"id": video, "ok": True, "split": split, "label": "", "frames": FRAMES, "sound": False,
+                    "mark": records.identity(video)[0], "file": [123456, 1700000000000000000 + number],
+                    "shard": name}  # fmt: skip
+            manifest.write(f"{json.dumps(line)}{',' if number + 1 < count else ''}\n")
+            bar.update()
+        for split, shard in open_shards.items():
+            if shard:
+                _write_shard(folder / f"{split}-{counts[split] // A_SHARD:05d}.tfrecord", shard)
         manifest.write("]\n}\n")
     os.replace(part, folder / records.MANIFEST)
     return folder
+
+
+def _write_shard(path: pathlib.Path, shard: List[bytes]) -> None:
+    """Writes records and forgets them; not synchronised, since 20 000 waits for the disk take minutes."""
+    path.write_bytes(b"".join(shard))
+    shard.clear()
 
 
 def _head() -> str:

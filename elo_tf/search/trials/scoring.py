@@ -15,7 +15,7 @@ from elo_tf.data.clips import Clips
 from elo_tf.data.descriptors import DESCRIBED, describe
 from elo_tf.data.frame_memory import SharedFrames
 from elo_tf.data.reader import Reader
-from elo_tf.data.records import Manifest, identity
+from elo_tf.data.records import Manifest, indices
 from elo_tf.search.fitness.base import Fitness
 from elo_tf.search.fitness.predictability import LEAST_VIDEOS, Predictability, Target, assign_folds
 from elo_tf.search.fitness.score import CLIPS_A_CLUSTER, Labelled, Scorer
@@ -67,7 +67,8 @@ class TowerScorer:
         self.labelled = _open_labelled(data, fitness, shared.get("labelled"))
         self._labelled_batches = self.labelled.scoring(fitness.labelled_clips) if self.labelled else None
         described, videos = self._describe()
-        ids = {identity(video.id)[0]: video.id for video in manifest.of_split("holdout")}
+        held_out = manifest.of_split("holdout").ids
+        ids = dict(zip(indices(held_out).tolist(), held_out))
         self.names = np.array([ids[index] for index in videos.tolist()])
         self.reference = self._cluster(described.get(fitness.agree_with), seed)
         targets = {

@@ -14,6 +14,7 @@ Only `parse` and remote manifests import TensorFlow: what writes records does wi
 
 import dataclasses
 import hashlib
+import heapq
 import itertools
 import json
 import os
@@ -290,7 +291,7 @@ class Manifest:
         return cls(usable=usable, unusable=unusable, folder=str(folder), set_aside=set_aside, **facts)
 
     def save(self) -> None:
-        """Writes manifest.json, one line a video."""
+        """Writes manifest.json, one line a video; millions of them never lie in memory as a whole."""
         head = {
             "schema": SCHEMA,
             "complete": self.complete,
@@ -301,7 +302,9 @@ class Manifest:
             "labels": self.labels,
             "set_aside": self.set_aside,
         }
-        storage.write_text(Path(self.folder) / MANIFEST, as_lines(head, self.videos))
+        videos = heapq.merge(self.usable, self.unusable, key=lambda video: video.id)
+        with storage.replacing(Path(self.folder) / MANIFEST) as file:
+            file.writelines(text.encode("ascii") for text in as_lines(head, videos))
 
 
 def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:

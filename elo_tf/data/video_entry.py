@@ -8,7 +8,7 @@ They are tuples with names, not dictionaries: a folder of records may have milli
 
 import json
 from sys import intern
-from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
 
 from elo_tf.data.manifest_lines import is_line
 from elo_tf.runtime import json_text
@@ -138,8 +138,14 @@ def are_entries(videos: Any) -> bool:
     return isinstance(videos, list) and all(isinstance(each, (VideoEntry, UnusableVideo)) for each in videos)
 
 
-def as_lines(head: Dict[str, Any], videos: Iterable[Entry]) -> str:
-    """A JSON object with one line a key of `head` and one a video, which `parse` reads."""
-    keys = "".join(f"{json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items())
-    lines = ",\n".join(json.dumps(video.to_json()) for video in videos)
-    return f'{{\n{keys}"videos": [\n{lines}\n]\n}}\n'
+def as_lines(head: Dict[str, Any], videos: Iterable[Entry]) -> Iterator[str]:
+    """The text, ASCII, of a JSON object with one line a key of `head` and one a video, which `parse` reads."""
+    yield "{\n"
+    for key, value in head.items():
+        yield f"{json.dumps(key)}: {json.dumps(value)},\n"
+    yield '"videos": [\n'
+    comma = ""
+    for video in videos:
+        yield f"{comma}{json.dumps(video.to_json())}"
+        comma = ",\n"
+    yield "\n]\n}\n"

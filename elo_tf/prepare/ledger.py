@@ -129,7 +129,10 @@ class Ledger:
 
     def _write_lines(self, shard: Path, entries: List[VideoEntry], surplus: Sequence[str] = ()) -> None:
         head = {"settings": self._settings, **({"surplus": list(surplus)} if surplus else {})}
-        storage.write_text(shard.with_suffix(".json"), as_lines(head, entries))
+        # Made in a small folder: its maker looks for leftovers of its name, and of shards there may be many thousands.
+        part = self.partial / f"{shard.stem}.json"
+        storage.write_text(part, "".join(as_lines(head, entries)))
+        os.replace(part, shard.with_suffix(".json"))
 
     def _remove_surplus(self, shard: Path, entries: List[VideoEntry]) -> None:
         """Writes a shard anew with the records of these entries alone, which are converted then."""

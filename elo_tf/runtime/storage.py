@@ -7,7 +7,7 @@ import os
 import pathlib
 import shutil
 import socket
-from typing import IO, Optional, Union
+from typing import IO, Iterator, Optional, Union
 
 from elo_tf.config import InputError
 from elo_tf.runtime.lease import Lease, has_ended
@@ -43,11 +43,22 @@ def write_text(path: Union[str, pathlib.Path], text: str) -> None:
 
 def write_bytes(path: Union[str, pathlib.Path], content: bytes) -> None:
     """Writes a file so that a reader sees the old content or the new, never a part."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Union[str, pathlib.Path]) -> Iterator[IO[bytes]]:
+    """A new file to write into, which takes the place of another as a whole where nothing is raised.
+
+    Raises:
+      OSError: it cannot be written; it names `path`.
+    """
     path = pathlib.Path(path)
     part = partial(path)
     try:
         with open(part, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             synchronise(file.fileno())
         os.replace(part, path)

@@ -228,17 +228,22 @@ def mixing(path: pathlib.Path, visited: int) -> str:
     begun = time.perf_counter()
     reader = Reader.open(str(path), "train", frozenset({("now", "rgb")}), data)
     opened = time.perf_counter() - begun
-    places: List[int] = []
-    for video in reader.videos.shuffled(0, BATCH).take(visited).as_numpy_iterator():
-        places.append(int(video["id"][:-4]))
-    rate = visited / (time.perf_counter() - begun - opened)
+    ids = [video["id"] for video in reader.videos.shuffled(0, BATCH).take(visited).as_numpy_iterator()]
+    rate, memory = visited / (time.perf_counter() - begun - opened), process_memory.mebibytes("VmHWM")
+    places = [int(video[:-4]) for video in ids]
     order = np.argsort(np.argsort(places))
     correlation = np.corrcoef(order, np.arange(visited))[0, 1]
-    shards = [len({place // A_SHARD for place in places[first : first + BATCH]}) for first in range(0, visited, BATCH)]
+    chance = max(1, visited / A_SHARD - 1) ** -0.5  # Spread of the correlation of so many shards in random order.
+    train = reader.manifest.of_split("train")
+    numbers = {name: number for number, name in enumerate(train.counts("shard"))}
+    shard_of = dict(zip(train.ids, train.values("shard", numbers, -1).tolist()))
+    batches = [ids[first : first + BATCH] for first in range(0, visited, BATCH)]
+    shards = [len({shard_of[video.decode()] for video in batch}) for batch in batches]
     return (
-        f"mixing: rank correlation of file order and visiting order {correlation:+.4f} over {visited} videos, "
-        f"{len(set(places))} of them different; a batch of {BATCH} comes from {statistics.median(shards):g} shards; "
-        f"opened in {opened:.1f} s, {rate:.0f} videos/s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB"
+        f"mixing: rank correlation of file order and visiting order {correlation:+.4f} (by chance +-{chance:.4f}) "
+        f"over {visited} videos, {len(set(places))} of them different; "
+        f"a batch of {BATCH} comes from {statistics.median(shards):g} shards; "
+        f"opened in {opened:.1f} s, {rate:.0f} videos/s, {memory:.0f} MiB"
     )
 
 

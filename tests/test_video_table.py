@@ -21,6 +21,8 @@ def entries(count):
     kinds = [
         {"file": (3, 1_700_000_000_123_456_789), "mark": 2**32 - 1},
         {"file": (3, 4), "mark": None},
+        {"file": (3, -4), "mark": 7},  # Before 1970.
+        {"file": (3, 10**30), "mark": 10**30},  # What a broken file system or a damaged manifest says.
         {"file": None, "mark": 7},
         {"file": (3, 4, 25.0), "mark": 7},
         {"file": (3.5, 4.5), "mark": 7},

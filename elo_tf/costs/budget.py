@@ -191,4 +191,4 @@ def _storage(plan: Plan, sizes: ClipSizes) -> Tuple[RecordSizes, int, float]:
         records = measured(manifest) or stated(ingest.size, ingest)
     except (DamagedShardError, OSError) as error:
         raise InputError(f"--records={manifest.folder} cannot be measured: {error}; run elo_tf.prepare again") from None
-    return records, len(manifest.usable), float(sum(video.frames for video in manifest.usable))
+    return records, len(manifest.usable), float(manifest.usable.frames.sum())

@@ -106,7 +106,7 @@ def summary(conversion: Conversion, fps: float, elapsed: float) -> str:
     manifest = conversion.manifest
     folder, counts = Path(manifest.folder), manifest.counts
     size = sum(Path(shard).stat().st_size for split in SPLITS for shard in manifest.shards(split))
-    seconds = sum(video.frames for video in manifest.usable) / fps
+    seconds = manifest.usable.frames.sum() / fps
     warned = sum(bool(video.warning) for video in manifest.usable)
     rows = [
         ("videos", f"{counts['train']} for training, {counts['holdout']} held out, {counts['sound']} with sound"),

@@ -45,7 +45,7 @@ def measure(videos: Path, records: Path) -> None:
     elapsed, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     manifest = Manifest.load(str(records))
-    seconds = sum(video.frames for video in manifest.usable) / manifest.settings["fps"]
+    seconds = manifest.usable.frames.sum() / manifest.settings["fps"]
     print(
         f"{len(manifest.usable)} videos, {seconds:.0f} s: {elapsed:.1f} s on the clock, "
         f"{processor:.1f} s of processor time, {seconds / elapsed:.0f} x real time"

@@ -10,17 +10,21 @@ depend on what the frames show.
 start-up    a training of two steps (--resident_gb=0) less the same on 64 videos: what the number of videos costs
 memory      the most that a process had in RAM: of that training; of the search's own process, and of its worker
 mixing      Spearman's correlation between the place of a video in the shards and the place at which it is visited,
-            among the first --visited of an epoch, and the shards that a batch of 64 comes from. In file order these
-            are 1 and 1 or 2; well mixed they are 0 and 64, or as many as shards are read at a time (8)
+            among the first --visited of an epoch, beside what chance gives where whole shards come in random order;
+            and the shards that a batch of 64 comes from. In file order these are 1 and 1 or 2; well mixed they are 0
+            and 64, or about as many as shards are read at a time (8)
 
 Targets: start-up at most 15 s and 2.5 GB for the training, 1.5 GB for a further worker.
 Hardware: any; nothing else should run.
-Obtained with 200 000 videos, other work on both cores beside it, so that seconds say little: train took 41.7 s more
-than with 64, and 927 MiB (624 with 64); by that, two million take 3.7 GB, more than the target. At that time a training
-parsed the manifest three times, into a dictionary a video; now it does so once, into a tuple a video, which has not
-been measured. Mixing, 10 000 of 20 000 videos: correlation +.069, batches from 11 shards; with shards of 10 000 videos
-it was +.125 and 8. What is shuffled is the order of the shards, and 256 videos at a time. Two million have not been
-run.
+Obtained on 2 cores, with other work on both of them, so that only memory and, less so, processor time say much.
+Two million videos: train took 14.3 s of processor time more than with 64 (140.7 s on the clock, at a tenth of a core),
+and 994 MiB (629 with 64). The search's own process had 934 MiB, its worker 1030 MiB; the whole search took 52.2 s of
+processor time. As a tuple a video, in place of columns, the reader alone had 1560 MiB.
+Mixing, 20 000 of 200 000 videos: correlation -.041 (by chance +-.071), batches from 8 shards. With 32 shards read at a
+time -.021 and 29 shards, at the same processor time. Earlier figures, +.069 and +.125 over 100 shards and fewer, are
+within chance, too. Not measured: what 32 at a time cost in memory where records are large; mixing of two million.
+What to take from it: the order of videos is random as far as shards are, and `elo_tf.prepare` fills a shard with
+videos in the order of a hash, so that a batch is a random sample of the folder; but videos of a shard meet often.
 """
 
 import contextlib

@@ -454,9 +454,12 @@ def test_folders_of_frames_are_videos_at_the_given_rate(tmp_path):
     assert convert(source, records, config, LocalEngine(1)).converted == 0
     clip = read_frames(source / "a" / "v1", config)
     np.testing.assert_array_equal(clip.frames[:, 0, 0, 0], np.arange(4, 204, 8))
+    assert clip.warning == ""
     other = dataclasses.replace(config, frames_fps=12.5)
     assert convert(source, records, other, LocalEngine(1)).changed == 1
     assert state(records) == {"a/v1": 50, "b/v2.mp4": 4}
+    (source / "a" / "v1" / "img_3.png").unlink()
+    assert read_frames(source / "a" / "v1", config).warning.startswith("1 numbers are missing among its images")
 
 
 class FailingConverter(module.Converter):

@@ -285,7 +285,7 @@ class Manifest:
         usable, unusable = content["videos"]
         outside = [name for name in usable.counts("shard") if posixpath.basename(name) != name]
         if outside:
-            raise InputError(f"{path} names {outside[0]!r}, which is not in its folder; make the records again")
+            raise DamagedManifestError(f"{path} names {outside[0]!r}, which is not in its folder; {_REBUILD}")
         facts = {name: content[name] for name in _HEAD}
         set_aside = content.get("set_aside", {})
         return cls(usable=usable, unusable=unusable, folder=str(folder), set_aside=set_aside, **facts)

@@ -11,6 +11,9 @@ ms of the parent    its processor time a video; if something in it grew with the
 MiB of the parent   what it has in RAM; that of the workers does not depend on the number of videos
 
 Hardware: any; where other work runs beside it, the processor time is what counts.
+Obtained with 300 videos, one worker, other work on both of 2 cores: 2.8 to 7.7 videos/s; the parent took .61 ms a video
+in the first tenth and .27 to .33 in all others, and 67.5 to 67.6 MiB; 15 shards. What grows only with thousands of
+videos would not show in so short a run: thousands have not been run.
 """
 
 import dataclasses

@@ -14,6 +14,7 @@ import pytest
 from elo_tf import search
 from elo_tf.config import InputError, SearchSettings, from_arguments
 from elo_tf.model.objective import load_loss, save_loss
+from elo_tf.runtime.append_only import AppendOnlyFile
 from elo_tf.search.reporting import report
 from tests import videos
 from tests.test_training_log import scalars
@@ -141,9 +142,7 @@ def test_clusters_that_a_killed_search_did_not_save_are_made_afterwards(unbroken
 @pytest.mark.slow
 def test_flags_file_repeats_the_search(unbroken, records, tmp_path):
     run_dir, _ = unbroken
-    command = [sys.executable, "-m", "elo_tf.search", f"--flagfile={run_dir}/flags.txt", f"--run_dir={tmp_path}/again"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    search.run(from_arguments(SearchSettings, [f"--flagfile={run_dir}/flags.txt", f"--run_dir={tmp_path}/again"]))
     assert found(tmp_path / "again") == found(run_dir)
 
 
@@ -215,16 +214,10 @@ def test_a_finished_search_runs_nothing_again(unbroken, records, capfd):
     assert (run_dir / "journal.jsonl").read_bytes() == before
 
 
-@pytest.mark.slow
 def test_two_searches_on_one_run_directory(records, tmp_path):
-    first = start(records, tmp_path, "--steps=2000")
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "journal.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    code, _, errors = finish(start(records, tmp_path, "--steps=2000"))
-    first.kill()
-    first.communicate()
-    assert code == 2 and "is in use by another search" in errors
+    with AppendOnlyFile(tmp_path / "journal.jsonl", "busy"):
+        assert "is in use by another search" in refused(records, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.jsonl"]
 
 
 @pytest.mark.parametrize(

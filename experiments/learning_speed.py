@@ -271,13 +271,13 @@ def main() -> None:
     config = from_flags(LearningConfig)
     if config.smoke:
         config = dataclasses.replace(
-            config, part="report", worlds=("third:21:0.2",), rows=(EMBED,), seeds=1, clips=1000, videos=48
+            config, part="report", worlds=("third:21:0.2",), rows=(EMBED,), seeds=1, clips=320, videos=48
         )
     elif not config.folder:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")
     names = config.worlds or PARTS[config.part]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary if config.smoke else config.folder)
+        folder = pathlib.Path(config.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         record = jobs.Record(folder / "learning_speed.jsonl")
         labelled = 10 if config.smoke else worlds.LABELLED_PER_CLASS

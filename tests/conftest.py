@@ -25,9 +25,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _memory_given_back():
-    """Graphs of a file's models are freed after it, and what they took goes back to the system, if it is glibc's."""
+def _memory_given_back(request):
+    """What a file has cached is freed after it, and what that took goes back to the system, where glibc holds it."""
     yield
+    for function in vars(request.module).values():
+        if hasattr(function, "cache_clear") and function.__module__ == request.module.__name__:
+            function.cache_clear()
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim:

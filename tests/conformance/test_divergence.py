@@ -10,6 +10,9 @@ from tests import videos
 from tests.conformance.models import TERMS
 
 
+pytestmark = pytest.mark.slow  # Together: all terms are traced for them.
+
+
 class PoisonedRunner(CandidateRunner):
     """Adds a variable to the losses, one number a term."""
 

@@ -12,6 +12,7 @@ from elo_tf.model.gradients import GradientNorms
 from tests.batches import random_clips
 from tests.conformance.models import build
 
+DISTILL = ("flow/distill/stage3", "audio/distill/stage4")
 EMBED = ("rgb-flow/embed", "rgb-audio/embed")
 # Settings, terms that they change, and the range of their values at the start: raw norms are large by design. A term
 # that sees pictures and one that hears sound stand for all of a kind, whose code is the same.
@@ -27,11 +28,7 @@ VARIANTS = {
     # Colours of noise, pooled to the map, are nearly grey.
     "colorize_head=pointer": (TaskConfig(colorize_head="pointer"), ("grey/colorize", "rgb/shuffle"), (0.01, 10)),
     "decode_size=full": (TaskConfig(decode_size="full"), ("rgb/reconstruct", "rgb-audio/transfer"), (0.1, 10)),
-    "distill_both_ways": (
-        TaskConfig(distill_both_ways=True),
-        ("flow/distill/stage3", "audio/distill/stage4"),
-        (0.1, 10),
-    ),
+    "distill_both_ways": (TaskConfig(distill_both_ways=True), DISTILL, (0.1, 10)),
 }
 
 

@@ -9,7 +9,6 @@ from elo_tf.search.trials.candidate import CandidateRunner, Settings
 from tests import videos
 from tests.conformance.models import TERMS
 
-
 pytestmark = pytest.mark.slow  # Together: all terms are traced for them.
 
 

@@ -15,10 +15,11 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from elo_tf.config import Checked, InputError, from_flags, setting
+from elo_tf.config import Checked, from_flags, setting
 from elo_tf.runtime import command_line
 from experiments import contrasts, demo, markdown, result_files
 from experiments.demo import COLUMNS, ROWS, Evaluation
+from experiments.rows import named_folders
 
 TRUTH = "linear"
 
@@ -37,15 +38,7 @@ def read(given: Sequence[str]) -> Dict[str, Evaluation]:
     Raises:
       InputError: one is not NAME=DIR, has no results, or comes twice; or there is none.
     """
-    found: Dict[str, Evaluation] = {}
-    for text in given:
-        name, _, folder = text.partition("=")
-        if not name or not folder or name in found:
-            raise InputError(f"--evaluations: {text!r} is not NAME=DIR with a name of its own")
-        found[name] = demo.read(pathlib.Path(folder).expanduser())
-    if not found:
-        raise InputError("--evaluations is missing; give NAME=DIR for each world")
-    return found
+    return {name: demo.read(folder) for name, folder in named_folders("evaluations", given).items()}
 
 
 def differences(worlds: Dict[str, Evaluation], other: str, column: str = TRUTH) -> np.ndarray:

@@ -11,7 +11,7 @@ round is above that of the first, and falls if it is below.
 By chance alone, a term goes the same way in all of n searches with probability 2^(1-n): the table says how many such
 terms are to be expected of so many. Weights of terms that do not matter wander, since selection acts on whole losses.
 
-Hardware: seconds on one core. Figures: results/evolution.md, once it has run.
+Hardware: seconds on one core. Figures: results/evolution.md.
 """
 
 import dataclasses
@@ -28,6 +28,7 @@ from elo_tf.search.journal.journal import Journal
 from elo_tf.search.journal.result import TrialResult
 from elo_tf.search.reporting.findings import winner
 from experiments import markdown, result_files, search_flags
+from experiments.rows import named_folders
 
 RISES, FALLS, MIXED = "rises in all", "falls in all", "differs"
 
@@ -84,16 +85,11 @@ def read(searches: Sequence[str]) -> Dict[str, Course]:
       InputError: one is not NAME=DIR, has no journal, or searched over other terms than the first.
     """
     found: Dict[str, Course] = {}
-    for given in searches:
-        name, _, folder = given.partition("=")
-        if not folder or name in found:
-            raise InputError(f"--searches: {given!r} is not NAME=DIR with a name of its own")
-        found[name] = course(Journal.read(str(pathlib.Path(folder).expanduser() / "journal.jsonl")))
+    for name, folder in named_folders("searches", searches).items():
+        found[name] = course(Journal.read(str(folder / "journal.jsonl")))
         first = next(iter(found.values()))
         if list(found[name].names) != list(first.names):
             raise InputError(f"--searches: {name} is over other terms than {next(iter(found))}; show them apart")
-    if not found:
-        raise InputError("--searches is missing; name run directories of searches as NAME=DIR")
     return found
 
 

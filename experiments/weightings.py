@@ -200,7 +200,7 @@ def main() -> None:
     config = from_flags(WeightingsConfig)
     if config.smoke:
         config = dataclasses.replace(
-            config, worlds=("third:21:0.2",), rows=(EQUAL, "λ by gradient, predictability"), seeds=1, clips=700,
+            config, worlds=("third:21:0.2",), rows=(EQUAL, "λ by gradient, predictability"), seeds=1, clips=1000,
             videos=48, lambda_clips=16, tasks=("rgb/shuffle", "rgb-flow/embed"),
         )  # fmt: skip
     elif not config.folder:

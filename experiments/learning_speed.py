@@ -271,7 +271,7 @@ def main() -> None:
     config = from_flags(LearningConfig)
     if config.smoke:
         config = dataclasses.replace(
-            config, part="report", worlds=("third:21:0.2",), rows=(EMBED,), seeds=1, clips=320, videos=48
+            config, part="report", worlds=("third:21:0.2",), rows=(EMBED,), seeds=1, clips=1000, videos=48
         )
     elif not config.folder:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")

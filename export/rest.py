@@ -29,6 +29,10 @@ _CODES = {
 }  # fmt: skip
 
 
+# What reading JSON of another shape than expected may raise; a number may be too large for a float.
+_UNLIKE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+
+
 class RestTransport(Transport):
     """Speaks HTTP/1.1 over a pool of connections that stay open.
 
@@ -59,7 +63,7 @@ class RestTransport(Transport):
                 VersionStatus(int(one["version"]), one["state"], one.get("status", {}).get("error_message", ""))
                 for one in answer["model_version_status"]
             ]
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNLIKE as error:
             raise self._foreign(error) from error
 
     def signatures(self, version: int) -> Dict[str, Signature]:
@@ -71,7 +75,7 @@ class RestTransport(Transport):
                 for name, one in found.items()
                 if one.get("method_name") == "tensorflow/serving/predict"
             }
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNLIKE as error:
             raise self._foreign(error) from error
 
     def predict(self, version: int, signature: str, name: str, value: np.ndarray) -> Dict[str, np.ndarray]:
@@ -84,7 +88,7 @@ class RestTransport(Transport):
             # The name of a single output is left out.
             named = outputs if isinstance(outputs, dict) else {"": outputs}
             return {output: np.asarray(values, np.float32) for output, values in named.items()}
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNLIKE as error:
             raise self._foreign(error) from error
 
     def close(self) -> None:

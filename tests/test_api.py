@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -126,6 +127,24 @@ def test_a_keyboard_interrupt_passes_and_the_run_directory_is_free_again(noise, 
     with pytest.raises(KeyboardInterrupt):
         train.run(settings, interruption=contextlib.nullcontext(interrupt))
     assert train.run(settings).finished
+
+
+def test_a_run_directory_that_is_removed_or_damaged_can_be_exported_in_the_end(noise, tmp_path):
+    run, steps = tmp_path / "run", iter(range(3))
+    settings = trainings.settings(noise, run, save_every=1)
+
+    def is_asked():
+        if next(steps) == 0:
+            shutil.rmtree(run)
+        return False
+
+    done = train.run(settings, interruption=contextlib.nullcontext(is_asked))
+    assert done.finished and done.tower().step == 3
+    about = (run / "tower.json").read_bytes()
+    (run / "tower.json").write_bytes(b"")
+    (run / "loss.json").unlink()
+    assert train.run(settings).tower().step == 3
+    assert (run / "tower.json").read_bytes() == about and (run / "loss.json").exists()
 
 
 def test_a_program_gives_paths_and_lists_where_a_flag_has_text():

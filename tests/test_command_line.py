@@ -117,6 +117,49 @@ command_line.run(main, "Does some work.", [])
     assert (tmp_path / "done").read_text() == "all"
 
 
+def test_a_command_without_its_terminal_does_its_work(tmp_path):
+    terminal, of_command = os.openpty()
+    code = f"""
+import pathlib, sys, time
+from elo_tf.runtime import command_line
+def main():
+    print("begun", flush=True)
+    while not pathlib.Path({str(tmp_path / "gone")!r}).exists():
+        time.sleep(0.01)
+    print("nobody reads this", flush=True)
+    print("nor this", file=sys.stderr, flush=True)
+    pathlib.Path({str(tmp_path / "done")!r}).write_text("all")
+sys.argv = ["a_command"]
+command_line.run(main, "Does some work.", [])
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=of_command, stderr=of_command) as process:
+        os.close(of_command)
+        assert os.read(terminal, 100) == b"begun\r\n"
+        os.close(terminal)
+        (tmp_path / "gone").touch()
+        assert process.wait() == 0
+    assert (tmp_path / "done").read_text() == "all"
+
+
+def test_a_command_whose_streams_are_closed_does_its_work_and_keeps_its_files_clean(tmp_path):
+    code = f"""
+import os, sys
+from elo_tf.runtime import command_line, interruption
+interruption.guard()
+def main():
+    with open({str(tmp_path / "done")!r}, "w") as file:
+        print("nobody reads this", sys.stdin.read())
+        os.write(2, b"a message of a library")
+        file.write("all")
+sys.argv = ["a_command"]
+command_line.run(main, "Does some work.", [])
+"""
+    (tmp_path / "command.py").write_text(code)
+    shell = f"'{sys.executable}' '{tmp_path / 'command.py'}' <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", shell], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode == 0
+    assert (tmp_path / "done").read_text() == "all"
+
+
 def test_a_broken_pipe_that_is_not_the_output_is_an_error():
     code = """
 import os, sys

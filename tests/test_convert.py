@@ -298,6 +298,9 @@ def test_folders_that_cannot_be_used(folders):
         convert(source.parent / "empty", records, CONFIG, LocalEngine(1))
     with pytest.raises(InputError, match="is inside"):
         convert(source, source / "records", CONFIG, LocalEngine(1))
+    (source.parent / "link").symlink_to(source)
+    with pytest.raises(InputError, match="is inside"):
+        convert(source, source.parent / "link" / "records", CONFIG, LocalEngine(1))
     assert not records.exists() and not (source / "records").exists()
 
 
@@ -454,9 +457,12 @@ def test_folders_of_frames_are_videos_at_the_given_rate(tmp_path):
     assert convert(source, records, config, LocalEngine(1)).converted == 0
     clip = read_frames(source / "a" / "v1", config)
     np.testing.assert_array_equal(clip.frames[:, 0, 0, 0], np.arange(4, 204, 8))
+    assert clip.warning == ""
     other = dataclasses.replace(config, frames_fps=12.5)
     assert convert(source, records, other, LocalEngine(1)).changed == 1
     assert state(records) == {"a/v1": 50, "b/v2.mp4": 4}
+    (source / "a" / "v1" / "img_3.png").unlink()
+    assert read_frames(source / "a" / "v1", config).warning.startswith("1 numbers are missing among its images")
 
 
 class FailingConverter(module.Converter):
@@ -495,6 +501,28 @@ def test_a_damaged_manifest_is_made_anew(tmp_path, content):
         Manifest.load(str(records))
     assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
     assert (records / "manifest.json").read_bytes() == whole
+
+
+def test_a_manifest_that_leaves_its_folder_is_made_anew(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    whole = (records / "manifest.json").read_bytes()
+    (records / "manifest.json").write_bytes(whole.replace(b"train-00000.tfrecord", b"../train-00000.tfrecord"))
+    with pytest.raises(InputError, match="not in its folder; run python -m elo_tf.prepare again to rebuild it"):
+        Manifest.load(str(records))
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
+    assert (records / "manifest.json").read_bytes() == whole
+
+
+def test_copies_of_shards_under_other_names_stay_and_do_not_count(tmp_path):
+    source, records = few(tmp_path / "videos", "a.mp4"), tmp_path / "records"
+    convert(source, records, ONE_SHARD, LocalEngine(1))
+    copies = [records / "train-00000 (1).tfrecord", records / "train-00000 (2).json", records / "train-x.tfrecord"]
+    for copy in copies:
+        copy.write_bytes((records / f"train-00000{copy.suffix}").read_bytes())
+    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
+    assert [entry.shard for entry in Manifest.load(str(records)).usable] == ["train-00000.tfrecord"]
+    assert all(copy.exists() for copy in copies)
 
 
 def test_damaged_lines_of_a_shard_cost_that_shard(tmp_path):

@@ -16,7 +16,7 @@ import pytest
 
 from elo_tf.config import EvaluateSettings, EvaluationConfig, InputError, ProtocolConfig
 from elo_tf.data.records import Manifest, identity
-from elo_tf.evaluate import api, entrants, ledger, measure, protocols, results, table
+from elo_tf.evaluate import api, confusion, entrants, ledger, measure, protocols, results, table
 from elo_tf.evaluate.scores import score
 from elo_tf.evaluate.videos.material import Material
 from elo_tf.evaluate.videos.split import digest, of_folders
@@ -309,6 +309,14 @@ def test_what_both_lists_name_is_counted_in_the_results(place, lists):
     shown = results._of_split(split, {"train": 1, "test": 1})
     assert (shown["in_both_lists"], shown["train_videos"], shown["test_videos"], shown["duplicates"]) == (1, 9, 9, 0)
     assert first not in {video.id for video in split.train} and first in {video.id for video in split.test}
+
+
+def test_classes_and_runs_may_be_called_anything(tmp_path):
+    names = ["$x_{", "no utf-8 \udcff", "two\nlines", "é" * 40]
+    figure = confusion.draw(np.eye(4), names, "$\\run{$, kmeans: 100.0% right")
+    figure.savefig(tmp_path / "confusion.png")
+    shown = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert shown == ["$x_{", "no utf-8 ?", "two?lines", f"{'é' * 29}…"]
 
 
 def test_features_are_computed_once_and_shared(place):

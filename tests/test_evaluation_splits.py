@@ -1,6 +1,7 @@
 """Who trains and who tests: official lists as they are distributed, folders, label budgets."""
 
 import os
+import re
 import unicodedata
 
 import pytest
@@ -193,8 +194,9 @@ BOM = "\ufeff"
         lambda text: f"# made by hand\n\n{text}\n#\n## end\n#end",
         lambda text: text.replace(" ", "\t"),
         lambda text: text.rstrip("\r\n"),
+        lambda text: re.sub(r"(?m)^(\S+\.avi)", r'"\1"', text),
     ],
-    ids=["mark", "windows", "old mac", "blank", "comments", "tabs", "no last line"],
+    ids=["mark", "windows", "old mac", "blank", "comments", "tabs", "no last line", "quotes"],
 )
 def test_how_a_list_was_saved_does_not_matter(hmdb, ucf, kinetics, rewrite):
     parsers = {official.hmdb51: hmdb, official.ucf101: ucf, official.kinetics: kinetics}
@@ -286,6 +288,11 @@ def _found(listed, files, kinetics=False):
         (["a.avi"], ["c/a.AVI"], {"a.avi": "c/a.AVI"}),
         (["a.AVI"], ["c/a.h264"], {"a.AVI": "c/a.h264"}),
         (["a"], ["c/a"], {"a": "c/a"}),
+        # Capitals: as they are, where both are there.
+        (["A.avi"], ["c/a.mp4"], {"A.avi": "c/a.mp4"}),
+        (["A.avi"], ["c/a.avi", "c/A.mp4"], {"A.avi": "c/A.mp4"}),
+        (["A.avi", "a.avi"], ["c/a.mp4"], {"a.avi": "c/a.mp4"}),
+        (["A.avi", "a.avi"], ["c/A.AVI.mkv", "c/a.mp4"], {"A.avi": "c/A.AVI.mkv", "a.avi": "c/a.mp4"}),
         # Folders: the class, whatever its capitals, groups below it, or none at all; never another class.
         (["a.avi"], ["x/C/g01/a.mp4"], {"a.avi": "x/C/g01/a.mp4"}),
         (["a.avi"], ["flat/a.mp4"], {"a.avi": "flat/a.mp4"}),
@@ -318,7 +325,7 @@ CLIP = "--ABCdef_01_000007_000017"
 @pytest.mark.parametrize(
     "file",
     [f"{CLIP}.mp4", f"{CLIP}.MKV.webm", "--ABCdef_01_7_17.mp4", "--ABCdef_01_0007_0017.mp4", "--ABCdef_01_7.0_17.0.mp4",
-     "--ABCdef_01_7_17", "--ABCdef_01.mp4", "--ABCdef_01", "drummers [--ABCdef_01].mp4"],
+     "--ABCdef_01_7_17", "--ABCdef_01.mp4", "--ABCdef_01", "drummers [--ABCdef_01].mp4", "drum-mers---ABCdef_01.mp4"],
 )  # fmt: skip
 def test_clips_of_kinetics_are_found_by_id_and_times_or_by_id(file):
     other = "--ABCdef_02_000007_000017"

@@ -146,6 +146,11 @@ def test_without_any_value_the_figures_say_so(path):
     assert "No feasible candidate so far" in drawn and "R-S" in drawn
 
 
+def test_a_name_without_a_task_is_drawn_as_it_is():
+    drawn = texts(figures.best_loss(None, ["rgb/shuffle", "other"], {"rgb/shuffle": "R-S", "other": "other"}))
+    assert {"R-S", "other"} <= set(drawn)
+
+
 @pytest.mark.parametrize("rounds, failed, told", [(1, (), 0), (3, (1,), 6), (70, (1, 2, 80), None)])
 def test_nothing_is_cut_off(path, rounds, failed, told):
     journal = write(path, rounds, failed=failed, told=told)

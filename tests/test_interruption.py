@@ -113,7 +113,8 @@ def finish(process):
 
 
 @pytest.mark.parametrize(
-    "number, status, word", [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")]
+    "number, status, word",
+    [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted"), (signal.SIGHUP, 129, "hung up")],
 )
 @pytest.mark.parametrize("what", ["sleeps", "imports", "breaks"])
 def test_one_line_and_the_status_of_the_signal(program, what, number, status, word):
@@ -157,6 +158,19 @@ def test_a_second_signal_ends_it_at_once(program):
 
 def test_who_listens_stops_where_it_can_and_says_so_itself(program):
     process, _ = program("listens")
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[:3] == (143, "stopped at step 3\n", "")
+
+
+def test_with_nohup_it_outlives_its_terminal(program):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Programs inherit it.
+    try:
+        process, _ = program("listens")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert finish(process)[:3] == (143, "stopped at step 3\n", "")
 

@@ -27,6 +27,9 @@ def table(layout, *videos):
         ("TRAIN", "Validation"),
         ("train_256", "val_256"),
         ("trainset", "test"),
+        ("trainval", "Validate"),
+        ("videos_train", "videos_val"),
+        ("kinetics400_train", "kinetics400_test_seen"),
     ],
 )
 def test_folders_called_train_and_val_or_test_are_the_split(train, held_out):
@@ -55,7 +58,15 @@ def test_the_split_may_lie_within_a_wrapper_or_within_the_classes():
     assert table(layout_of(*videos), *videos) == [("", "train"), ("", "holdout")]
 
 
-@pytest.mark.parametrize("videos", [["train/1.mp4", "bus/2.mp4"], ["test/1.mp4", "bus/2.mp4"], ["a/1.mp4", "b/2.mp4"]])
+@pytest.mark.parametrize(
+    "videos",
+    [
+        ["train/1.mp4", "bus/2.mp4"],
+        ["test/1.mp4", "bus/2.mp4"],
+        ["a/1.mp4", "b/2.mp4"],
+        ["train tracks/1.mp4", "test tube/2.mp4", "bus/3.mp4"],
+    ],
+)
 def test_without_both_parts_the_hash_decides(videos):
     layout = layout_of(*videos)
     assert [layout.split(video) for video in videos] == [split_of(video, 0.25) for video in videos]

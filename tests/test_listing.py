@@ -5,7 +5,7 @@ import os
 import pytest
 
 from elo_tf.config import InputError
-from elo_tf.decoding.listing import content_mark, frame_names, list_videos, survey
+from elo_tf.decoding.listing import content_mark, frame_names, list_videos, missing_numbers, survey
 
 
 def fill(folder, *names):
@@ -50,6 +50,12 @@ def test_frames_are_the_longest_series_that_is_no_flow():
     others = [f"flow_x_{number:05d}.jpg" for number in range(9)] + ["cover1.png", "notes.txt"]
     assert frame_names(images + others) == [f"img_{number}.jpg" for number in (1, 2, 9, 10, 11)]
     assert frame_names(["IMG_1.jpg", "IMG_2.jpg"]) == [] == frame_names(others[-2:])
+    assert frame_names([f"v ({number}).ppm" for number in (4, 10, 2, 3)])[-1] == "v (10).ppm"  # As Windows renames.
+
+
+@pytest.mark.parametrize("numbers, missing", [((1, 2, 5, 9), 5), ((0, 5, 10, 15), 0), ((33, 67, 100), 0), ((7,), 0)])
+def test_numbers_that_are_missing_are_counted_in_steps(numbers, missing):
+    assert missing_numbers([f"img_{number:05d}.jpg" for number in numbers]) == missing
 
 
 def test_images_beside_a_video_are_its_thumbnails(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from elo_tf.config import InputError
 from export.predictor import FLOAT, Patience, Predictor
+from export.request_error import RequestError
 from export.rest import RestTransport, to_json
 from export.transport import Endpoint
 
@@ -65,3 +66,21 @@ def test_another_kind_of_server(answer, said):
             Predictor(transport, FLOAT, Patience(retries=0))
         transport.close()
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "question, answer",
+    [
+        ("signatures", {"metadata": {"signature_def": {"signature_def": {"embed": "text"}}}}),
+        ("signatures", {"metadata": {"signature_def": {"signature_def": 1.5}}}),
+        ("status", {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": "OK"}]}),
+        ("predict", {"outputs": [[10**400]]}),
+        ("predict", {"outputs": [[1.0], [2.0, 3.0]]}),
+    ],
+)
+def test_an_answer_of_another_shape_is_named(question, answer, monkeypatch):
+    transport = RestTransport(Endpoint("127.0.0.1:1", "m", 10.0, 1 << 20, 1))
+    monkeypatch.setattr(transport, "_ask", lambda *_: answer)
+    given = {"status": (), "signatures": (1,), "predict": (1, "embed", "clips", np.zeros([1], np.float32))}
+    with pytest.raises(RequestError, match="not one of TF Serving"):
+        getattr(transport, question)(*given[question])

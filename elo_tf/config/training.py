@@ -166,7 +166,7 @@ class FinalTrainConfig(TrainConfig):
         10.0, "multi_worker: longest wait for the other processes of TF_CONFIG, minutes; 0: no limit", low=0
     )
     grace_seconds: float = setting(
-        20.0, "longest wait after SIGTERM or SIGINT for the current step and its checkpoint, seconds", low=0
+        20.0, "longest wait after SIGTERM, SIGINT or SIGHUP for the current step and its checkpoint, seconds", low=0
     )
     accumulate: int = setting(1, "parts into which a batch is split, for batches that do not fit into memory", low=1)
     clip_norm: float = setting(0.0, "greatest norm of the gradient of all weights; 0: no clipping", low=0)

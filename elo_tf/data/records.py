@@ -266,7 +266,7 @@ class Manifest:
         unusable = [video for video in content["videos"] if isinstance(video, UnusableVideo)]
         outside = sorted({video.shard for video in usable if posixpath.basename(video.shard) != video.shard})
         if outside:
-            raise InputError(f"{path} names {outside[0]!r}, which is not in its folder; make the records again")
+            raise DamagedManifestError(f"{path} names {outside[0]!r}, which is not in its folder; {_REBUILD}")
         facts = {name: content[name] for name in _HEAD}
         set_aside = content.get("set_aside", {})
         return cls(usable=usable, unusable=unusable, folder=str(folder), set_aside=set_aside, **facts)

@@ -9,13 +9,13 @@ import numpy as np
 
 from elo_tf.config import IngestConfig
 from elo_tf.decoding.decode import Decoded, UnusableError
-from elo_tf.decoding.listing import frame_names
+from elo_tf.decoding.listing import frame_names, missing_numbers
 
 
 def read_frames(folder: Path, config: IngestConfig, start: float = 0.0) -> Decoded:
     """Reads the first `max_seconds` of the images, or those from `start` on; they come at `frames_fps`, without sound.
 
-    An image that cannot be decoded is replaced by the one before it.
+    An image that cannot be decoded is replaced by the one before it. Numbers that are missing are a warning.
 
     Raises:
       UnusableError: no image can be decoded.
@@ -38,7 +38,11 @@ def read_frames(folder: Path, config: IngestConfig, start: float = 0.0) -> Decod
     if not frames:
         raise UnusableError(f"none of its {len(names)} images can be decoded")
     frames = [frames[0]] * first + frames
-    return Decoded(np.stack(frames), None, f"damaged: {bad} frames cannot be decoded" if bad else "")
+    warnings = [f"damaged: {bad} frames cannot be decoded"] if bad else []
+    missing = missing_numbers(names[: place + 1])
+    if missing:
+        warnings.append(f"{missing} numbers are missing among its images, which follow each other without a gap")
+    return Decoded(np.stack(frames), None, "; ".join(warnings))
 
 
 def _square(path: Path, size: int) -> Optional[np.ndarray]:

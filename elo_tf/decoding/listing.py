@@ -4,7 +4,7 @@ import collections
 import os
 import re
 from pathlib import Path
-from typing import Counter, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Counter, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import google_crc32c
 
@@ -14,7 +14,9 @@ _VIDEOS = frozenset(
     "264 265 3g2 3gp amv asf avi divx dv f4v flv gif gxf h264 h265 hevc insv ivf lrv m2p m2ts m2v m4v mjpeg mjpg mk3d "
     "mkv mov mp4 mpe mpeg mpg mpv mts mxf nut obu ogm ogv qt rm rmvb ts vob webm wmv wtv xvid y4m".split()
 )
-_IMAGES = frozenset("avif bmp heic heif ico jpe jpeg jpg png psd svg tga thm tif tiff webp".split())
+_IMAGES = frozenset(
+    "avif bmp dng exr hdr heic heif ico jp2 jpe jpeg jpg pbm pgm png pnm ppm psd svg tga thm tif tiff webp".split()
+)
 # What lies beside videos: descriptions, subtitles, lists, sums, tables, sound, archives, programs.
 _OTHERS = _IMAGES | frozenset(
     "7z aac ac3 aif aifc aiff ann ape ass au bat bz2 c cff cfg conf cpp csv db description doc docx dtd dts eaf "
@@ -29,7 +31,7 @@ _UNFINISHED = re.compile(
     r"\.part-frag\d+(\.part)?$",
     re.IGNORECASE,
 )
-_FRAME = re.compile(r"(.*?)(\d+)\.(?:jpe?g|png|bmp|webp|tiff?)", re.IGNORECASE | re.DOTALL)
+_FRAME = re.compile(r"(.*?)(\d+)\)?\.(?:jpe?g|png|bmp|webp|tiff?|p[gnp]m)", re.IGNORECASE | re.DOTALL)
 _FLOW = re.compile(r"flow|[xyuv][_-]", re.IGNORECASE)  # Beside frames, as two-stream work stores it.
 _FEWEST_FRAMES = 4
 # Of the system, not the user's.
@@ -154,6 +156,14 @@ def frame_names(files: Iterable[str]) -> List[str]:
             series.setdefault(parts[1], []).append((int(parts[2]), name))
     longest = max((sorted(each) for each in series.values()), key=len, default=[])
     return [name for _, name in longest] if len(longest) >= _FEWEST_FRAMES else []
+
+
+def missing_numbers(frames: Sequence[str]) -> int:
+    """How many names are missing between those that `frame_names` gives, by the least step from one to the next."""
+    numbers = [int(parts[2]) for parts in map(_FRAME.fullmatch, frames) if parts]
+    steps = [after - before for before, after in zip(numbers, numbers[1:])]
+    least = max(1, min(steps, default=1))
+    return sum(max(0, round(step / least) - 1) for step in steps)
 
 
 def file_state(path: Path) -> Optional[List[int]]:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from elo_tf.decoding.listing import printable
 from elo_tf.plots import style
 
 # Up to so many classes, cells have numbers.
@@ -34,9 +35,10 @@ def draw(confusion: np.ndarray, classes: Sequence[str], title: str) -> Figure:
     if count <= _FEW:
         _number(axes, shares, font)
     if count <= _MANY:
-        names = [name if len(name) <= 30 else f"{name[:29]}…" for name in classes]
-        axes.set_xticks(range(count), names, rotation=90, fontsize=font)
-        axes.set_yticks(range(count), names, fontsize=font)
+        # Names of folders: of any letters, and no formulas.
+        names = [printable(name if len(name) <= 30 else f"{name[:29]}…") for name in classes]
+        axes.set_xticks(range(count), names, rotation=90, fontsize=font, parse_math=False)
+        axes.set_yticks(range(count), names, fontsize=font, parse_math=False)
         axes.tick_params(length=0)
     axes.set_xlabel("taken for", fontsize=style.LABEL)
     axes.set_ylabel("class", fontsize=style.LABEL)

@@ -24,7 +24,7 @@ def new_figure(height: float, title: Optional[str] = None, width: float = WIDTH)
     """
     figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=_MARGIN))
     if title:
-        figure.suptitle(title, fontsize=TITLE)
+        figure.suptitle(title, fontsize=TITLE, parse_math=False)  # It may name a run.
     return figure
 
 

@@ -86,7 +86,8 @@ def convert(
     config = _with_length(config)
     executable()
     found = _survey(videos, config)
-    if videos == records or videos in records.parents:
+    real_videos, real_records = Path(os.path.realpath(videos)), Path(os.path.realpath(records))  # Past links.
+    if real_videos == real_records or real_videos in real_records.parents:
         raise InputError(f"--records={records} is inside --videos={videos}; choose a folder beside it")
     layout = find_layout(found.videos, config, earlier_settings(records))
     config = dataclasses.replace(config, held_out="hash" if layout.depth is None else "folders")

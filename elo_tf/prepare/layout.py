@@ -9,18 +9,22 @@ import collections
 import dataclasses
 import re
 import unicodedata
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
 
 from elo_tf.config import IngestConfig, InputError
 from elo_tf.data.records import split_of
 from elo_tf.decoding.listing import printable
 
+_WORDS = {
+    "train": r"train(?:ing)?(?:[ _-]?val(?:idation)?)?",
+    "holdout": r"val|valid|validate|validation|test|testing|eval|evaluation|dev|hold[ _-]?out|held[ _-]?out",
+}
 _MORE = r"(?:[ _-]?(?:\d+|sets?|splits?|data|videos?|clips?|frames?|images?))*"
-_PARTS = {
-    "train": re.compile(rf"(?:train|training){_MORE}", re.IGNORECASE),
-    "holdout": re.compile(
-        rf"(?:val|valid|validation|test|testing|eval|evaluation|dev|hold[ _-]?out|held[ _-]?out){_MORE}", re.IGNORECASE
-    ),
+_PARTS = {part: re.compile(rf"(?:{words}){_MORE}", re.IGNORECASE) for part, words in _WORDS.items()}
+# Of names with more in them, such as `kinetics400_train`. A class may be called `train tracks`.
+_LOOSELY = {
+    part: re.compile(rf"(?:.*[\W\d_])?(?:{words})(?:sets?)?(?:[\W\d_].*)?", re.IGNORECASE | re.DOTALL)
+    for part, words in _WORDS.items()
 }
 
 
@@ -33,6 +37,7 @@ class Layout:
       level: Which folder is the class: 0 the one that holds the video, 1 the first one, and so on.
       holdout_fraction: Part that is held out by the hash of the path, where folders do not say it.
       depth: At which depth folders are called train, val, test and the like; None if folders do not say the split.
+      parts: The split of each folder there that is called so.
       wrapped: Whether the folders above that depth are the same for all videos, and no classes.
     """
 
@@ -40,6 +45,7 @@ class Layout:
     level: int
     holdout_fraction: float
     depth: Optional[int] = None
+    parts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     wrapped: bool = False
 
     def split(self, video: str) -> str:
@@ -47,7 +53,7 @@ class Layout:
         if self.depth is None:
             return split_of(video, self.holdout_fraction)
         folders = _folders_of(video)
-        return _part(folders[self.depth]) or "train" if len(folders) > self.depth else "train"
+        return self.parts.get(folders[self.depth], "train") if len(folders) > self.depth else "train"
 
     def label(self, video: str) -> str:
         """The class, "" if it has none; letters with accents are composed (NFC), as not all systems store them."""
@@ -59,7 +65,7 @@ class Layout:
     def class_folders(self, video: str) -> Tuple[str, ...]:
         """The folders of a video that may be its class."""
         folders = _folders_of(video)
-        if self.depth is None or len(folders) <= self.depth or not _part(folders[self.depth]):
+        if self.depth is None or len(folders) <= self.depth or folders[self.depth] not in self.parts:
             return folders
         return folders[self.depth + 1 :] or (() if self.wrapped else folders[: self.depth])
 
@@ -75,7 +81,7 @@ def find_layout(videos: Sequence[str], config: IngestConfig, earlier: Optional[M
     Raises:
       InputError: folders are to say what is held out, and do not.
     """
-    depth = _split_depth(videos)
+    depth, parts = _split_folders(videos)
     held_out = config.held_out
     if held_out == "auto":
         held_out = "folders" if depth is not None else "hash"
@@ -90,15 +96,15 @@ def find_layout(videos: Sequence[str], config: IngestConfig, earlier: Optional[M
             "or use --held_out=hash and other --records"
         )
     above = {_folders_of(video)[:depth] for video in videos if len(_folders_of(video)) > depth}
-    return dataclasses.replace(layout, depth=depth, wrapped=len(above) == 1)
+    return dataclasses.replace(layout, depth=depth, parts=parts, wrapped=len(above) == 1)
 
 
 def describe(layout: Layout, videos: Sequence[str]) -> Dict[str, str]:
     """What a user should know of the split and the labels, in a line each; by `split` and `labels`."""
     about = {}
     if layout.depth is not None:
-        about["split"] = _split_words(layout.depth, videos)
-    elif _split_depth(videos) is not None:
+        about["split"] = _split_words(layout, layout.depth, videos)
+    elif _split_folders(videos)[0] is not None:
         about["split"] = (
             "by the hash of the path: the folders called train, val and test are not followed; "
             "--held_out=folders with other --records follows them"
@@ -108,12 +114,12 @@ def describe(layout: Layout, videos: Sequence[str]) -> Dict[str, str]:
     return about
 
 
-def _split_words(depth: int, videos: Sequence[str]) -> str:
+def _split_words(layout: Layout, depth: int, videos: Sequence[str]) -> str:
     counts: Dict[str, Dict[str, int]] = {"train": collections.Counter(), "holdout": collections.Counter()}
     outside = 0
     for video in videos:
         folders = _folders_of(video)
-        part = _part(folders[depth]) if len(folders) > depth else None
+        part = layout.parts.get(folders[depth]) if len(folders) > depth else None
         if part:
             counts[part][folders[depth]] += 1
         else:
@@ -141,22 +147,27 @@ def _label_words(layout: Layout, videos: Sequence[str]) -> str:
     return "; ".join(words)
 
 
-def _split_depth(videos: Sequence[str]) -> Optional[int]:
-    """The least depth at which one folder is called train and another val or test; None if there is none."""
-    names: List[set] = []
+def _split_folders(videos: Sequence[str]) -> Tuple[Optional[int], Dict[str, str]]:
+    """The least depth at which one folder is called train and another val or test, and the split of each so called.
+
+    Names that say more count where all folders of that depth are called so. None if there is no such depth.
+    """
+    names: List[Set[str]] = []
     for folders in {_folders_of(video) for video in videos}:
         names.extend(set() for _ in range(len(folders) - len(names)))
         for depth, folder in enumerate(folders):
             names[depth].add(folder)
     for depth, here in enumerate(names):
-        if {_part(folder) for folder in here} >= {"train", "holdout"}:
-            return depth
-    return None
+        for patterns in (_PARTS, _LOOSELY):
+            parts = {folder: part for folder in here for part in [_part(folder, patterns)] if part}
+            if len(set(parts.values())) > 1 and (patterns is _PARTS or len(parts) == len(here)):
+                return depth, parts
+    return None, {}
 
 
-def _part(folder: str) -> Optional[str]:
+def _part(folder: str, patterns: Mapping[str, Pattern[str]]) -> Optional[str]:
     """The split that a folder is called; None if it is called something else."""
-    return next((part for part, pattern in _PARTS.items() if pattern.fullmatch(folder)), None)
+    return next((part for part, pattern in patterns.items() if pattern.fullmatch(folder)), None)
 
 
 def _folders_of(video: str) -> Tuple[str, ...]:

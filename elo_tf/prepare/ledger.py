@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Collection, Dict, List, Optional, Sequence
@@ -174,14 +175,19 @@ class Ledger:
         for refused in filter(None, map(_refused, self._journal.lines())):
             self.refused[refused.id] = refused
         for split in SPLITS:
-            for shard in sorted(self.folder.glob(f"{split}-*.tfrecord")):
+            for shard in self._files(split, ".tfrecord"):
                 self._next[split] = max(self._next[split], int(shard.stem.rpartition("-")[2]) + 1)
                 self._read_shard(shard)
-            for sidecar in self.folder.glob(f"{split}-*.json"):
+            for sidecar in self._files(split, ".json"):
                 if not sidecar.with_suffix(".tfrecord").exists():
                     sidecar.unlink()
         for video in self.sources():
             self.refused.pop(video, None)
+
+    def _files(self, split: str, suffix: str) -> List[Path]:
+        """Shards or their lines, sorted; what is called otherwise, such as `train-00000 (1).tfrecord`, is not ours."""
+        name = re.compile(rf"{split}-\d{{5,}}{re.escape(suffix)}", re.ASCII)
+        return sorted(path for path in self.folder.iterdir() if name.fullmatch(path.name))
 
     def _read_shard(self, shard: Path) -> None:
         """Reads the lines of a shard; one whose lines are missing or damaged is removed, and its videos are due."""

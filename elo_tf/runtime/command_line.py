@@ -1,9 +1,9 @@
 """What every command line of the project shares: flags from dataclasses, errors in one line, exit status 2.
 
-SIGINT and SIGTERM end a command by one line too, with exit status 130 or 143 (`elo_tf.runtime.interruption`).
+SIGINT, SIGTERM and SIGHUP end a command by one line too, with exit status 130, 143 or 129
+(`elo_tf.runtime.interruption`).
 """
 
-import contextlib
 import dataclasses
 import errno
 import io
@@ -11,12 +11,12 @@ import os
 import re
 import sys
 import textwrap
-from typing import Any, Callable, Dict, Iterator, List, Sequence, TextIO, Tuple, Type
+from typing import Callable, Dict, List, Sequence, Tuple, Type
 
 from absl import flags, logging
 
 from elo_tf import config
-from elo_tf.runtime import interruption
+from elo_tf.runtime import interruption, standard_streams
 
 USER_ERROR = 2
 _MARK = "\ufeff"
@@ -30,9 +30,9 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
 
     Bad input (`InputError`, an unknown flag, a file that cannot be read or written) ends it with one line on stderr
     and exit status 2, without a traceback; any other exception is a defect of ours and keeps its traceback. After
-    SIGINT or SIGTERM, whatever exception they come as, it ends with one line, status 130 or 143, and no child process.
-    A reader that has seen enough (`| head -1`) is no error: the command does its work, and what it still prints is
-    dropped.
+    SIGINT, SIGTERM or SIGHUP, whatever exception they come as, it ends with one line, the status of the signal, and no
+    child process. A reader that has seen enough (`| head -1`) or a terminal that is gone is no error: the command does
+    its work, and what it still prints is dropped.
 
     Args:
       main: Reads its settings with `config.from_flags`; takes what the user gave beside flags.
@@ -42,7 +42,7 @@ def run(main: Callable[..., None], doc: str, configs: Sequence[Type], arguments:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):  # A program may have put another stream in its place.
         sys.stdout.reconfigure(errors="backslashreplace")  # Names of files need not be UTF-8.
-    with _unread_output_dropped():
+    with standard_streams.unread_dropped():
         config.define_flags(*configs)
         logging.set_verbosity(logging.WARNING)
         if {"--help", "-h", "-help"} & set(sys.argv[1:]):
@@ -95,48 +95,6 @@ def _remedy(error: Exception) -> str:
     if code in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
         return "; the file system there cannot do this: choose a folder on another one"
     return ""
-
-
-class _Output:
-    """A text stream that drops what is written once nobody reads it any more."""
-
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except BrokenPipeError:
-            self._drop()
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
-
-    def _drop(self) -> None:
-        """Sends the stream to nowhere: also what its buffer holds, which Python writes when it exits."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextlib.contextmanager
-def _unread_output_dropped() -> Iterator[None]:
-    output, errors = _Output(sys.stdout), _Output(sys.stderr)
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-        try:
-            yield
-        finally:
-            # Here, since Python complains of a pipe that it cannot flush at its exit; of a full disk it is to complain.
-            with contextlib.suppress(OSError):
-                output.flush()
-                errors.flush()
 
 
 def _own_packages(main: Callable) -> Tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a command at any moment, which first saves what it can within seconds.
+"""SIGINT, SIGTERM and SIGHUP end a command at any moment, which first saves what it can within seconds.
 
     signal ─┬─> main thread, as soon as it runs Python: raises `Interrupted`, or tells the loop that `listens`
             └─> watch, a thread: when the grace is over, ends child processes and the program
@@ -18,7 +18,10 @@ import time
 import types
 from typing import Dict, Iterator, List, Optional, Set, Type
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from elo_tf.runtime import standard_streams
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_WORDS: Dict[int, str] = {signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 # Between a signal and the end of the program, however busy it is; schedulers follow with SIGKILL after 30 s.
 GRACE_SECONDS = 20.0
 # A second signal after so long ends the program at once. `timeout` and some schedulers send the first one twice.
@@ -27,7 +30,7 @@ _LOOK_SECONDS = 0.2
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM has come; context managers save what they hold."""
+    """One of `SIGNALS` has come; context managers save what they hold."""
 
 
 class _State:
@@ -56,8 +59,11 @@ def guard(name: str = "__main__") -> None:
     """
     if name != "__main__" or threading.current_thread() is not threading.main_thread():
         return
+    standard_streams.open_missing()  # Before the pipe below, which would be one of them.
     for number in SIGNALS:
-        # Also where it is ignored, as shells make programs in the background ignore SIGINT: who sends it means it.
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup: the user means it to go on without a terminal.
+        # SIGINT also where it is ignored, as shells do with programs in the background: who sends it means it.
         signal.signal(number, _take)
         _State.taken.add(number)
     if _State.watched != os.getpid():
@@ -138,9 +144,8 @@ def end(number: int, silently: bool = False) -> None:
 
 def _end(number: int, silently: bool = False) -> None:
     _kill_children()
-    what = "terminated" if number == signal.SIGTERM else "interrupted"
     with contextlib.suppress(OSError):  # Not through sys.stderr, whose lock the main thread may hold.
-        os.write(2, b"" if silently else f"{what}; what is finished is kept\n".encode())
+        os.write(2, b"" if silently else f"{_WORDS.get(number, 'interrupted')}; what is finished is kept\n".encode())
     os._exit(128 + number)
 
 

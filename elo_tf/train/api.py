@@ -205,6 +205,8 @@ def _train(
     prefix = training.restore()
     done = training.done
     account = Account(training, chosen, directory, done)
+    if directory and prefix:
+        _describe(training, chosen, facts, directory)  # Somebody, or a disk, may have damaged what the start wrote.
     if done >= training.steps:
         print(f"All {training.steps} steps are done; the tower is in {prefix}")
         account.complete()
@@ -213,20 +215,23 @@ def _train(
     with interruption as is_asked_to_stop:
         if prefix is None:
             training.save()  # By all processes.
-        if directory and not done:
-            # After the first checkpoint: with them a run has begun, that from here on must not lose its checkpoints.
-            write_text(directory / LOSS, json.dumps(chosen.source, indent=2) + "\n")
-            _describe(training, chosen, facts).save(directory)
+            if directory:
+                # After the first checkpoint: with it a run has begun, that from here on must not lose its checkpoints.
+                _describe(training, chosen, facts, directory)
         with account:
             finished = training.run(account.show, is_asked_to_stop)
         if finished:
             account.conclude()
+    if directory:
+        _describe(training, chosen, facts, directory)  # The directory may have been removed, and made by checkpoints.
 
 
-def _describe(training: Trainer, chosen: terms.Terms, facts: Dict[str, Any]) -> Description:
-    """What `tower.json` says."""
+def _describe(training: Trainer, chosen: terms.Terms, facts: Dict[str, Any], directory: pathlib.Path) -> None:
+    """Writes what is needed beside the checkpoints: `run.json` if it is missing, `loss.json` and `tower.json`."""
+    run_file.begin(directory, facts)
+    write_text(directory / LOSS, json.dumps(chosen.source, indent=2) + "\n")
     manifest, settings = training.reader.manifest, training.settings
-    return Description(
+    about = Description(
         backbone=settings.model.backbone,
         precision=settings.model.precision,
         frames=training.reader.sizes.frames,
@@ -238,3 +243,4 @@ def _describe(training: Trainer, chosen: terms.Terms, facts: Dict[str, Any]) -> 
                   "batch_size": settings.data.batch_size},
         data={"fingerprint": facts["records_hash"], "videos": training.reader.videos.count},
     )  # fmt: skip
+    about.save(directory)

@@ -1,6 +1,6 @@
 """Finds the videos of a list in the records, by the longest form of the name that matches.
 
-    list       brush_hair/april.avi         forms: april.avi, april
+    list       brush_hair/April.avi         forms: April.avi, April, april
     records    all/brush_hair/april.MP4     forms: april.MP4, april
     Kinetics   xyz,7,17                     forms: xyz_000007_000017, xyz
     records    val/xyz_7_17.mkv             forms: xyz_7_17.mkv, xyz_7_17, xyz_000007_000017
@@ -24,6 +24,8 @@ from elo_tf.evaluate.videos.stored import StoredVideo
 Name = Tuple[str, str]
 # (class of the folder, form of the file name).
 _Key = Tuple[str, str]
+# The forms of a listed name, in the order in which they are looked for.
+_NAME, _STEM, _FOLDED = range(3)
 
 _LISTED_EXTENSION = re.compile(
     r"\.(3g2|3gp|asf|avi|divx|dv|f4v|flv|gif|h26[45]|m2ts|m4v|mjpe?g|mkv|mov|mp4|mpe?g|mpe|mts|mxf|ogg|ogv|qt|rm|rmvb|ts"
@@ -33,8 +35,8 @@ _LISTED_EXTENSION = re.compile(
 # Of what has been decoded, whatever it is called.
 _EXTENSION = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{2,5}$", re.IGNORECASE)
 _TIMES = re.compile(r"(.+)_0*([0-9]{1,6})(?:\.0*)?_0*([0-9]{1,6})(?:\.0*)?", re.DOTALL)
-# As yt-dlp calls files: title [id].
-_IN_BRACKETS = re.compile(r".*\[([\w-]{11})\]", re.ASCII | re.DOTALL)
+# As yt-dlp and youtube-dl call files: title [id], title-id.
+_BEHIND_TITLE = re.compile(r".*(?:\[(?=.{12}$)|-(?=.{11}$))([\w-]{11})\]?", re.ASCII | re.DOTALL)
 
 
 def timed(video: str, start: int, end: int) -> str:
@@ -68,10 +70,10 @@ def find(names: Iterable[Name], videos: Iterable[StoredVideo], kinetics: bool) -
     found: Dict[Name, List[StoredVideo]] = {}
     taken: Set[str] = set()
     # Elsewhere than in a folder of its class a video is looked for last.
-    for elsewhere, own in itertools.product((False, True), (0, 1)):
+    for elsewhere, own in itertools.product((False, True), (_NAME, _STEM, _FOLDED)):
         asked: Dict[_Key, List[Name]] = {}
         for name, forms in listed.items():
-            if len(forms) > own and not (elsewhere and not name[0]):
+            if own in forms and not (elsewhere and not name[0]):
                 asked.setdefault(("" if elsewhere else _folded(name[0]), forms[own]), []).append(name)
         alone = {key: askers[0] for key, askers in asked.items() if len(askers) == 1}
         for by_form, (key, name) in itertools.product(index, alone.items()):
@@ -94,11 +96,16 @@ def _index(videos: Iterable[StoredVideo], classes: Set[str], kinetics: bool) -> 
     return index
 
 
-def _listed_forms(name: str, kinetics: bool) -> List[str]:
+def _listed_forms(name: str, kinetics: bool) -> Dict[int, str]:
     name = _composed(name)
     times = _TIMES.fullmatch(name) if kinetics else None
     shorter = times[1] if times else _LISTED_EXTENSION.sub("", name)
-    return [name] if shorter in ("", name) else [name, shorter]
+    forms = {_NAME: name}
+    if shorter not in ("", name):
+        forms[_STEM] = shorter
+    if not kinetics:  # Ids of Kinetics differ in capitals alone.
+        forms[_FOLDED] = (shorter or name).casefold()
+    return forms
 
 
 def _forms_of_file(name: str, kinetics: bool) -> List[str]:
@@ -106,12 +113,13 @@ def _forms_of_file(name: str, kinetics: bool) -> List[str]:
     stem = _EXTENSION.sub("", name) or name
     # Downloaders that join picture and sound write x.mp4.webm.
     forms = [name, stem, _LISTED_EXTENSION.sub("", stem) or stem]
-    if kinetics:
-        times, bracketed = _TIMES.fullmatch(forms[2]), _IN_BRACKETS.fullmatch(forms[2])
-        if times:
-            forms.append(timed(times[1], int(times[2]), int(times[3])))
-        elif bracketed:
-            forms.append(bracketed[1])
+    if not kinetics:
+        return [*forms, forms[2].casefold()]
+    times, titled = _TIMES.fullmatch(forms[2]), _BEHIND_TITLE.fullmatch(forms[2])
+    if times:
+        forms.append(timed(times[1], int(times[2]), int(times[3])))
+    elif titled:
+        forms.append(titled[1])
     return forms
 
 

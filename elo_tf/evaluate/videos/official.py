@@ -182,9 +182,10 @@ def _is_remark(line: str) -> bool:
 
 
 def _cut(line: str) -> Tuple[str, str]:
-    """The name in a line, which may have spaces in it, and the number behind it, if there is one."""
+    """The name in a line, which may have spaces in it or quotes round it, and the number behind it, if there is one."""
     name, _, number = line.replace("\t", " ").rpartition(" ")
-    return (name.strip(), number) if name and number.isascii() and number.isdigit() else (line, "")
+    name, number = (name.strip(), number) if name and number.isascii() and number.isdigit() else (line, "")
+    return name[1:-1] if re.fullmatch(r'".+"', name) else name, number
 
 
 def _path(name: str) -> List[str]:

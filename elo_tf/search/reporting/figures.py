@@ -129,7 +129,7 @@ def fitness_over_rounds(generations: Sequence[Generation], title: str) -> Figure
 
 def best_loss(best: Optional[Standing], names: Sequence[str], codes: Mapping[str, str]) -> Figure:
     """λ of the winner so far, a modality a row and a task a column (Fig. 8)."""
-    parts = [name.split("/", 1) for name in names]
+    parts = [name.partition("/")[::2] for name in names]
     rows = list(dict.fromkeys(modality for modality, _ in parts))
     columns = sorted({task for _, task in parts})
     title = (

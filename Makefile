@@ -62,11 +62,14 @@ demo-%:
 COMMA := ,
 SPACE := $(subst ,, )
 
+# In the order of tests/conftest.py: files that take long begin first.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
+
 test: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not slow" $(TESTS)
+	@$(PYTEST) -m "not slow" $(TESTS)
 
 test-all: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist=loadfile $(TESTS)
+	@$(PYTEST) $(TESTS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

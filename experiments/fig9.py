@@ -175,7 +175,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         if shared.smoke:
-            shared = dataclasses.replace(shared.small(), folder=temporary, results=f"{temporary}/results")
+            folder = shared.folder or temporary
+            shared = dataclasses.replace(shared.small(), folder=folder, results=f"{temporary}/results")
             config = dataclasses.replace(config, worlds=("main:0:0.2",), losses=4, repeats=2, repeat_seeds=1)
         for name in config.worlds or PARTS[config.part][0]:
             world, seconds = run_world(name, config, shared, task, shared.place())

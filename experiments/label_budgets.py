@@ -191,7 +191,7 @@ def numbers(found: Found) -> List[Dict[str, Any]]:
 def main() -> None:
     config, own = from_flags(TablesConfig), from_flags(BudgetsConfig)
     if config.smoke:
-        config, own = dataclasses.replace(config.small(), labelled_per_class=10), BudgetsConfig(2, (UNTRAINED,))
+        config, own = config.small(), BudgetsConfig(2, (UNTRAINED,))
     rows = make_rows(config, own.rows)  # Before anything long: it reads the losses.
     with config.place() as folder:
         places = tables.prepare(config, folder, with_labels=False)

@@ -277,7 +277,7 @@ def main() -> None:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")
     names = config.worlds or PARTS[config.part]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary if config.smoke else config.folder)
+        folder = pathlib.Path(config.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         record = jobs.Record(folder / "learning_speed.jsonl")
         labelled = 10 if config.smoke else worlds.LABELLED_PER_CLASS

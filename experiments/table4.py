@@ -249,7 +249,8 @@ def main() -> None:
     config, shared, task = from_flags(Table4Config), from_flags(MeasuredConfig), from_flags(TaskConfig)
     with tempfile.TemporaryDirectory() as temporary:
         if shared.smoke:
-            shared = dataclasses.replace(shared.small(), folder=temporary, results=f"{temporary}/results")
+            folder = shared.folder or temporary
+            shared = dataclasses.replace(shared.small(), folder=folder, results=f"{temporary}/results")
             config = Table4Config(
                 ("main:0:0.2",), ("cma_es_rungs", "random"), seeds=1, budget=4, population=4, rescore=1, rescore_seeds=1
             )

@@ -56,7 +56,7 @@ class TablesConfig(Checked):
         """The same at the size of --smoke."""
         return dataclasses.replace(
             self, worlds=("third:21:0.2",), labels_world="main:3:0.2", tasks=("rgb/shuffle", "rgb-flow/embed"),
-            modalities=("rgb", "flow"), seeds=1, clips=128, videos=48, labelled_per_class=8, finetune_epochs=1,
+            modalities=("rgb", "flow"), seeds=1, clips=128, videos=48, labelled_per_class=10, finetune_epochs=1,
         )  # fmt: skip
 
     @property
@@ -73,7 +73,7 @@ class TablesConfig(Checked):
 
     @contextlib.contextmanager
     def place(self) -> Iterator[pathlib.Path]:
-        """The folder that was given; for --smoke one that vanishes.
+        """The folder that was given; for --smoke without any, one that vanishes.
 
         Raises:
           InputError: none was given.
@@ -81,7 +81,7 @@ class TablesConfig(Checked):
         if not (self.folder or self.smoke):
             raise InputError("--folder is missing; name a folder where worlds, towers and finished runs are kept")
         with tempfile.TemporaryDirectory() as temporary:
-            folder = pathlib.Path(temporary if self.smoke else self.folder)
+            folder = pathlib.Path(self.folder or temporary)
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
 

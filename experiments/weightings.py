@@ -201,14 +201,14 @@ def main() -> None:
     if config.smoke:
         config = dataclasses.replace(
             config, worlds=("third:21:0.2",), rows=(EQUAL, "λ by gradient, predictability"), seeds=1, clips=1000,
-            videos=64, lambda_clips=16, tasks=("rgb/shuffle", "rgb-flow/embed"),
+            videos=48, lambda_clips=16, tasks=("rgb/shuffle", "rgb-flow/embed"),
         )  # fmt: skip
     elif not config.folder:
         raise InputError("--folder is missing; name a folder where worlds and finished runs are kept")
     names = [term.name for term in training.select(config.tasks)]
     rows = make_rows(config, names)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary if config.smoke else config.folder)
+        folder = pathlib.Path(config.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         record = jobs.Record(folder / "weightings.jsonl")
         labelled = 10 if config.smoke else worlds.LABELLED_PER_CLASS

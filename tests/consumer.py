@@ -65,17 +65,27 @@ def hub_step(version, given, answer):
     np.savez(answer, **found)
 
 
-def keras_layer(version, given, answer, trainable, replicas):
-    """Fits one step with hub.KerasLayer and a new layer, on one or two logical CPUs."""
-    import tensorflow_hub as hub
-
-    devices = [tf.config.LogicalDeviceConfiguration()] * int(replicas)
+def keras_layer(version, given, answer):
+    """Fits one step with hub.KerasLayer and a new layer: frozen, trained, and trained on two logical CPUs."""
+    devices = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
-    strategy = tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
-    video = np.load(given)["video0"]
+    video, found = np.load(given)["video0"], {}
+    for way, strategy in (
+        ("frozen", tf.distribute.get_strategy()),
+        ("trained", tf.distribute.get_strategy()),
+        ("replicas", tf.distribute.MirroredStrategy(names)),
+    ):
+        fitted = _fit_layer(version, video, way != "frozen", strategy)
+        found.update({f"{way}/{name}": value for name, value in fitted.items()})
+    np.savez(answer, **found)
+
+
+def _fit_layer(version, video, trainable, strategy):
+    import tensorflow_hub as hub
+
     with strategy.scope():
-        layer = hub.KerasLayer(version, trainable=trainable == "trainable")
+        layer = hub.KerasLayer(version, trainable=trainable)
         model = tf.keras.Sequential([layer, tf.keras.layers.Dense(2)])
         loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(tf.keras.optimizers.legacy.SGD(RATE), loss)
@@ -88,7 +98,7 @@ def keras_layer(version, given, answer, trainable, replicas):
     copies = [strategy.experimental_local_results(variable) for variable in layer.trainable_weights]
     found["apart"] = max([float(np.abs(copy - some[0]).max()) for some in copies for copy in some], default=0)
     found["replicas"] = strategy.num_replicas_in_sync
-    np.savez(answer, **found)
+    return found
 
 
 def keras_policies(version, given, answer):
@@ -145,15 +155,23 @@ def keras3(version, given, answer):
     np.savez(answer, versions=[tf.__version__, keras.__version__], **found)
 
 
-def keras3_fit(version, given, answer, policy):
-    """Fits a step with TFSMLayer and Adam under a policy, without and with the optimizer built beforehand."""
+def keras3_fit(version, given, answer, *policies):
+    """Fits a step with TFSMLayer and Adam under each policy, without and with the optimizer built beforehand."""
     import keras
 
-    keras.config.set_dtype_policy(policy)
-    video = np.load(given)["video0"]
-    labels = np.arange(len(video)) % 2
-    found = {}
+    video, found = np.load(given)["video0"], {}
+    for policy in policies:
+        keras.config.set_dtype_policy(policy)
+        found.update({f"{policy}/{name}": value for name, value in _fit_keras3(version, video).items()})
+    np.savez(answer, **found)
+
+
+def _fit_keras3(version, video):
+    import keras
+
+    labels, found = np.arange(len(video)) % 2, {}
     for way in ("plain", "built"):
+        keras.utils.clear_session()  # Names of variables begin anew, as in a program of its own.
         keras.utils.set_random_seed(0)
         layer = keras.layers.TFSMLayer(version, call_endpoint="inference", call_training_endpoint="training")
         found["embedding"] = layer(video)
@@ -169,7 +187,7 @@ def keras3_fit(version, given, answer, policy):
         moved = [bool((old != new.numpy()).any()) for old, new in zip(before, layer._reloaded_obj.variables)]
         found[f"{way}/moved"] = moved
         found["trainable"] = len(layer.trainable_variables)
-    np.savez(answer, **found)
+    return found
 
 
 def program(answer, *files):

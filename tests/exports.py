@@ -57,6 +57,11 @@ def consume(task: str, *arguments, python: str = sys.executable, cwd: pathlib.Pa
         return dict(found)
 
 
+def of(answer: Dict[str, np.ndarray], part: str) -> Dict[str, np.ndarray]:
+    """What of an answer is named PART/..., under the rest of the names."""
+    return {name[len(part) + 1 :]: value for name, value in answer.items() if name.startswith(f"{part}/")}
+
+
 def expected(tower: Tower, video: np.ndarray) -> Dict[str, np.ndarray]:
     """What the tower in memory computes, under the names of `consumer.outputs`."""
     endpoints = {name: tensor.numpy() for name, tensor in tower.network(video).items()}

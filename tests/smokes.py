@@ -3,13 +3,13 @@
 import pathlib
 import subprocess
 import sys
-from typing import List
+from typing import List, Optional
 
 
-def smoke(module: str) -> str:
-    """What the smallest run of an experiment prints."""
+def smoke(module: str, folder: Optional[pathlib.Path] = None) -> str:
+    """What the smallest run of an experiment prints; in a folder, it leaves its worlds and towers for the next."""
     root = pathlib.Path(__file__).parents[1]
-    command = [sys.executable, "-m", f"experiments.{module}", "--smoke"]
+    command = [sys.executable, "-m", f"experiments.{module}", "--smoke", *([f"--folder={folder}"] if folder else [])]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout

@@ -45,8 +45,15 @@ def settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runner(settings):
-    return CandidateRunner(settings)
+def begun(settings):
+    """A runner that has run nothing, its weights and the features of its tower by then."""
+    runner = CandidateRunner(settings)
+    return runner, [variable.numpy() for variable in runner._weights], runner.embed()
+
+
+@pytest.fixture(scope="module")
+def runner(begun):
+    return begun[0]
 
 
 def test_same_loss_same_fitness_and_nothing_leaks(runner):
@@ -75,13 +82,12 @@ def test_traces_do_not_grow_with_labelled_clips(settings, tmp_path):
     assert runner.traces == before
 
 
-def test_the_untrained_tower_is_untrained(settings):
-    runner = CandidateRunner(settings)
-    before = runner.embed()
-    for variable, value in zip(runner._weights, runner._initial):
-        np.testing.assert_array_equal(variable.numpy(), value.numpy())
+def test_the_untrained_tower_is_untrained(begun):
+    runner, weights, features = begun
+    for weight, value in zip(weights, runner._initial):
+        np.testing.assert_array_equal(weight, value.numpy())
     runner._reset()
-    np.testing.assert_array_equal(runner.embed(), before)
+    np.testing.assert_array_equal(runner.embed(), features)
 
 
 def test_weights_move_and_return(runner):
@@ -149,18 +155,18 @@ def test_a_loss_that_leaves_rgb_alone_is_infeasible(runner):
     assert outcome.fitness.reason == "no term that teaches the RGB tower has a weight above 0"
 
 
-def test_what_is_recorded_changes_nothing(settings, runner, tmp_path):
+def test_what_is_recorded_changes_nothing(settings, runner, tmp_path, monkeypatch):
     plain = runner.run([0.5, 0.5, 0.5])
     train = dataclasses.replace(settings.train, log_every=1, share_every=1)
-    recorded = CandidateRunner(dataclasses.replace(settings, train=train))
+    monkeypatch.setattr(runner, "settings", dataclasses.replace(settings, train=train))
     log = TrainingLog(tmp_path, {})
-    outcome = recorded.run([0.5, 0.5, 0.5], log=log)
+    outcome = runner.run([0.5, 0.5, 0.5], log=log)
     log.close()
+    assert any(tmp_path.rglob("*tfevents*"))
     assert (outcome.fitness, outcome.losses) == (plain.fitness, plain.losses)
 
 
-def test_units_make_terms_equal_at_the_start(settings):
-    runner = CandidateRunner(settings)
+def test_units_are_the_same_again_and_change_the_loss(runner):
     units = runner.measure_units()
     assert set(units) == set(runner.names) and runner.measure_units() == units
     runner.assign_units(units)

@@ -92,12 +92,12 @@ def test_folder_to_records(folders, workers):
 
 def test_second_run_does_only_what_is_missing(folders):
     source, records = folders
-    convert(source, records, CONFIG, LocalEngine(2))
+    convert(source, records, CONFIG, LocalEngine(1))
     before = {path.name: path.stat().st_mtime_ns for path in records.glob("*.tfrecord")}
-    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 0
+    assert convert(source, records, CONFIG, LocalEngine(1)).converted == 0
     videos.plain(source / "a" / "new.mp4")
     (source / "a" / "empty.mp4").unlink()
-    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 1
+    assert convert(source, records, CONFIG, LocalEngine(1)).converted == 1
     after = {path.name: path.stat().st_mtime_ns for path in records.glob("*.tfrecord")}
     assert before.items() < after.items() and len(after) == len(before) + 1
     is_sound(records, good=14, bad=0)
@@ -160,7 +160,7 @@ def test_killed_and_taken_up_again(folders):
         journal.write('{"id": "torn')
     kept = len(Ledger(records, CONFIG).converted)
     assert kept > 0
-    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 13 - kept
+    assert convert(source, records, CONFIG, LocalEngine(1)).converted == 13 - kept
     is_sound(records)
 
 
@@ -179,7 +179,7 @@ def test_interrupt_keeps_what_is_done(folders):
     assert b"KeyboardInterrupt" in process.communicate(timeout=30)[1]
     manifest = Manifest.load(str(records))
     assert manifest.usable and not manifest.complete and list(check_records(manifest)) == []
-    convert(source, records, CONFIG, LocalEngine(2))
+    convert(source, records, CONFIG, LocalEngine(1))
     is_sound(records)
 
 
@@ -203,7 +203,7 @@ def test_video_that_kills_workers_is_refused_and_the_rest_is_kept(folders, monke
     assert video.why == "the converter died on it twice (exit status -9)"
     monkeypatch.undo()
     # It is tried again, since the file need not be the cause.
-    assert convert(source, records, CONFIG, LocalEngine(2)).converted == 1
+    assert convert(source, records, CONFIG, LocalEngine(1)).converted == 1
 
 
 class TwiceFatalConverter(FatalConverter):
@@ -258,7 +258,7 @@ def test_a_disk_that_fills_up_keeps_finished_shards(folders):
     errors = process.communicate(timeout=60)[1].decode()
     assert process.returncode and f"{records} stopped: File too large" in errors
     assert list(check_records(Manifest.load(str(records)))) == []
-    convert(source, records, CONFIG, LocalEngine(2))
+    convert(source, records, CONFIG, LocalEngine(1))
     is_sound(records)
 
 
@@ -315,7 +315,7 @@ def test_listing(tmp_path):
 
 def test_manifest_has_one_line_a_video(folders):
     source, records = folders
-    convert(source, records, CONFIG, LocalEngine(2))
+    convert(source, records, CONFIG, LocalEngine(1))
     lines = (records / "manifest.json").read_text().splitlines()
     assert [json.loads(line.rstrip(","))["id"] for line in lines if line.startswith('{"id"')] == list_videos(source)
 
@@ -594,7 +594,7 @@ def test_parts_of_a_video_are_in_one_split(tmp_path):
     for number in range(6):
         videos.plain(source / f"{number}.mp4", frames=50)
     config = dataclasses.replace(CONFIG, segment_seconds=2, holdout_fraction=0.5)
-    convert(source, records, config, LocalEngine(2))
+    convert(source, records, config, LocalEngine(1))
     splits = {}
     for entry in Manifest.load(str(records)).usable:
         splits.setdefault(entry.source, set()).add(entry.split)

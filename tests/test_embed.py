@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from elo_tf.config import EmbedSettings, IngestConfig, InputError
+from elo_tf.config import EmbedSettings, IngestConfig, InputError, from_arguments
 from elo_tf.decoding.decode import decode
 from elo_tf.decoding.listing import list_videos
 from elo_tf.embed import api, filmstrip
@@ -35,6 +35,11 @@ def embed(*arguments, status=0):
     done = subprocess.run(command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr
     return done.stdout, done.stderr
+
+
+def embed_here(*arguments):
+    """The same in this process, where it need not import TensorFlow first."""
+    return api.run(from_arguments(EmbedSettings, list(map(str, arguments))))
 
 
 def refused(*arguments):
@@ -162,12 +167,12 @@ def test_what_cannot_be_embedded_or_looked_up_is_refused(made, given, message):
 
 
 @pytest.mark.slow
-def test_killed_and_given_again(made, tmp_path):
+def test_killed_and_given_again(made, tmp_path, capsys):
     folder, _, _ = made
     for number in range(16):
         videos.plain(tmp_path / "videos" / f"{number}.mp4", frames=6 + number % 5, grey=15 * number)
     common = f"--model={folder / 'elo_rgb'}", f"--videos={tmp_path / 'videos'}", "--batch_size=2", "--decoders=1"
-    embed(*common, f"--output={tmp_path / 'whole.npz'}")
+    embed_here(*common, f"--output={tmp_path / 'whole.npz'}")
     output = tmp_path / "out.npz"
     partial = output.with_name(f"{output.name}.partial")
     process = subprocess.Popen(command(*common, f"--output={output}"), env=ENVIRONMENT, stdout=subprocess.DEVNULL)
@@ -176,8 +181,9 @@ def test_killed_and_given_again(made, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not output.exists() and partial.stat().st_size
-    out, _ = embed(*common, f"--output={output}")
-    assert 0 < int(re.search(r"speed +(\d+) videos", out)[1]) < 16
+    capsys.readouterr()
+    embed_here(*common, f"--output={output}")
+    assert 0 < int(re.search(r"speed +(\d+) videos", capsys.readouterr().out)[1]) < 16
     assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes() and not partial.exists()
 
 
@@ -224,7 +230,7 @@ def test_an_export_alone_embeds_as_the_tower_in_memory(tmp_path):
 @pytest.mark.parametrize("folder, refusals", [("odd", 7), ("real", 0)])
 def test_real_folders(made, tmp_path, folder, refusals):
     arguments = f"--videos={CLIPS / folder}", f"--output={tmp_path / 'out.tfrecord'}", "--frames=8", "--size=32"
-    embed(f"--model={made[0] / 'elo_rgb'}", *arguments)
+    embed_here(f"--model={made[0] / 'elo_rgb'}", *arguments)
     table = Table.load(tmp_path / "out.tfrecord")
     report = tmp_path / "out.tfrecord.report.jsonl"
     lines = report.read_text().splitlines() if report.exists() else []

@@ -113,7 +113,7 @@ def test_the_command(place):
 
 @pytest.mark.slow
 def test_a_killed_evaluation_goes_on_and_ends_as_an_unbroken_one(place, tmp_path):
-    flags = ["--baselines=scratch,pixels", "--seeds=0,1", "--train_clips=2", "--test_clips=2", "--restarts=3"]
+    flags = ["--baselines=pixels", "--seeds=0,1", "--train_clips=2", "--test_clips=2", "--restarts=3"]
     flags += ["--finetune_steps=3", f"--checkpoint={place / 'run'}", f"--records={place / 'records'}"]
     evaluate(*flags, f"--output={tmp_path / 'whole'}")
     output = tmp_path / "killed"

@@ -126,13 +126,18 @@ def _penalty(tower):
     )
 
 
-@pytest.mark.parametrize("mode, replicas", [("frozen", 1), ("trainable", 1), ("trainable", 2)])
-def test_as_a_layer_of_keras(folder, version, given, tower, mode, replicas):
-    answer = exports.consume("keras_layer", version, given, folder / "answer.npz", mode, replicas, cwd=folder)
+@pytest.fixture(scope="module")
+def fitted(folder, version, given):
+    return exports.consume("keras_layer", version, given, folder / "answer.npz", cwd=folder)
+
+
+@pytest.mark.parametrize("way, replicas", [("frozen", 1), ("trained", 1), ("replicas", 2)])
+def test_as_a_layer_of_keras(fitted, tower, way, replicas):
+    answer = exports.of(fitted, way)
     np.testing.assert_allclose(answer["embedding"], tower.network(exports.videos()["video0"])["embedding"], atol=1e-5)
     assert answer["replicas"] == replicas and answer["apart"] == 0
     assert len(answer["moved"]) == len(tower.network.variables)
-    if mode == "frozen":
+    if way == "frozen":
         assert not answer["moved"].any() and not answer["trainable"] and not answer["penalty"]
         return
     assert answer["moved"].all() and answer["trainable"] == len(tower.network.trainable_variables)

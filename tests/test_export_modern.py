@@ -75,10 +75,19 @@ def test_a_layer_of_keras_3_computes_it(python, folder, version, given, embeddin
     np.testing.assert_allclose(answer["model"], embedding, atol=1e-5)
 
 
-@pytest.mark.parametrize("policy, most", [("float32", 1e-5), ("mixed_float16", 2e-3), ("mixed_bfloat16", 2e-2)])
-def test_a_layer_of_keras_3_is_trained(python, folder, version, given, embedding, policy, most):
+# Policy of Keras -> how far it may be from float32.
+POLICIES = {"float32": 1e-5, "mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
+
+
+@pytest.fixture(scope="module")
+def fitted(python, folder, version, given):
+    return exports.consume("keras3_fit", version, given, folder / "answer.npz", *POLICIES, python=python, cwd=folder)
+
+
+@pytest.mark.parametrize("policy, most", POLICIES.items())
+def test_a_layer_of_keras_3_is_trained(fitted, folder, embedding, policy, most):
     """With the optimizer built beforehand, as card and page say; without, Keras cannot name what it makes in fit."""
-    answer = exports.consume("keras3_fit", version, given, folder / "answer.npz", policy, python=python, cwd=folder)
+    answer = exports.of(fitted, policy)
     network = Tower.load(folder / "run").network
     assert np.linalg.norm(answer["embedding"] - embedding) < most * np.linalg.norm(embedding)
     assert answer["trainable"] == len(network.trainable_variables)

@@ -4,9 +4,6 @@ import dataclasses
 import itertools
 import json
 import math
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -316,13 +313,3 @@ def test_figures_show_every_candidate():
     left, right = literal.get_xlim()
     assert left > right  # Less of Zipf is better, and the better is to the right.
     assert sum(len(points.get_offsets()) for points in fig9_plots.rankings(world).axes[0].collections) == 60
-
-
-@pytest.mark.slow
-def test_the_experiment_runs_at_its_smoke_size():
-    root = pathlib.Path(__file__).parents[1]
-    command = [sys.executable, "-m", "experiments.fig9", "--smoke"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "\n6 trainings; of the first" in done.stdout  # Four losses, two of them twice.
-    assert "## Variants of the fitness" in done.stdout and "zipf standardise_l2 within" in done.stdout

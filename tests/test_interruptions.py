@@ -1,6 +1,6 @@
 """Searches that are killed, or whose disk fills up, again and again, end as one that was left alone, bit for bit.
 
-python -m pytest -s tests/test_interruptions.py                      # 20 kills
+python -m pytest -s tests/test_interruptions.py                      # 8 kills
 ELO_TF_KILLS=100 python -m pytest -s tests/test_interruptions.py     # prints where each of them fell
 """
 
@@ -22,9 +22,9 @@ from elo_tf.search.api import LEAST_FREE_BYTES
 from tests import videos
 from tests.warm_search import Nursery
 
-KILLS = int(os.environ.get("ELO_TF_KILLS", "20"))
+KILLS = int(os.environ.get("ELO_TF_KILLS", "8"))
 # Every so many starts is the command as a user gives it, and its kill leaves the workers to themselves.
-COLD_EVERY = 10
+COLD_EVERY = 5
 # Of all that a journal has to keep: rungs, finalists, units of the terms, and a term with a memory of its own.
 FLAGS = (
     "--frames=4 --crop_size=16 --batch_size=4 --modalities=rgb --steps=4 --optimizer=adam --learning_rate=0.001 "
@@ -193,7 +193,7 @@ def test_killed_again_and_again_ends_as_one_left_alone(unbroken, records, nurser
     for name, count in places.most_common():
         print(f"{count:5} {name}")
     # Where they fall depends on how fast the machine is, but most of a search is behind its first line.
-    assert places["before the journal"] < KILLS / 2
+    assert places["before the journal"] <= KILLS / 2
 
 
 def sizes(run_dir):

@@ -143,7 +143,7 @@ def test_every_weighting_trains(records, tmp_path):
         config = WeightingConfig(
             **({**LEARN, "learn_lambdas": name} if learns else {"weighting": name, "lambda_every": 2})
         )
-        trainer = trainings.make(records, tmp_path / name, weighting=config)
+        trainer = trainings.make(records, tmp_path / name, tasks=("rgb/backward", "rgb/shuffle"), weighting=config)
         lambdas = [trainer.model.objective.lambdas.numpy()]
         for _ in range(3):
             trainer.advance(1)

@@ -2,9 +2,6 @@
 
 import dataclasses
 import math
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -57,12 +54,3 @@ def test_each_run_has_a_random_loss_of_its_own_the_same_each_time():
 def test_unknown_rows_are_named():
     with pytest.raises(InputError, match="--rows: 'beauty' matches none of defaults; all as before"):
         learning_speed._rows(dataclasses.replace(LearningConfig(), rows=("beauty",)))
-
-
-@pytest.mark.slow
-def test_the_experiment_runs_at_its_smoke_size():
-    root = pathlib.Path(__file__).parents[1]
-    command = [sys.executable, "-m", "experiments.learning_speed", "--smoke"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "| rgb-flow/embed | 1 |" in done.stdout

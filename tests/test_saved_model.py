@@ -301,17 +301,24 @@ def test_a_full_disk_is_one_line(run, tmp_path):
     assert "cannot be written" in line and "File too large" in line and not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+def _refused_here(**settings):
+    """The same of the function that the command calls."""
+    with pytest.raises(InputError) as error:
+        saved_model.run(saved_model.Settings(**settings))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
 def test_bad_input_is_one_line(run, version, tmp_path):
-    output = f"--output={tmp_path / 'models'}"
-    assert "exists" in _refused(f"--checkpoint={run}", f"--output={version.parent}", "--version=1")
+    assert "exists" in _refused_here(checkpoint=run, output=version.parent, version=1)
     partial = tmp_path / "partial"
     towers.describe().save(_folder(partial))
     checkpoint = tf.train.Checkpoint(
         model=tf.train.Checkpoint(step=tf.Variable(1)), step=tf.Variable(1, dtype=tf.int64)
     )
     checkpoint.write(str(_folder(partial / "checkpoints") / "ckpt-1"))
-    assert "cannot be read as a tiny tower" in _refused(f"--checkpoint={partial / 'checkpoints' / 'ckpt-1'}", output)
+    error = _refused_here(checkpoint=partial / "checkpoints" / "ckpt-1", output=tmp_path / "models")
+    assert "cannot be read as a tiny tower" in error
     assert not (tmp_path / "models").exists()
 
 

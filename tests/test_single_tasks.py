@@ -3,8 +3,6 @@
 import dataclasses
 import functools
 import os
-import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 from elo_tf.config import InputError, TrainConfig
 from experiments import jobs, protocols, single_tasks, training, worlds
 from experiments.single_tasks import Row
+from tests.smokes import rows_of, smoke
 
 
 @pytest.fixture(scope="module")
@@ -208,9 +207,4 @@ def test_a_world_is_named_by_list_and_seed():
 
 @pytest.mark.slow
 def test_the_experiment_runs_at_its_smoke_size():
-    root = pathlib.Path(__file__).parents[1]
-    command = [sys.executable, "-m", "experiments.single_tasks", "--smoke"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    names = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert names == ["row", "---", "untrained", "supervised", "rgb/shuffle", "rgb-flow/embed"]
+    assert rows_of(smoke("single_tasks")) == ["untrained", "supervised", "rgb/shuffle", "rgb-flow/embed"]

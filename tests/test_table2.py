@@ -9,7 +9,6 @@ from elo_tf.config import InputError
 from elo_tf.model.objective import save_loss
 from experiments import table2, towers
 from experiments.tables import TablesConfig
-from tests.smokes import rows_of, smoke
 
 CONFIG = TablesConfig(worlds=("second:301",), seeds=3)
 RUN = ("second:301", 0)
@@ -73,9 +72,3 @@ def test_a_frozen_teacher_keeps_its_weights_and_teaches():
     for old, new in zip(before["flow"], after["flow"]):
         np.testing.assert_array_equal(old, new)
     assert any(np.any(old != new) for old, new in zip(before["rgb"], after["rgb"]))
-
-
-@pytest.mark.slow
-def test_it_runs_at_its_smoke_size():
-    names = rows_of(smoke("table2"))
-    assert names[:2] == [table2.UNTRAINED, table2.WITH] and "the same with untrained teachers" in names

@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -199,13 +196,3 @@ def test_a_curve_is_the_mean_over_seeds(tmp_path):
         found = {("cma_es", fitness): own[:count] for fitness, count in zip(("zipf", "weak"), counts)}
         title = table4_plots.curves(found, {}, "main:0").get_suptitle()
         assert title.endswith(words), (counts, title)
-
-
-@pytest.mark.slow
-def test_the_experiment_runs_at_its_smoke_size():
-    root = pathlib.Path(__file__).parents[1]
-    command = [sys.executable, "-m", "experiments.table4", "--smoke"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert rows[2:4] == ["cma_es_rungs", "random"]

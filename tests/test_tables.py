@@ -11,7 +11,6 @@ from experiments import jobs, label_budgets, search_flags, table1, table_text, t
 from experiments.table1 import Table1Config
 from experiments.tables import Row, TablesConfig
 from experiments.towers import FineTuning
-from tests.smokes import rows_of, smoke
 
 CONFIG = TablesConfig(worlds=("second:301", "third:302"), seeds=3)
 RUN = ("second:301", 0)
@@ -115,10 +114,6 @@ class TestTable1:
         with pytest.raises(InputError, match="--rows: 'beauty' matches none of untrained; labels of other classes"):
             table1.make_rows(CONFIG, Table1Config(rows=("beauty",)))
 
-    @pytest.mark.slow
-    def test_it_runs_at_its_smoke_size(self):
-        assert rows_of(smoke("table1")) == ["untrained", "labels of other classes", "joint embedding"]
-
 
 @pytest.fixture
 def record(tmp_path):
@@ -210,10 +205,6 @@ class TestUnlabelledVideos:
         assert unlabelled_videos.is_monotone(unlabelled_videos.steps_up(wavering))
         assert unlabelled_videos.whole_gain(made(0.2, 0.3, 0.25)).mean == pytest.approx(0.05)
 
-    @pytest.mark.slow
-    def test_it_runs_at_its_smoke_size(self):
-        assert rows_of(smoke("unlabelled_videos")) == ["iterations fixed", "epochs fixed"]
-
 
 class TestLabelBudgets:
     def test_the_ladder_is_balanced_and_ends_with_all(self):
@@ -247,7 +238,3 @@ class TestLabelBudgets:
     def test_unknown_rows_are_named(self):
         with pytest.raises(InputError, match="--rows: 'beauty' is unknown; choose from untrained, frame shuffle"):
             label_budgets.BudgetsConfig(rows=("beauty",))
-
-    @pytest.mark.slow
-    def test_it_runs_at_its_smoke_size(self):
-        assert rows_of(smoke("label_budgets")) == ["untrained"]

@@ -1,9 +1,6 @@
 """The comparison of weightings: its rows, what makes two runs the same, and what its table says."""
 
 import dataclasses
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -50,12 +47,3 @@ def test_the_table_has_errors_costs_and_leaves_out_runs_that_diverged():
     lines = table(rows, results).splitlines()
     assert "| equal | 2 | 0.550 ± 0.050 | 0.250 ± 0.050 |  | 1.00 | 0 |" in lines
     assert f"| {learned} | 1 | 0.700 | 0.400 | 0.650 | 1.40 | 1.4 |" in lines
-
-
-@pytest.mark.slow
-def test_the_experiment_runs_at_its_smoke_size():
-    root = pathlib.Path(__file__).parents[1]
-    command = [sys.executable, "-m", "experiments.weightings", "--smoke"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "| equal | 1 |" in done.stdout and "| λ by gradient, predictability | 1 |" in done.stdout

@@ -85,6 +85,7 @@ def test_graph_equals_eager(name):
     assert graph_losses()[name] == pytest.approx(losses_of(True)[name], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TERMS)
 def test_xla_equals_eager(name):
     assert xla_losses()[name] == pytest.approx(losses_of(True)[name], rel=1e-3)
@@ -98,6 +99,7 @@ def test_half_precision_is_near(name):
     assert losses[name] == pytest.approx(losses_of(True)[name], rel=0.25, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TERMS)
 def test_two_replicas_equal_one(name):
     assert replica_losses(2)[name] == pytest.approx(replica_losses(1)[name], abs=1e-5)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from elo_tf.config import IngestConfig, InputError
-from elo_tf.decoding import decode as module
-from elo_tf.decoding import ffmpeg
+from elo_tf.decoding import ffmpeg, picture
 from elo_tf.decoding.decode import UnusableError, check_clip_bytes, decode, sound_grid
 from tests import videos
 
@@ -218,7 +217,7 @@ def test_high_dynamic_range_is_shown_as_on_a_usual_screen(tmp_path, transfer):
 
 
 def test_high_dynamic_range_that_cannot_be_mapped_is_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "can_tone_map", lambda: False)
+    monkeypatch.setattr(picture, "can_tone_map", lambda: False)
     clip = decode(videos.high_dynamic_range(tmp_path / "a.mp4", "smpte2084", (126, 126, 126)), CONFIG)
     assert clip.warning.startswith("high dynamic range (PQ) that this ffmpeg cannot map")
     assert len(clip.frames) == 2

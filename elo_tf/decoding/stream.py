@@ -17,7 +17,8 @@ import numpy as np
 
 from elo_tf.config import IngestConfig
 from elo_tf.decoding import ffmpeg
-from elo_tf.decoding.decode import Gap, UnusableError, check_file, find_gap, light_warnings, no_frame, picture_arguments
+from elo_tf.decoding.decode import UnusableError, check_file, no_frame
+from elo_tf.decoding.picture import Gap, find_gap, light_warnings, picture_arguments
 from elo_tf.decoding.probe import Probe, probe
 
 _ERRORS_AT_A_TIME = 4096

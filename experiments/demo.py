@@ -14,7 +14,7 @@ import math
 import pathlib
 import statistics
 import typing
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Collection, Dict, List, NamedTuple, Sequence
 
 from elo_tf.config import InputError, define_path
 from elo_tf.plots.palette import BLUE, GREY, INK, ORANGE, PINK
@@ -74,8 +74,12 @@ class Evaluation(NamedTuple):
     random: List[float]
 
 
-def read(folder: pathlib.Path) -> Evaluation:
+def read(folder: pathlib.Path, rows: Collection[str] = tuple(ROWS)) -> Evaluation:
     """The results of an evaluation.
+
+    Args:
+      folder: That of the evaluation.
+      rows: Beginnings of the names of its runs and baselines.
 
     Raises:
       InputError: there are none, or they lack a row or a column.
@@ -83,20 +87,20 @@ def read(folder: pathlib.Path) -> Evaluation:
     path = folder / "results.json"
     try:
         measured = json.loads(path.read_text())["measurements"]
-        runs: Dict[str, Dict[str, List[Share]]] = {name: {column: [] for column in COLUMNS} for name in ROWS}
+        runs: Dict[str, Dict[str, List[Share]]] = {name: {column: [] for column in COLUMNS} for name in rows}
         for each in measured:
             row = each["entrant"].split("-")[0]
-            if row in ROWS and each["protocol"] in COLUMNS:
+            if row in rows and each["protocol"] in COLUMNS:
                 runs[row][each["protocol"]].append(Share.of(each["accuracy"], each["test_videos"]))
     except FileNotFoundError:
         raise InputError(f"--evaluation={folder} has no results.json; evaluate first") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no file of results ({error}); evaluate again") from None
-    lacking = [f"{protocol} of {name}" for name in ROWS for protocol in COLUMNS if not runs[name][protocol]]
+    lacking = [f"{protocol} of {name}" for name in rows for protocol in COLUMNS if not runs[name][protocol]]
     if lacking:
         raise InputError(f"{path} lacks {', '.join(lacking)}; evaluate them too")
     results = {name: {column: Share.mean(found) for column, found in columns.items()} for name, columns in runs.items()}
-    return Evaluation(results, [share.value for share in runs["random"]["linear"]])
+    return Evaluation(results, [share.value for share in runs["random"]["linear"]] if "random" in rows else [])
 
 
 def table(results: Results) -> str:

@@ -12,14 +12,18 @@ VIDEOS = 700
 
 
 def evaluation(folder, linear):
-    """results.json of four entrants, whose 1-layer accuracies are given."""
+    """results.json of four entrants, whose accuracies are given."""
+    return demo.read(write(folder, dict(zip(demo.ROWS, linear)))).results
+
+
+def write(folder, accuracies):
     measured = [
         {"entrant": name, "protocol": protocol, "accuracy": accuracy, "test_videos": VIDEOS}
-        for name, accuracy in zip(demo.ROWS, linear)
+        for name, accuracy in accuracies.items()
         for protocol in demo.COLUMNS
     ]
     (folder / "results.json").write_text(json.dumps({"measurements": measured}))
-    return demo.read(folder).results
+    return folder
 
 
 def test_the_error_is_that_of_a_proportion_of_the_test_videos(tmp_path):
@@ -30,13 +34,7 @@ def test_the_error_is_that_of_a_proportion_of_the_test_videos(tmp_path):
 
 def test_random_losses_have_one_row_their_mean(tmp_path):
     accuracies = {"evolved": 0.5, "random-1": 0.2, "random-2": 0.6, "equal": 0.4, "scratch": 0.1}
-    measured = [
-        {"entrant": name, "protocol": protocol, "accuracy": accuracy, "test_videos": VIDEOS}
-        for name, accuracy in accuracies.items()
-        for protocol in demo.COLUMNS
-    ]
-    (tmp_path / "results.json").write_text(json.dumps({"measurements": measured}))
-    results, random = demo.read(tmp_path)
+    results, random = demo.read(write(tmp_path, accuracies))
     # Of the videos, and of two losses drawn: s.d. .4 / sqrt(2), over sqrt(2).
     error = math.hypot((math.sqrt(0.16 / VIDEOS) + math.sqrt(0.24 / VIDEOS)) / 2, 0.2)
     assert results["random"]["linear"] == pytest.approx((0.4, error))
@@ -91,3 +89,15 @@ def test_over_worlds_differences_are_taken_within_each(tmp_path):
         demo_worlds.read(["7"])
     with pytest.raises(InputError, match="is not NAME=DIR with a name of its own"):
         demo_worlds.read([given[0], given[0]])
+
+
+def test_a_single_term_has_a_row_where_all_worlds_have_it(tmp_path):
+    for name, accuracies in (("all", dict(zip(demo.ROWS, (0.5, 0.3, 0.45, 0.1)))), ("one", {"embed": 0.4})):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, accuracies)
+    worlds = demo_worlds.read([f"7={tmp_path / 'all'}"], [f"7={tmp_path / 'one'}"])
+    text = demo_worlds.table(worlds)
+    assert "| joint embedding alone | 10.0 | 10.0 | 10.0 | 1 of 1 |" in text
+    assert "| 7 | 50.0 ± 1.9 | 30.0 ± 1.7 | 45.0 ± 1.9 | 10.0 ± 1.1 | 40.0 ± 1.9 |" in text
+    with pytest.raises(InputError, match="--single has 8, --evaluations 7; give the same worlds"):
+        demo_worlds.read([f"7={tmp_path / 'all'}"], [f"8={tmp_path / 'one'}"])

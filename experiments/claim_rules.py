@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from elo_tf.config import InputError
-from experiments import contrasts, fig9_analysis, label_budgets, table1, unlabelled_videos
+from experiments import contrasts, demo_worlds, fig9_analysis, label_budgets, table1, unlabelled_videos
 from experiments.contrasts import FAILS, HOLDS, UNTOLD, Estimate, Values
 
 NOT_RUN = "not run"
@@ -149,6 +149,24 @@ def evolved_over_random(results: Results) -> Outcome:
     values = results.values("table1", "kmeans")
     plain = compare(values, row, table1.RANDOM, 1.0, "python -m experiments.table1")
     return dataclasses.replace(plain, size=contrasts.ratio(row, table1.RANDOM, values) if plain.ours else None)
+
+
+def in_the_demo(column: str, other: str, as_ratio: bool = False) -> Callable[[Results], Outcome]:
+    """A rule: the evolved loss over another row of the demo, over its worlds; its size is in points, or the ratio."""
+
+    def read(results: Results) -> Outcome:
+        worlds = (results.content("demo_worlds") or {}).get("worlds", {})
+        values: Dict[str, Dict[Any, float]] = {}
+        for world, content in worlds.items():
+            for row, columns in content["rows"].items():
+                values.setdefault(demo_worlds.LABELS[row], {})[world] = columns[column][0]
+        row, beside = demo_worlds.LABELS["evolved"], demo_worlds.LABELS[other]
+        plain = compare(values, row, beside, 1.0, "python -m experiments.demo_worlds")
+        return (
+            dataclasses.replace(plain, size=contrasts.ratio(row, beside, values)) if as_ratio and plain.ours else plain
+        )
+
+    return read
 
 
 def share_of_supervised(column: str) -> Callable[[Results], Outcome]:

@@ -31,6 +31,7 @@ from experiments.rows import named_folders
 
 TRUTH = "linear"
 SINGLE = "embed"  # Name of the run.
+LABELS = {**{name: label for name, (label, _) in ROWS.items()}, SINGLE: "joint embedding alone"}  # By row.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +59,8 @@ def read(given: Sequence[str], single: Sequence[str] = ()) -> Dict[str, Evaluati
 
 
 def rows_of(worlds: Dict[str, Evaluation]) -> Dict[str, str]:
-    """Row -> what it is called."""
-    rows = {name: label for name, (label, _) in ROWS.items()}
-    with_single = all(SINGLE in each.results for each in worlds.values())
-    return {**rows, SINGLE: "joint embedding alone"} if with_single else rows
+    """Row -> what it is called, of the rows that all worlds have."""
+    return {row: label for row, label in LABELS.items() if all(row in each.results for each in worlds.values())}
 
 
 def differences(worlds: Dict[str, Evaluation], other: str, column: str = TRUTH) -> np.ndarray:

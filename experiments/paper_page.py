@@ -10,6 +10,7 @@ Hardware: seconds on one core.
 """
 
 import dataclasses
+import itertools
 import pathlib
 from typing import List
 
@@ -22,6 +23,7 @@ from experiments.claims import CLAIMS, Claim
 # Files of results -> what they show; a pattern may have several.
 TABLES = {
     "table1": "Table 1",
+    "demo_worlds": "Table 1 over the five terms of the demo",
     "table2": "Table 2",
     "label_budgets": "Table 3, Fig. 5",
     "unlabelled_videos": "Fig. 6",
@@ -91,7 +93,8 @@ def _section(pattern: str, title: str, results: Results, folder: pathlib.Path) -
     for name, content in found.items():
         lines += [f"[{name}.md](results/{name}.md): `{content['command']}`", ""]
         if "worlds" in content or name.startswith("real_videos"):
-            about = [f"{key}: {content[key]}" for key in ("worlds", "budget", "test videos", "cost") if key in content]
+            facts = {key: content[key] for key in ("worlds", "budget", "test videos", "cost") if key in content}
+            about = [f"{key}: {', '.join(fact) if isinstance(fact, dict) else fact}" for key, fact in facts.items()]
             lines += ["; ".join(about), "", *_table_of(folder / f"{name}.md"), ""]
     return lines
 
@@ -106,12 +109,12 @@ def _table_of(path: pathlib.Path) -> List[str]:
         written = path.read_text().splitlines()
     except FileNotFoundError:
         raise InputError(f"{path} does not exist, {path.stem}.json does; make both again") from None
-    return [each for place, each in enumerate(written) if each.startswith("|") or _parts_tables(written, place)]
+    tables = [list(lines) for is_table, lines in itertools.groupby(written, _is_of_table) if is_table]
+    return [line for table in tables for line in ("", *table)][1:]
 
 
-def _parts_tables(lines: List[str], place: int) -> bool:
-    """Whether an empty line stands between two tables."""
-    return not lines[place] and 0 < place < len(lines) - 1 and lines[place - 1][:1] == lines[place + 1][:1] == "|"
+def _is_of_table(line: str) -> bool:
+    return line.startswith("|")
 
 
 def main() -> None:

@@ -94,6 +94,19 @@ def test_a_damaged_test_clip_costs_itself(place, tmp_path, capsys, change, resid
     assert shown.count("left out, cannot be read") == 1 and f"left out, cannot be read: {video}: " in shown
 
 
+def test_damage_beside_the_records_that_are_read_costs_nothing(place, tmp_path):
+    asked = {"checkpoint": place / "run", "protocol": "kmeans", **vars(FAST)}
+    whole = api.run(EvaluateSettings(**asked, records=place / "records", output=tmp_path / "whole"))
+    folder = tmp_path / "records"
+    shutil.copytree(place / "records", folder)
+    for shard in folder.glob("*.tfrecord"):
+        with open(shard, "ab") as file:
+            file.write(b"not of this shard")
+    result = api.run(EvaluateSettings(**asked, records=folder, output=tmp_path / "out"))
+    assert [one["accuracy"] for one in result.measurements] == [one["accuracy"] for one in whole.measurements]
+    assert result.content["splits"][0].get("unreadable", 0) == 0 and result.measurements[0]["test_videos"] == 9
+
+
 def test_many_damaged_clips_end_it(place, tmp_path):
     folder = tmp_path / "records"
     shutil.copytree(place / "records", folder)

@@ -87,11 +87,11 @@ def check_memory(needed: int, records: str, workers: int = 1) -> None:
 
 
 # What TensorFlow raises where a shard is damaged or missing, and for nothing else.
-_UNREADABLE = (tf.errors.DataLossError, tf.errors.NotFoundError)
+UNREADABLE = (tf.errors.DataLossError, tf.errors.NotFoundError)
 
 
 @contextlib.contextmanager
-def reading(records: str, errors: Union[Type[Exception], Tuple[Type[Exception], ...]] = _UNREADABLE) -> Iterator[None]:
+def reading(records: str, errors: Union[Type[Exception], Tuple[Type[Exception], ...]] = UNREADABLE) -> Iterator[None]:
     """Makes errors of reading records an `InputError`, which names the remedy.
 
     Args:

@@ -116,7 +116,7 @@ def _measure(
             return splits, make(splits, material)
         except UnreadableError as error:
             before, splits = splits, [split.without(error.why) for split in splits]
-            if splits == before:  # Records of no video that is measured.
+            if splits == before and (error.why or material.salvage):  # Records of no video that is measured.
                 raise
             for line in describe(error.why):
                 _show(f"left out, cannot be read: {line}")

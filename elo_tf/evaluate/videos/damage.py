@@ -28,15 +28,15 @@ class UnreadableError(InputError):
 
     Args:
       folder: Of the records.
-      why: Id of each of them -> the reason.
+      why: Id of each of them -> the reason; empty if all that is damaged lies beside the records that are read.
     """
 
     def __init__(self, folder: str, why: Dict[str, str]):
         self.why = why
-        named = "; ".join(describe(why)[:_SHOWN])
-        super().__init__(
-            f"{folder}: {len(why)} records cannot be read ({named}); run python -m elo_tf.prepare --validate"
+        named = (
+            f"{len(why)} records cannot be read ({'; '.join(describe(why)[:_SHOWN])})" if why else "a shard is damaged"
         )
+        super().__init__(f"{folder}: {named}; run python -m elo_tf.prepare --validate")
 
 
 def describe(why: Dict[str, str]) -> List[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from elo_tf.config import DataConfig, InputError, ProtocolConfig
 from elo_tf.data.clips import Clips
-from elo_tf.data.reader import Reader
+from elo_tf.data.reader import UNREADABLE, Reader
 from elo_tf.data.records import Manifest, identity
 from elo_tf.evaluate.videos.damage import UnreadableError, unreadable
 from elo_tf.evaluate.videos.split import LabelledVideo
@@ -79,13 +79,13 @@ class Material:
         """Around what reads clips of these videos: an error that a damaged record explains is that record's.
 
         Raises:
-          UnreadableError: records of the videos are damaged.
+          UnreadableError: records of the videos are damaged, or others of their shards, which can be passed over.
         """
         try:
             yield
         except Exception as error:
             damaged = unreadable(self.manifest, {record for video in videos for record in video.records})
-            if damaged:
+            if damaged or (isinstance(error, UNREADABLE) and not self.salvage):
                 raise UnreadableError(self.manifest.folder, damaged) from error
             raise
 

@@ -118,7 +118,11 @@ def finish(process):
 )
 @pytest.mark.parametrize("what", ["sleeps", "imports", "breaks"])
 def test_one_line_and_the_status_of_the_signal(program, what, number, status, word):
-    process, begun = program(what)
+    before = signal.signal(number, signal.SIG_DFL)  # The tests themselves may run under nohup.
+    try:
+        process, begun = program(what)
+    finally:
+        signal.signal(number, before)
     process.send_signal(number)
     assert finish(process)[:3] == (status, "", f"{word}; what is finished is kept\n")
     deadline = time.monotonic() + 5  # A process that was killed may take a moment to end.

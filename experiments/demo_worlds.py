@@ -14,7 +14,7 @@ The best of the demo's terms alone, for --single:
 A world is one run of the demo: its own videos, search, random losses and test videos. The error of a mean is the
 standard error over the worlds. A difference is taken within a world, so that easy and hard worlds cancel out.
 
-Hardware: seconds on one core, after 11 minutes of two cores a world. Figures: results/demo_worlds.md.
+Hardware: seconds on one core, after a quarter of an hour of two cores a world. Figures: results/demo_worlds.md.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from experiments.demo import COLUMNS, ROWS, Evaluation
 from experiments.rows import named_folders
 
 TRUTH = "linear"
-SINGLE = "embed"  # Name of the run.
+SINGLE = "checkpoint"  # As an evaluation calls it where it is of one tower.
 LABELS = {**{name: label for name, (label, _) in ROWS.items()}, SINGLE: "joint embedding alone"}  # By row.
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     text = table(worlds)
     about = {
         "command": "make demo WORLD_SEED=N for each world; python -m experiments.demo_worlds --evaluations=N=DIR,...",
-        "hardware": "2 cores, about 11 minutes a world",
+        "hardware": "2 cores, about a quarter of an hour a world",
     }
     stem = pathlib.Path(config.results, "demo_worlds")
     result_files.write(stem, "The demo on worlds that nothing was chosen on", about, text, {"worlds": numbers(worlds)})

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from elo_tf.config import InputError
-from experiments import claim_rules, claims, paper_page, table1
+from experiments import claim_rules, claims, demo_worlds, paper_page, table1
 from experiments.claim_rules import NOT_RUN, Results
 from experiments.contrasts import FAILS, HOLDS, UNTOLD
 
@@ -47,7 +47,7 @@ def test_evolved_over_random(tmp_path):
 
 def test_the_demo_is_compared_over_its_worlds(tmp_path):
     def rows(evolved, random, single):
-        accuracies = {"evolved": evolved, "random": random, "embed": single}
+        accuracies = {"evolved": evolved, "random": random, demo_worlds.SINGLE: single}
         return {"rows": {row: {"kmeans": (value, 0.01), "linear": (value, 0.01)} for row, value in accuracies.items()}}
 
     worlds = {"7": rows(0.4, 0.2, 0.41), "8": rows(0.5, 0.25, 0.48), "9": rows(0.45, 0.25, 0.46)}

@@ -92,7 +92,7 @@ def test_over_worlds_differences_are_taken_within_each(tmp_path):
 
 
 def test_a_single_term_has_a_row_where_all_worlds_have_it(tmp_path):
-    for name, accuracies in (("all", dict(zip(demo.ROWS, (0.5, 0.3, 0.45, 0.1)))), ("one", {"embed": 0.4})):
+    for name, accuracies in (("all", dict(zip(demo.ROWS, (0.5, 0.3, 0.45, 0.1)))), ("one", {demo_worlds.SINGLE: 0.4})):
         (tmp_path / name).mkdir()
         write(tmp_path / name, accuracies)
     worlds = demo_worlds.read([f"7={tmp_path / 'all'}"], [f"7={tmp_path / 'one'}"])

@@ -147,8 +147,14 @@ def evolved_over_random(results: Results) -> Outcome:
     """Evolved without labels by the project's default, over random losses, k-means."""
     row = table1.EVOLVED["default"][0]
     values = results.values("table1", "kmeans")
-    plain = compare(values, row, table1.RANDOM, 1.0, "python -m experiments.table1")
-    return dataclasses.replace(plain, size=contrasts.ratio(row, table1.RANDOM, values) if plain.ours else None)
+    return sized_by_ratio(
+        compare(values, row, table1.RANDOM, 1.0, "python -m experiments.table1"), row, table1.RANDOM, values
+    )
+
+
+def sized_by_ratio(plain: Outcome, row: str, other: str, values: Values) -> Outcome:
+    """A comparison of two rows whose size is their ratio, not their difference in points."""
+    return dataclasses.replace(plain, size=contrasts.ratio(row, other, values)) if plain.ours else plain
 
 
 def in_the_demo(column: str, other: str, as_ratio: bool = False) -> Callable[[Results], Outcome]:
@@ -162,9 +168,7 @@ def in_the_demo(column: str, other: str, as_ratio: bool = False) -> Callable[[Re
                 values.setdefault(demo_worlds.LABELS[row], {})[world] = columns[column][0]
         row, beside = demo_worlds.LABELS["evolved"], demo_worlds.LABELS[other]
         plain = compare(values, row, beside, 1.0, "python -m experiments.demo_worlds")
-        return (
-            dataclasses.replace(plain, size=contrasts.ratio(row, beside, values)) if as_ratio and plain.ours else plain
-        )
+        return sized_by_ratio(plain, row, beside, values) if as_ratio else plain
 
     return read
 

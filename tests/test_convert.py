@@ -493,22 +493,22 @@ def test_what_a_library_raises_costs_one_video(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": 1}', '{"schema": 1, "videos": [3]}', "\xff"])
 def test_a_damaged_manifest_is_made_anew(tmp_path, content):
-    source, records = few(tmp_path / "videos", "a.mp4"), tmp_path / "records"
-    convert(source, records, ONE_SHARD, LocalEngine(1))
-    whole = (records / "manifest.json").read_bytes()
-    (records / "manifest.json").write_bytes(content.encode("latin1"))
-    with pytest.raises(InputError, match="prepare again to rebuild it"):
-        Manifest.load(str(records))
-    assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
-    assert (records / "manifest.json").read_bytes() == whole
+    is_made_anew(tmp_path, lambda whole: content.encode("latin1"), "prepare again to rebuild it")
 
 
 def test_a_manifest_that_leaves_its_folder_is_made_anew(tmp_path):
-    source, records = few(tmp_path / "videos", "a.mp4"), tmp_path / "records"
+    def leave(whole):
+        return whole.replace(b"train-00000.tfrecord", b"../train-00000.tfrecord")
+
+    is_made_anew(tmp_path, leave, "not in its folder; run python -m elo_tf.prepare again to rebuild it")
+
+
+def is_made_anew(folder, damage, message):
+    source, records = few(folder / "videos", "a.mp4"), folder / "records"
     convert(source, records, ONE_SHARD, LocalEngine(1))
     whole = (records / "manifest.json").read_bytes()
-    (records / "manifest.json").write_bytes(whole.replace(b"train-00000.tfrecord", b"../train-00000.tfrecord"))
-    with pytest.raises(InputError, match="not in its folder; run python -m elo_tf.prepare again to rebuild it"):
+    (records / "manifest.json").write_bytes(damage(whole))
+    with pytest.raises(InputError, match=message):
         Manifest.load(str(records))
     assert convert(source, records, ONE_SHARD, LocalEngine(1)).converted == 0
     assert (records / "manifest.json").read_bytes() == whole

@@ -1,4 +1,4 @@
-"""manifest.json -> videos, a block of lines at a time: two million lines never lie in memory, as text or as entries.
+"""manifest.json <-> videos, a block of lines at a time: two million lines never lie in memory, as text or as entries.
 
 {
 "schema": 1,                 the head, a line a key
@@ -14,7 +14,8 @@ JSON of any other layout, as an editor may leave it, is read as a whole, and mea
 import contextlib
 import gc
 import itertools
-from typing import IO, Any, Iterable, Iterator, List, NamedTuple
+import json
+from typing import IO, Any, Dict, Iterable, Iterator, List, NamedTuple
 
 from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry, are_entries, parse
 from elo_tf.data.video_table import VideoTable
@@ -50,6 +51,19 @@ def read(path: str) -> Any:
             if isinstance(content, dict) and are_entries(content.get("videos")):
                 content["videos"] = _sorted_out(content["videos"])
             return content
+
+
+def as_lines(head: Dict[str, Any], videos: Iterable[Entry]) -> Iterator[str]:
+    """The text, ASCII, of a file with the layout above: one line a key of `head` and one a video."""
+    yield "{\n"
+    for key, value in head.items():
+        yield f"{json.dumps(key)}: {json.dumps(value)},\n"
+    yield _FIRST
+    comma = ""
+    for video in videos:
+        yield f"{comma}{json.dumps(video.to_json())}"
+        comma = ",\n"
+    yield f"\n{_LAST}{_END}"
 
 
 def _by_blocks(file: IO[str]) -> Any:

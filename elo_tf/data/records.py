@@ -15,7 +15,6 @@ Only `parse` and remote manifests import TensorFlow: what writes records does wi
 import dataclasses
 import hashlib
 import heapq
-import itertools
 import json
 import os
 import posixpath
@@ -30,7 +29,7 @@ from elo_tf.config import InputError
 from elo_tf.data import manifest_file
 from elo_tf.data.manifest_lines import SPLITS, check_head
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, read_shard
-from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry, as_lines
+from elo_tf.data.video_entry import Entry, UnusableVideo, VideoEntry
 from elo_tf.data.video_table import VideoTable
 from elo_tf.runtime import storage
 
@@ -43,7 +42,6 @@ MANIFEST = "manifest.json"
 SCHEMA = 1
 # What the file has before its videos, and has to have.
 _HEAD = ("settings", "sample_rate", "samples_per_frame", "complete")
-_AT_A_TIME = 4096  # videos whose text is in memory
 
 # Run-length coding beats deflate on quantised flow, in size (651 against 821 bytes at 64 pixels) and in time.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
@@ -238,8 +236,8 @@ class Manifest:
         # `short_hash` of [settings, sample rate, facts of all videos], whose text would be larger than the videos.
         head = json.dumps([self.settings, self.sample_rate], sort_keys=True)
         digest = hashlib.sha256(f"{head[:-1]}, [".encode())
-        facts, comma = self.usable.facts(), ""
-        while part := list(itertools.islice(facts, _AT_A_TIME)):
+        comma = ""
+        for part in self.usable.facts():
             # Records of earlier versions have no mark.
             text = json.dumps([each if each[-1] is not None else each[:-1] for each in part])
             digest.update(f"{comma}{text[1:-1]}".encode())
@@ -304,7 +302,7 @@ class Manifest:
         }
         videos = heapq.merge(self.usable, self.unusable, key=lambda video: video.id)
         with storage.replacing(Path(self.folder) / MANIFEST) as file:
-            file.writelines(text.encode("ascii") for text in as_lines(head, videos))
+            file.writelines(text.encode("ascii") for text in manifest_file.as_lines(head, videos))
 
 
 def check_records(manifest: Manifest) -> Iterator[Tuple[str, DamagedShardError]]:

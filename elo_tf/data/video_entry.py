@@ -6,9 +6,8 @@
 They are tuples with names, not dictionaries: a folder of records may have millions of them.
 """
 
-import json
 from sys import intern
-from typing import Any, Dict, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 from elo_tf.data.manifest_lines import is_line
 from elo_tf.runtime import json_text
@@ -136,16 +135,3 @@ def parse(text: str) -> Any:
 def are_entries(videos: Any) -> bool:
     """Whether these are entries, all of them, as `parse` has read them."""
     return isinstance(videos, list) and all(isinstance(each, (VideoEntry, UnusableVideo)) for each in videos)
-
-
-def as_lines(head: Dict[str, Any], videos: Iterable[Entry]) -> Iterator[str]:
-    """The text, ASCII, of a JSON object with one line a key of `head` and one a video, which `parse` reads."""
-    yield "{\n"
-    for key, value in head.items():
-        yield f"{json.dumps(key)}: {json.dumps(value)},\n"
-    yield '"videos": [\n'
-    comma = ""
-    for video in videos:
-        yield f"{comma}{json.dumps(video.to_json())}"
-        comma = ",\n"
-    yield "\n]\n}\n"

@@ -92,16 +92,15 @@ class VideoTable(Sequence):
         counts = np.bincount(self._rows[field], minlength=len(self._words)).tolist()
         return {word: count for word, count in sorted(zip(self._words, counts)) if count}
 
-    def facts(self) -> Iterator[Tuple[str, str, str, int, Optional[int]]]:
-        """Id, label, split, frames and mark of each video, without an entry for each."""
+    def facts(self) -> Iterator[List[Tuple[str, str, str, int, Optional[int]]]]:
+        """Id, label, split, frames and mark of each video, without an entry for each, a block of videos at a time."""
         for part in self._parts():
             rows = self._rows[part]
             marks: List[Optional[int]] = rows["mark"].tolist()
             if self._whole:
                 marks = [entry.mark for entry in self._entries(part)]
-            yield from zip(
-                self.ids[part], self._named("label", rows), self._named("split", rows), rows["frames"].tolist(), marks
-            )
+            labels, splits = self._named("label", rows), self._named("split", rows)
+            yield list(zip(self.ids[part], labels, splits, rows["frames"].tolist(), marks))
 
     def take(self, chosen: np.ndarray) -> "VideoTable":
         """Some of the videos.

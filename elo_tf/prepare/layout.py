@@ -52,8 +52,12 @@ class Layout:
         """`train` or `holdout`. Where folders say it, what lies outside of them is for training."""
         if self.depth is None:
             return split_of(video, self.holdout_fraction)
+        return self.parts.get(self.split_folder(video), "train")
+
+    def split_folder(self, video: str) -> str:
+        """The folder at the depth of the split, "" where there is none."""
         folders = _folders_of(video)
-        return self.parts.get(folders[self.depth], "train") if len(folders) > self.depth else "train"
+        return folders[self.depth] if self.depth is not None and len(folders) > self.depth else ""
 
     def label(self, video: str) -> str:
         """The class, "" if it has none; letters with accents are composed (NFC), as not all systems store them."""
@@ -65,7 +69,7 @@ class Layout:
     def class_folders(self, video: str) -> Tuple[str, ...]:
         """The folders of a video that may be its class."""
         folders = _folders_of(video)
-        if self.depth is None or len(folders) <= self.depth or folders[self.depth] not in self.parts:
+        if self.depth is None or self.split_folder(video) not in self.parts:
             return folders
         return folders[self.depth + 1 :] or (() if self.wrapped else folders[: self.depth])
 
@@ -103,7 +107,7 @@ def describe(layout: Layout, videos: Sequence[str]) -> Dict[str, str]:
     """What a user should know of the split and the labels, in a line each; by `split` and `labels`."""
     about = {}
     if layout.depth is not None:
-        about["split"] = _split_words(layout, layout.depth, videos)
+        about["split"] = _split_words(layout, videos)
     elif _split_folders(videos)[0] is not None:
         about["split"] = (
             "by the hash of the path: the folders called train, val and test are not followed; "
@@ -114,14 +118,14 @@ def describe(layout: Layout, videos: Sequence[str]) -> Dict[str, str]:
     return about
 
 
-def _split_words(layout: Layout, depth: int, videos: Sequence[str]) -> str:
+def _split_words(layout: Layout, videos: Sequence[str]) -> str:
     counts: Dict[str, Dict[str, int]] = {"train": collections.Counter(), "holdout": collections.Counter()}
     outside = 0
     for video in videos:
-        folders = _folders_of(video)
-        part = layout.parts.get(folders[depth]) if len(folders) > depth else None
+        folder = layout.split_folder(video)
+        part = layout.parts.get(folder)
         if part:
-            counts[part][folders[depth]] += 1
+            counts[part][folder] += 1
         else:
             outside += 1
     train, held_out = (

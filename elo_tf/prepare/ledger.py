@@ -22,10 +22,11 @@ from typing import Any, Collection, Dict, List, Optional, Sequence
 from google.protobuf.message import DecodeError
 
 from elo_tf.config import IngestConfig, InputError
+from elo_tf.data.manifest_file import as_lines
 from elo_tf.data.manifest_lines import is_line
 from elo_tf.data.records import ID, MANIFEST, SPLITS, DamagedManifestError, Manifest
 from elo_tf.data.tfrecord import DamagedShardError, SequenceExample, ShardWriter, read_shard
-from elo_tf.data.video_entry import FileState, UnusableVideo, VideoEntry, are_entries, as_lines, from_json, parse
+from elo_tf.data.video_entry import FileState, UnusableVideo, VideoEntry, are_entries, from_json, parse
 from elo_tf.data.video_table import VideoTable
 from elo_tf.decoding.decode import sound_grid
 from elo_tf.runtime import json_text, storage

@@ -36,7 +36,7 @@ _LISTED_EXTENSION = re.compile(
 _EXTENSION = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{2,5}$", re.IGNORECASE)
 _TIMES = re.compile(r"(.+)_0*([0-9]{1,6})(?:\.0*)?_0*([0-9]{1,6})(?:\.0*)?", re.DOTALL)
 # As yt-dlp and youtube-dl call files: title [id], title-id.
-_BEHIND_TITLE = re.compile(r".*(?:\[(?=.{12}$)|-(?=.{11}$))([\w-]{11})\]?", re.ASCII | re.DOTALL)
+_BEHIND_TITLE = re.compile(r".*(?:\[([\w-]{11})\]|-([\w-]{11}))", re.ASCII | re.DOTALL)
 
 
 def timed(video: str, start: int, end: int) -> str:
@@ -119,7 +119,7 @@ def _forms_of_file(name: str, kinetics: bool) -> List[str]:
     if times:
         forms.append(timed(times[1], int(times[2]), int(times[3])))
     elif titled:
-        forms.append(titled[1])
+        forms.append(titled[1] or titled[2])
     return forms
 
 

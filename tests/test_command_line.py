@@ -134,9 +134,11 @@ command_line.run(main, "Does some work.", [])
 """
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=of_command, stderr=of_command) as process:
         os.close(of_command)
-        assert os.read(terminal, 100) == b"begun\r\n"
-        os.close(terminal)
-        (tmp_path / "gone").touch()
+        try:
+            with open(terminal, "rb", buffering=0) as screen:
+                assert screen.readline() == b"begun\r\n"  # It may come in parts.
+        finally:
+            (tmp_path / "gone").touch()  # Else the command, and this test with it, would never end.
         assert process.wait() == 0
     assert (tmp_path / "done").read_text() == "all"
 
